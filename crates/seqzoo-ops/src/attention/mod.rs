@@ -1,0 +1,168 @@
+//! Causal softmax attention with a growing cache, or a sliding window.
+
+mod naive;
+mod parallel;
+
+use crate::heads::repeat_heads;
+use crate::precision::{accumulator, to_dtype};
+use crate::{Form, Report, checks};
+use burn::tensor::{Bool, Tensor};
+
+/// The keys and values that later tokens still see.
+#[derive(Clone, Debug)]
+pub struct AttentionState {
+    /// Keys, oldest first, `[B, S, HK, K]`.
+    pub keys: Tensor<4>,
+    /// Values, oldest first, `[B, S, HK, V]`.
+    pub values: Tensor<4>,
+    /// `[B, S]`, false for entries that a reset has hidden; absent where nothing is hidden.
+    pub visible: Option<Tensor<2, Bool>>,
+}
+
+/// Options of [`attention`].
+#[derive(Clone, Debug, Default)]
+pub struct AttentionOptions {
+    /// The cache before the first token; empty where absent.
+    pub initial_state: Option<AttentionState>,
+    /// Multiplies the scores; `K^-1/2` where absent.
+    pub scale: Option<f64>,
+    /// How many tokens each token sees, itself included; all earlier ones where absent.
+    pub window: Option<usize>,
+    /// `[B, T]`, true where everything before the token is hidden from it and from later ones.
+    pub resets: Option<Tensor<2, Bool>>,
+    /// How to compute it. This operator has no chunks: `Chunked` of any size is the whole sequence
+    /// at once, at a cost quadratic in its length.
+    pub form: Form,
+}
+
+/// Causal softmax attention.
+///
+/// ```text
+/// p_ij = softmax over visible j of  scale · q_iᵀ k_j        o_i = Σ_j p_ij v_j
+/// ```
+///
+/// Visible are `j <= i`, with a window `i - j < window`, and no reset in `j+1 ..= i`.
+///
+/// # Shapes
+///
+/// * `query`: `[B, T, H, K]`.
+/// * `key`: `[B, T, HK, K]`, `value`: `[B, T, HK, V]`; `HK` divides `H`, and query head `j` reads
+///   key head `j / (H / HK)`.
+/// * Returns the output `[B, T, H, V]` and the cache after the last token: all keys and values, or
+///   the last `max(window - 1, 1)`.
+///
+/// # Panics
+///
+/// If a shape disagrees, `T` is 0 or the window is 0.
+///
+/// # Source
+///
+/// Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762> (sec. 3.2.1); the window: Beltagy et al.
+/// 2020, <https://arxiv.org/abs/2004.05150> (sec. 3.1).
+#[track_caller]
+pub fn attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    options: AttentionOptions,
+) -> (Tensor<4>, AttentionState) {
+    let dtype = query.dtype();
+    let report = attention_report(query.dims()[1], &options);
+    let problem = Problem::new(query, key, value, options);
+    let (output, state) = match report.form {
+        Form::Naive => naive::naive(problem),
+        _ => parallel::parallel(problem),
+    };
+    (to_dtype(output, dtype), state)
+}
+
+/// Which form [`attention`] takes for `time` tokens under `options`, and why.
+#[track_caller]
+pub fn attention_report(time: usize, options: &AttentionOptions) -> Report {
+    match options.form {
+        Form::Auto => Report {
+            form: Form::Chunked { size: time.next_power_of_two() },
+            reason: "softmax attention takes all its tokens at once",
+        },
+        form => form.resolve(time),
+    }
+}
+
+/// Arguments after checking, in the accumulator's dtype.
+struct Problem {
+    query: Tensor<4>, // [b, t, h, k]
+    key: Tensor<4>,   // [b, t, hk, k]
+    value: Tensor<4>, // [b, t, hk, v]
+    cache: Option<AttentionState>,
+    scale: f64,
+    window: Option<usize>,
+    resets: Option<Tensor<2, Bool>>,
+}
+
+impl Problem {
+    #[track_caller]
+    fn new(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, options: AttentionOptions) -> Self {
+        let [batch, time, heads, key_dim] = query.dims();
+        let [_, _, key_heads, value_dim] = value.dims();
+        checks::not_empty("query", "time", time);
+        checks::shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
+        checks::shape(
+            "value",
+            &value.dims(),
+            &[("B", batch), ("T", time), ("HK", key_heads), ("V", value_dim)],
+        );
+        checks::divides("key", key_heads, "query", heads);
+        assert!(options.window != Some(0), "The window is 0, but at least 1 is wanted: a token sees itself.");
+        if let Some(resets) = &options.resets {
+            checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
+        }
+        let wide = accumulator(query.dtype());
+        let cache = options.initial_state.map(|state| {
+            let length = state.keys.dims()[1];
+            let wanted = [("B", batch), ("S", length), ("HK", key_heads), ("K", key_dim)];
+            checks::shape("initial_state.keys", &state.keys.dims(), &wanted);
+            let wanted = [("B", batch), ("S", length), ("HK", key_heads), ("V", value_dim)];
+            checks::shape("initial_state.values", &state.values.dims(), &wanted);
+            if let Some(visible) = &state.visible {
+                checks::shape("initial_state.visible", &visible.dims(), &[("B", batch), ("S", length)]);
+            }
+            AttentionState {
+                keys: to_dtype(state.keys, wide),
+                values: to_dtype(state.values, wide),
+                visible: state.visible,
+            }
+        });
+        Self {
+            query: to_dtype(query, wide),
+            key: to_dtype(key, wide),
+            value: to_dtype(value, wide),
+            cache,
+            scale: options.scale.unwrap_or((key_dim as f64).powf(-0.5)),
+            window: options.window,
+            resets: options.resets,
+        }
+    }
+}
+
+impl AttentionState {
+    /// Only the newest `window - 1` entries (at least one): what the next token can still see.
+    fn trimmed(self, window: Option<usize>) -> Self {
+        let length = self.keys.dims()[1];
+        let Some(window) = window else { return self };
+        let kept = window.saturating_sub(1).clamp(1, length);
+        let from = length - kept;
+        Self {
+            keys: self.keys.narrow(1, from, kept),
+            values: self.values.narrow(1, from, kept),
+            visible: self.visible.map(|visible| visible.narrow(1, from, kept)),
+        }
+    }
+
+    /// `[batch, heads, length, _]` keys and values, repeated for grouped heads.
+    fn heads_first(&self, heads: usize) -> (Tensor<4>, Tensor<4>) {
+        (
+            repeat_heads(self.keys.clone(), heads).swap_dims(1, 2),
+            repeat_heads(self.values.clone(), heads).swap_dims(1, 2),
+        )
+    }
+}

@@ -1,0 +1,49 @@
+//! The law: each token attends to what is visible from it.
+
+use super::{AttentionState, Problem};
+use burn::tensor::{Bool, Tensor, activation::softmax};
+
+pub(super) fn naive(problem: Problem) -> (Tensor<4>, AttentionState) {
+    let Problem { query, key, value, cache, scale, window, resets } = problem;
+    let [batch, time, heads, _] = query.dims();
+    let mut cache = cache;
+    let mut outputs = Vec::with_capacity(time);
+    for t in 0..time {
+        let own = Tensor::<2, Bool>::full([batch, 1], true, &query.device());
+        let token = AttentionState {
+            keys: key.clone().narrow(1, t, 1),
+            values: value.clone().narrow(1, t, 1),
+            visible: Some(own.clone()),
+        };
+        let seen = match cache {
+            None => token,
+            Some(past) => {
+                let length = past.keys.dims()[1];
+                let mut visible = past.visible.unwrap_or_else(|| own.clone().expand([batch, length]));
+                if let Some(resets) = &resets {
+                    let kept = resets.clone().narrow(1, t, 1).bool_not().expand([batch, length]);
+                    visible = visible.bool_and(kept);
+                }
+                AttentionState {
+                    keys: Tensor::cat(vec![past.keys, token.keys], 1),
+                    values: Tensor::cat(vec![past.values, token.values], 1),
+                    visible: Some(Tensor::cat(vec![visible, own], 1)),
+                }
+            }
+        };
+        let seen = match window {
+            Some(window) => seen.trimmed(Some(window + 1)),
+            None => seen,
+        };
+        let (keys, values) = seen.heads_first(heads);
+        let scores = query.clone().narrow(1, t, 1).swap_dims(1, 2).matmul(keys.swap_dims(2, 3)) * scale;
+        let hidden = seen.visible.clone().map(|visible| visible.bool_not().unsqueeze_dims::<4>(&[1, 2]));
+        let scores = match hidden {
+            Some(hidden) => scores.clone().mask_fill(hidden.expand(scores.dims()), -1e30),
+            None => scores,
+        };
+        outputs.push(softmax(scores, 3).matmul(values).swap_dims(1, 2)); // [b, 1, h, v]
+        cache = Some(seen.trimmed(window));
+    }
+    (Tensor::cat(outputs, 1), cache.expect("the time axis is not empty"))
+}

@@ -1,0 +1,100 @@
+//! The whole sequence at once.
+
+use super::{AttentionState, Problem};
+use crate::segments::segment_ids;
+use burn::tensor::{Bool, Device, Int, Tensor, activation::softmax, module, ops::AttentionModuleOptions};
+
+/// Stands for minus infinity, whose literal some shader languages refuse.
+const HIDDEN: f64 = -1e30;
+
+pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
+    let Problem { query, key, value, cache, scale, window, resets } = problem;
+    let [batch, time, heads, _] = query.dims();
+    let cached = cache.as_ref().map_or(0, |cache| cache.keys.dims()[1]);
+    let device = query.device();
+
+    let past_visible = cache.as_ref().and_then(|cache| cache.visible.clone());
+    let keys = match cache {
+        None => AttentionState { keys: key, values: value, visible: None },
+        Some(past) => AttentionState {
+            keys: Tensor::cat(vec![past.keys, key], 1),
+            values: Tensor::cat(vec![past.values, value], 1),
+            visible: None,
+        },
+    };
+    let (k, v) = keys.heads_first(heads);
+    let query = query.swap_dims(1, 2); // [b, h, t, k]
+
+    let plain = cached == 0 && resets.is_none() && window.is_none_or(|window| window >= time);
+    let segments = segments(past_visible, resets, batch, cached, time, &device);
+    let output = if plain {
+        let options = AttentionModuleOptions { scale: Some(scale), is_causal: true, ..Default::default() };
+        module::attention(query, k, v, None, None, options)
+    } else {
+        let scores = query.matmul(k.swap_dims(2, 3)).mul_scalar(scale); // [b, h, t, s + t]
+        let mut hidden = out_of_reach(cached, time, window, &device).unsqueeze::<4>();
+        if let Some(segments) = &segments {
+            let foreign = foreign(segments.clone(), cached, time).unsqueeze_dim::<4>(1);
+            hidden = hidden.expand(foreign.dims()).bool_or(foreign);
+        }
+        let scores = scores.clone().mask_fill(hidden.expand(scores.dims()), HIDDEN);
+        softmax(scores, 3).matmul(v)
+    };
+
+    let visible = segments.map(|segments| {
+        let last = segments.clone().narrow(1, cached + time - 1, 1).expand(segments.dims());
+        segments.equal(last)
+    });
+    let state = AttentionState { visible, ..keys }.trimmed(window);
+    (output.swap_dims(1, 2), state)
+}
+
+/// True where key `j` lies behind query `i` in time or beyond its window: `[t, s + t]`.
+fn out_of_reach(cached: usize, time: usize, window: Option<usize>, device: &Device) -> Tensor<2, Bool> {
+    let rows = Tensor::<1, Int>::arange(cached as i64..(cached + time) as i64, device);
+    let columns = Tensor::<1, Int>::arange(0..(cached + time) as i64, device);
+    let shape = [time, cached + time];
+    let rows = rows.unsqueeze_dim::<2>(1).expand(shape);
+    let columns = columns.unsqueeze_dim::<2>(0).expand(shape);
+    let future = columns.clone().greater(rows.clone());
+    match window {
+        Some(window) => future.bool_or((rows - columns).greater_equal_scalar(window as i64)),
+        None => future,
+    }
+}
+
+/// The segment of every cached and new token, `[b, s + t]`, or nothing where all see each other.
+/// Cached tokens that an earlier reset has hidden are in segment -1.
+fn segments(
+    past_visible: Option<Tensor<2, Bool>>,
+    resets: Option<Tensor<2, Bool>>,
+    batch: usize,
+    cached: usize,
+    time: usize,
+    device: &Device,
+) -> Option<Tensor<2, Int>> {
+    if past_visible.is_none() && resets.is_none() {
+        return None;
+    }
+    let new = match resets {
+        Some(resets) => segment_ids(resets),
+        None => Tensor::zeros([batch, time], device),
+    };
+    if cached == 0 {
+        return Some(new);
+    }
+    let past = match past_visible {
+        Some(visible) => visible.int() - 1,
+        None => Tensor::zeros([batch, cached], device),
+    };
+    Some(Tensor::cat(vec![past, new], 1))
+}
+
+/// True where a key belongs to another segment than the query: `[b, t, s + t]`.
+fn foreign(segments: Tensor<2, Int>, cached: usize, time: usize) -> Tensor<3, Bool> {
+    let [batch, length] = segments.dims();
+    let queries = segments.clone().narrow(1, cached, time).unsqueeze_dim::<3>(2);
+    queries
+        .expand([batch, time, length])
+        .not_equal(segments.unsqueeze_dim::<3>(1).expand([batch, time, length]))
+}

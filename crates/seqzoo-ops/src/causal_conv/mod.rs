@@ -1,0 +1,108 @@
+//! Short causal depthwise convolution with its rolling state.
+
+mod naive;
+mod parallel;
+
+use crate::checks;
+use crate::form::{Form, Report};
+use crate::precision::{accumulator, to_dtype};
+use burn::tensor::{Bool, Tensor};
+
+/// Options of [`causal_conv`].
+#[derive(Clone, Debug, Default)]
+pub struct CausalConvOptions {
+    /// Added to every output channel, `[D]`.
+    pub bias: Option<Tensor<1>>,
+    /// The last `width - 1` inputs before the first token, oldest first, `[B, width - 1, D]`; zeros
+    /// where absent.
+    pub initial_state: Option<Tensor<3>>,
+    /// `[B, T]`, true where the state is cleared before the token.
+    pub resets: Option<Tensor<2, Bool>>,
+    /// How to compute it. This operator has no chunks: `Chunked` of any size is the whole sequence
+    /// at once.
+    pub form: Form,
+}
+
+/// Short causal depthwise convolution.
+///
+/// ```text
+/// y_t = bias + Σ_{j=0}^{W-1} weight[:, j] ⊙ x_{t-W+1+j}
+/// ```
+///
+/// The last tap multiplies the current token, as in PyTorch's `Conv1d` with left padding.
+///
+/// # Shapes
+///
+/// * `input`: `[B, T, D]`; `weight`: `[D, W]` with `W >= 2`.
+/// * Returns the output `[B, T, D]` and the state after the last token: the last `W - 1` inputs,
+///   oldest first, `[B, W - 1, D]`, with zeros for tokens before the last reset.
+///
+/// # Panics
+///
+/// If a shape disagrees, `T` is 0 or `W` is less than 2.
+#[track_caller]
+pub fn causal_conv(
+    input: Tensor<3>,
+    weight: Tensor<2>,
+    options: CausalConvOptions,
+) -> (Tensor<3>, Tensor<3>) {
+    let dtype = input.dtype();
+    let report = causal_conv_report(input.dims()[1], &options);
+    let problem = Problem::new(input, weight, options);
+    let (output, state) = match report.form {
+        Form::Chunked { .. } => parallel::parallel(problem),
+        _ => naive::naive(problem),
+    };
+    (to_dtype(output, dtype), state)
+}
+
+/// Which form [`causal_conv`] takes for `time` tokens under `options`, and why.
+#[track_caller]
+pub fn causal_conv_report(time: usize, options: &CausalConvOptions) -> Report {
+    options.form.resolve(time)
+}
+
+/// Arguments after checking, in the accumulator's dtype.
+struct Problem {
+    input: Tensor<3>,  // [b, t, d]
+    weight: Tensor<2>, // [d, w]
+    bias: Option<Tensor<1>>,
+    state: Tensor<3>, // [b, w - 1, d]
+    resets: Option<Tensor<2, Bool>>,
+}
+
+impl Problem {
+    #[track_caller]
+    fn new(input: Tensor<3>, weight: Tensor<2>, options: CausalConvOptions) -> Self {
+        let [batch, time, channels] = input.dims();
+        let [_, width] = weight.dims();
+        checks::not_empty("input", "time", time);
+        checks::shape("weight", &weight.dims(), &[("D", channels), ("W", width)]);
+        assert!(
+            width >= 2,
+            "The argument `weight` has {width} taps, but at least 2 are wanted; one tap is a plain product."
+        );
+        if let Some(bias) = &options.bias {
+            checks::shape("bias", &bias.dims(), &[("D", channels)]);
+        }
+        if let Some(resets) = &options.resets {
+            checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
+        }
+        let wide = accumulator(input.dtype());
+        let state = match options.initial_state {
+            Some(state) => {
+                let wanted = [("B", batch), ("W - 1", width - 1), ("D", channels)];
+                checks::shape("initial_state", &state.dims(), &wanted);
+                to_dtype(state, wide)
+            }
+            None => Tensor::zeros([batch, width - 1, channels], (&input.device(), wide)),
+        };
+        Self {
+            input: to_dtype(input, wide),
+            weight: to_dtype(weight, wide),
+            bias: options.bias.map(|bias| to_dtype(bias, wide)),
+            state,
+            resets: options.resets,
+        }
+    }
+}

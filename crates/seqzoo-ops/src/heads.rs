@@ -1,0 +1,16 @@
+//! Grouped heads.
+
+use burn::tensor::Tensor;
+
+/// Repeats each head consecutively until there are `heads`: head `j` of the result is head
+/// `j / (heads / grouped)` of the input. Free where the number already agrees.
+pub(crate) fn repeat_heads(tensor: Tensor<4>, heads: usize) -> Tensor<4> {
+    let [batch, time, grouped, channels] = tensor.dims();
+    if grouped == heads {
+        return tensor;
+    }
+    tensor
+        .unsqueeze_dim::<5>(3)
+        .expand([batch, time, grouped, heads / grouped, channels])
+        .reshape([batch, time, heads, channels])
+}

@@ -1,0 +1,45 @@
+//! Sequence-mixing operators for [Burn](burn): mathematics on tensors, without parameters.
+//!
+//! Each operator is one folder, and the file says which form it holds: `naive` is the recurrence
+//! token by token (the law), `chunked` or `parallel` the form that trains. All forms compute the
+//! same function, take an optional initial state and return the final one, and are differentiable
+//! in both.
+//!
+//! | operator | what it computes |
+//! |---|---|
+//! | [`linear_attention`](linear_attention::linear_attention) | `S_t = diag(a_t) S_{t-1} + k_t v_tᵀ`, `o_t = scale · S_tᵀ q_t` |
+//! | [`causal_conv`](causal_conv::causal_conv) | short depthwise convolution over the last `width` tokens |
+//! | [`attention`](attention::attention) | causal softmax attention with a growing cache or a sliding window |
+//!
+//! # Conventions
+//!
+//! | letter | word | meaning |
+//! |---|---|---|
+//! | `B` | batch | independent sequences |
+//! | `T` | time | tokens |
+//! | `H` | heads | memories per sequence |
+//! | `K` | key | channels of queries and keys, per head |
+//! | `V` | value | channels of values, per head |
+//! | `C` | chunk | tokens worked on at once |
+//!
+//! * Sequences are `[B, T, H, K]`, states `[B, H, K, V]`.
+//! * Log decays are natural logarithms, at most 0. The default scale is `K^-1/2`.
+//! * State and accumulators are `f32` or wider whatever the inputs are; the output has the dtype of
+//!   the inputs.
+//! * `resets: [B, T]`, true where the state is cleared *before* the token, is the one mechanism for
+//!   packed sequences and for episode boundaries.
+//! * A wrong argument panics with a sentence that names it, the shape found and the shape wanted.
+#![warn(missing_docs)]
+
+pub mod attention;
+pub mod causal_conv;
+pub mod linear_attention;
+
+mod checks;
+mod form;
+mod heads;
+mod precision;
+mod segments;
+
+pub use form::{Form, Report};
+pub use precision::accumulator;

@@ -1,0 +1,83 @@
+#![doc = include_str!("README.md")]
+
+mod chunked;
+mod halving;
+mod naive;
+mod options;
+mod problem;
+
+pub use options::{Decay, LinearAttentionOptions, LinearAttentionState};
+
+use crate::form::{Form, Report};
+use crate::precision::to_dtype;
+use burn::tensor::Tensor;
+use problem::Problem;
+
+/// Linear attention with any decay, normalised or not.
+///
+/// ```text
+/// S_t = diag(a_t) S_{t-1} + k_t v_tᵀ          a_t = exp(decay_t)
+/// z_t = a_t ⊙ z_{t-1} + k_t                    (with a normaliser)
+/// o_t = scale · S_tᵀ q_t  [ / (scale · q_tᵀ z_t + ε) ]
+/// ```
+///
+/// The decay meets the old state before the write, and the output reads the state after it.
+///
+/// # Shapes
+///
+/// * `query`, `key`: `[B, T, HK, K]`; `HK` divides `H`, and value head `j` reads key head
+///   `j / (H / HK)`.
+/// * `value`: `[B, T, H, V]`.
+/// * `decay`: see [`Decay`]; its heads are `H` or `HK`.
+/// * Returns the output `[B, T, H, V]` and the state after the last token.
+///
+/// Both returned tensors are differentiable in every argument, the initial state included.
+///
+/// # Panics
+///
+/// If a shape disagrees, `T` is 0, the chunk size is not a power of two, or a normaliser is asked
+/// for with an initial state that has no key sum.
+///
+/// # Sources
+///
+/// Katharopoulos et al. 2020, <https://arxiv.org/abs/2006.16236> (eq. 16-20); Sun et al. 2023,
+/// <https://arxiv.org/abs/2307.08621> (sec. 2.2, retention); Yang et al. 2023,
+/// <https://arxiv.org/abs/2312.06635> (sec. 3 and 4, gated linear attention); Dao & Gu 2024,
+/// <https://arxiv.org/abs/2405.21060> (sec. 6, scalar decay).
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use seqzoo_ops::linear_attention::{Decay, LinearAttentionOptions, linear_attention};
+///
+/// let device = Device::default();
+/// let random = |k| Tensor::<4>::random([1, 10, 2, k], Distribution::Default, &device);
+/// let (q, k, v) = (random(8), random(8), random(4));
+/// let (output, state) = linear_attention(q, k, v, Decay::None, LinearAttentionOptions::default());
+/// assert_eq!(output.dims(), [1, 10, 2, 4]);
+/// assert_eq!(state.memory.dims(), [1, 2, 8, 4]);
+/// ```
+#[track_caller]
+pub fn linear_attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    decay: Decay,
+    options: LinearAttentionOptions,
+) -> (Tensor<4>, LinearAttentionState) {
+    let dtype = query.dtype();
+    let report = linear_attention_report(query.dims()[1], &options);
+    let problem = Problem::new(query, key, value, decay, options);
+    let (output, state) = match report.form {
+        Form::Chunked { size } => chunked::chunked(problem, size),
+        _ => naive::naive(problem),
+    };
+    (to_dtype(output, dtype), state)
+}
+
+/// Which form [`linear_attention`] takes for `time` tokens under `options`, and why.
+#[track_caller]
+pub fn linear_attention_report(time: usize, options: &LinearAttentionOptions) -> Report {
+    options.form.resolve(time)
+}

@@ -1,0 +1,42 @@
+//! What travels with the inputs: decay, state and options.
+
+use crate::Form;
+use burn::tensor::{Bool, Tensor};
+
+/// How the memory fades before each write. All values are natural logarithms, at most 0.
+#[derive(Clone, Debug, Default)]
+pub enum Decay {
+    /// Nothing fades: plain linear attention.
+    #[default]
+    None,
+    /// One fixed log decay per head, `[H]`: RetNet, Lightning Attention.
+    PerHead(Tensor<1>),
+    /// One log decay per token and head, `[B, T, H]`: Mamba-2, simple GLA.
+    Scalar(Tensor<3>),
+    /// One log decay per token, head and key channel, `[B, T, H, K]`: GLA, HGRN2.
+    Vector(Tensor<4>),
+}
+
+/// What the recurrence remembers.
+#[derive(Clone, Debug)]
+pub struct LinearAttentionState {
+    /// The memory `S`, `[B, H, K, V]`.
+    pub memory: Tensor<4>,
+    /// The running key sum `z`, `[B, H, K]`; present where the output is normalised.
+    pub key_sum: Option<Tensor<3>>,
+}
+
+/// Options of [`linear_attention`](super::linear_attention).
+#[derive(Clone, Debug, Default)]
+pub struct LinearAttentionOptions {
+    /// The state before the first token; zeros where absent.
+    pub initial_state: Option<LinearAttentionState>,
+    /// Multiplies the queries; `K^-1/2` where absent.
+    pub scale: Option<f64>,
+    /// Divides the output by `scale · q_tᵀ z_t + epsilon`, with the epsilon given here.
+    pub normaliser: Option<f64>,
+    /// `[B, T]`, true where the state is cleared before the token.
+    pub resets: Option<Tensor<2, Bool>>,
+    /// How to compute it.
+    pub form: Form,
+}

@@ -1,0 +1,189 @@
+//! Softmax attention: golden vectors, forms, splits, windows, packing.
+
+use burn::tensor::{Bool, Device, Tensor};
+use proptest::prelude::*;
+use seqzoo::ops::Form;
+use seqzoo::ops::attention::{AttentionOptions, AttentionState, attention};
+use seqzoo_tests::{Golden, Inputs, Outcome, autodiff, flags, largest_error, plain};
+
+const EXACT: f64 = 1e-10;
+const WHOLE: Form = Form::Chunked { size: 1 };
+
+#[derive(Clone)]
+struct Case {
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    window: Option<usize>,
+    resets: Option<Tensor<2, Bool>>,
+    cotangent: Tensor<4>,
+}
+
+impl Case {
+    fn random(
+        batch: usize,
+        time: usize,
+        heads: [usize; 2],
+        window: Option<usize>,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let mut inputs = Inputs::new(seed, device);
+        let [heads, key_heads] = heads;
+        Self {
+            query: inputs.uniform([batch, time, heads, 4]),
+            key: inputs.uniform([batch, time, key_heads, 4]),
+            value: inputs.uniform([batch, time, key_heads, 3]),
+            window,
+            resets: None,
+            cotangent: inputs.uniform([batch, time, heads, 3]),
+        }
+    }
+
+    fn part(
+        &self,
+        from: usize,
+        to: usize,
+        state: Option<AttentionState>,
+        form: Form,
+    ) -> (Tensor<4>, AttentionState) {
+        let cut = |x: &Tensor<4>| x.clone().narrow(1, from, to - from);
+        let options = AttentionOptions {
+            initial_state: state,
+            scale: None,
+            window: self.window,
+            resets: self.resets.clone().map(|resets| resets.narrow(1, from, to - from)),
+            form,
+        };
+        attention(cut(&self.query), cut(&self.key), cut(&self.value), options)
+    }
+
+    fn run(&self, form: Form) -> Tensor<4> {
+        self.part(0, self.query.dims()[1], None, form).0
+    }
+
+    fn in_parts(&self, ends: &[usize]) -> Tensor<4> {
+        let (mut from, mut state, mut outputs) = (0, None, Vec::new());
+        for end in ends {
+            let (output, next) = self.part(from, *end, state, Form::Auto);
+            outputs.push(output);
+            (from, state) = (*end, Some(next));
+        }
+        Tensor::cat(outputs, 1)
+    }
+
+    fn outcome_of(&self, run: impl Fn(&Self) -> Tensor<4>) -> Outcome {
+        let mut case = self.clone();
+        case.query = case.query.require_grad();
+        case.key = case.key.require_grad();
+        case.value = case.value.require_grad();
+        let output = run(&case);
+        let mut outcome = Outcome::default();
+        outcome.put("o", &output);
+        let gradients = (output * case.cotangent.clone()).sum().backward();
+        outcome.put_gradient("q", &case.query, &gradients);
+        outcome.put_gradient("k", &case.key, &gradients);
+        outcome.put_gradient("v", &case.value, &gradients);
+        outcome
+    }
+
+    fn outcome(&self, form: Form) -> Outcome {
+        self.outcome_of(|case| case.run(form))
+    }
+}
+
+#[test]
+fn attention_equals_the_reference() {
+    let device = autodiff();
+    for name in ["full_t9_gqa", "win1_t5", "win4_t13"] {
+        let golden = Golden::load(&format!("17_softmax_attn__{name}"));
+        let case = Case {
+            query: golden.tensor("q", &device),
+            key: golden.tensor("k", &device),
+            value: golden.tensor("v", &device),
+            window: golden.parameter("window_size").parse().ok(),
+            resets: None,
+            cotangent: golden.tensor("do", &device),
+        };
+        for form in [WHOLE, Form::Naive] {
+            let outcome = case.outcome(form);
+            for found in outcome.names() {
+                let error = largest_error(outcome.values(found), golden.values(found));
+                assert!(error <= 2e-6, "{name}, {form:?}: `{found}` differs by {error:e}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn both_forms_agree(
+        batch in 1usize..4,
+        time in 1usize..14,
+        key_heads in 1usize..3,
+        group in 1usize..3,
+        window in prop::option::of(1usize..16),
+        reset_rate in prop::sample::select(vec![0.0, 0.2, 0.9]),
+        seed: u64,
+    ) {
+        let mut case = Case::random(batch, time, [key_heads * group, key_heads], window, seed, &autodiff());
+        case.resets = (reset_rate > 0.0).then(|| Inputs::new(seed, &autodiff()).flags([batch, time], reset_rate));
+        let wanted = case.outcome(Form::Naive);
+        case.outcome(WHOLE).assert_close(&wanted, EXACT);
+        let steps: Vec<usize> = (1..=time).collect();
+        case.outcome_of(|case| case.in_parts(&steps)).assert_close(&wanted, EXACT);
+    }
+}
+
+#[test]
+fn every_split_gives_the_same() {
+    for window in [None, Some(1), Some(5)] {
+        for packed in [false, true] {
+            let mut case = Case::random(2, 20, [4, 2], window, 1, &autodiff());
+            case.resets = packed.then(|| Inputs::new(4, &autodiff()).flags([2, 20], 0.2));
+            let wanted = case.outcome(Form::Auto);
+            for split in 1..20 {
+                case.outcome_of(|case| case.in_parts(&[split, 20])).assert_close(&wanted, EXACT);
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_sequences_equal_separate_ones() {
+    let starts = [0, 2, 3, 9, 14];
+    for window in [None, Some(3)] {
+        let mut case = Case::random(2, 14, [2, 2], window, 2, &autodiff());
+        let wanted = case.outcome_of(|case| {
+            let parts = starts.windows(2).map(|ends| case.part(ends[0], ends[1], None, Form::Auto).0);
+            Tensor::cat(parts.collect(), 1)
+        });
+        case.resets = Some(flags(2, 14, &starts, &autodiff()));
+        case.outcome(WHOLE).assert_close(&wanted, EXACT);
+    }
+}
+
+#[test]
+fn a_window_keeps_its_cache_small() {
+    let case = Case::random(1, 14, [2, 2], Some(4), 2, &plain());
+    assert_eq!(case.part(0, 14, None, Form::Auto).1.keys.dims(), [1, 3, 2, 4]);
+    let case = Case { window: None, ..case };
+    assert_eq!(case.part(0, 14, None, Form::Auto).1.keys.dims(), [1, 14, 2, 4]);
+}
+
+#[test]
+fn a_token_changes_nothing_before_it() {
+    let case = Case::random(1, 12, [2, 1], None, 3, &plain());
+    let mut other = case.clone();
+    other.key = other.key.clone().slice_assign([0..1, 7..8, 0..1, 0..4], other.key.narrow(1, 7, 1) + 1.0);
+    let before = |case: &Case| case.run(WHOLE).narrow(1, 0, 7).into_data();
+    assert_eq!(before(&case), before(&other));
+}
+
+#[test]
+#[should_panic(expected = "The window is 0, but at least 1 is wanted")]
+fn an_empty_window_is_refused() {
+    Case::random(1, 3, [1, 1], Some(0), 1, &plain()).run(WHOLE);
+}

@@ -1,0 +1,187 @@
+//! The short convolution: forms, finite differences, splits, packing, causality.
+
+use burn::tensor::{Bool, Device, Tensor};
+use proptest::prelude::*;
+use seqzoo::ops::Form;
+use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
+use seqzoo_tests::{Inputs, Outcome, autodiff, flags, plain};
+
+const EXACT: f64 = 1e-12;
+const WHOLE: Form = Form::Chunked { size: 1 };
+
+#[derive(Clone)]
+struct Case {
+    input: Tensor<3>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    state: Option<Tensor<3>>,
+    resets: Option<Tensor<2, Bool>>,
+    output_cotangent: Tensor<3>,
+    state_cotangent: Tensor<3>,
+}
+
+impl Case {
+    fn random(shape: [usize; 3], width: usize, seed: u64, device: &Device) -> Self {
+        let [batch, _, channels] = shape;
+        let mut inputs = Inputs::new(seed, device);
+        Self {
+            input: inputs.uniform(shape),
+            weight: inputs.uniform([channels, width]),
+            bias: Some(inputs.uniform([channels])),
+            state: Some(inputs.uniform([batch, width - 1, channels])),
+            resets: None,
+            output_cotangent: inputs.uniform(shape),
+            state_cotangent: inputs.uniform([batch, width - 1, channels]),
+        }
+    }
+
+    fn run(&self, form: Form) -> (Tensor<3>, Tensor<3>) {
+        self.part(0, self.input.dims()[1], self.state.clone(), form)
+    }
+
+    fn part(&self, from: usize, to: usize, state: Option<Tensor<3>>, form: Form) -> (Tensor<3>, Tensor<3>) {
+        let options = CausalConvOptions {
+            bias: self.bias.clone(),
+            initial_state: state,
+            resets: self.resets.clone().map(|resets| resets.narrow(1, from, to - from)),
+            form,
+        };
+        causal_conv(self.input.clone().narrow(1, from, to - from), self.weight.clone(), options)
+    }
+
+    fn in_parts(&self, ends: &[usize]) -> (Tensor<3>, Tensor<3>) {
+        let (mut from, mut state, mut outputs) = (0, self.state.clone(), Vec::new());
+        for end in ends {
+            let (output, next) = self.part(from, *end, state, Form::Auto);
+            outputs.push(output);
+            (from, state) = (*end, Some(next));
+        }
+        (Tensor::cat(outputs, 1), state.unwrap())
+    }
+
+    fn loss(&self, output: Tensor<3>, state: Tensor<3>) -> Tensor<1> {
+        (output * self.output_cotangent.clone()).sum() + (state * self.state_cotangent.clone()).sum()
+    }
+
+    fn outcome_of(&self, run: impl Fn(&Self) -> (Tensor<3>, Tensor<3>)) -> Outcome {
+        let mut case = self.clone();
+        case.input = case.input.require_grad();
+        case.weight = case.weight.require_grad();
+        case.bias = case.bias.map(Tensor::require_grad);
+        case.state = case.state.map(Tensor::require_grad);
+        let (output, state) = run(&case);
+        let mut outcome = Outcome::default();
+        outcome.put("output", &output);
+        outcome.put("final_state", &state);
+        let gradients = case.loss(output, state).backward();
+        outcome.put_gradient("input", &case.input, &gradients);
+        outcome.put_gradient("weight", &case.weight, &gradients);
+        if let Some(bias) = &case.bias {
+            outcome.put_gradient("bias", bias, &gradients);
+        }
+        if let Some(state) = &case.state {
+            outcome.put_gradient("state", state, &gradients);
+        }
+        outcome
+    }
+
+    fn outcome(&self, form: Form) -> Outcome {
+        self.outcome_of(|case| case.run(form))
+    }
+}
+
+#[test]
+fn the_last_tap_multiplies_the_current_token() {
+    let device = plain();
+    let input = Tensor::<3>::from_floats([[[1.0], [10.0], [100.0]]], &device);
+    let weight = Tensor::<2>::from_floats([[1.0, 2.0]], &device);
+    let (output, state) = causal_conv(input, weight, CausalConvOptions::default());
+    assert_eq!(output.into_data().try_to_vec::<f32>().unwrap(), [2.0, 21.0, 210.0]);
+    assert_eq!(state.into_data().try_to_vec::<f32>().unwrap(), [100.0]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn both_forms_agree(
+        batch in 1usize..4,
+        time in 1usize..14,
+        channels in 1usize..5,
+        width in 2usize..6,
+        carried: bool,
+        reset_rate in prop::sample::select(vec![0.0, 0.2, 0.9]),
+        seed: u64,
+    ) {
+        let mut case = Case::random([batch, time, channels], width, seed, &autodiff());
+        case.resets = (reset_rate > 0.0).then(|| Inputs::new(seed, &autodiff()).flags([batch, time], reset_rate));
+        if !carried {
+            (case.state, case.bias) = (None, None);
+        }
+        case.outcome(WHOLE).assert_close(&case.outcome(Form::Naive), EXACT);
+    }
+}
+
+#[test]
+fn every_split_gives_the_same_outputs_states_and_gradients() {
+    let case = Case::random([3, 20, 4], 4, 1, &autodiff());
+    let wanted = case.outcome(Form::Auto);
+    for split in 1..20 {
+        case.outcome_of(|case| case.in_parts(&[split, 20])).assert_close(&wanted, EXACT);
+    }
+    let steps: Vec<usize> = (1..=20).collect();
+    case.outcome_of(|case| case.in_parts(&steps)).assert_close(&wanted, EXACT);
+}
+
+#[test]
+fn gradients_equal_finite_differences() {
+    let case = Case::random([2, 9, 3], 4, 5, &autodiff());
+    for form in [WHOLE, Form::Naive] {
+        let mut directions = Inputs::new(6, &plain());
+        let (along, taps) = (directions.uniform([2, 9, 3]), directions.uniform([3, 4]));
+        let at = |step: f64| {
+            let mut moved = case.clone();
+            moved.input = moved.input + along.clone() * step;
+            moved.weight = moved.weight + taps.clone() * step;
+            let (output, state) = moved.run(form);
+            moved.loss(output, state).into_scalar::<f64>()
+        };
+        let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
+        let outcome = case.outcome(form);
+        let flat = |data: burn::tensor::TensorData| data.try_to_vec::<f64>().unwrap();
+        let dot = |a: &[f64], b: Vec<f64>| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let analytic = dot(outcome.values("d_input"), flat(along.to_data()))
+            + dot(outcome.values("d_weight"), flat(taps.to_data()));
+        assert!((numeric - analytic).abs() < 1e-8 * numeric.abs().max(1.0));
+    }
+}
+
+#[test]
+fn packed_sequences_equal_separate_ones() {
+    let starts = [0, 2, 3, 9, 14];
+    let mut case = Case::random([2, 14, 3], 4, 2, &autodiff());
+    case.state = None;
+    let wanted = case.outcome_of(|case| {
+        let parts: Vec<_> =
+            starts.windows(2).map(|ends| case.part(ends[0], ends[1], None, Form::Naive)).collect();
+        let state = parts.last().unwrap().1.clone();
+        (Tensor::cat(parts.into_iter().map(|(output, _)| output).collect(), 1), state)
+    });
+    case.resets = Some(flags(2, 14, &starts, &autodiff()));
+    case.outcome(WHOLE).assert_close(&wanted, EXACT);
+}
+
+#[test]
+fn a_token_changes_nothing_before_it() {
+    let case = Case::random([1, 12, 2], 3, 3, &plain());
+    let mut other = case.clone();
+    other.input = other.input.clone().slice_assign([0..1, 7..8, 0..2], other.input.narrow(1, 7, 1) + 1.0);
+    let before = |case: &Case| case.run(WHOLE).0.narrow(1, 0, 7).into_data();
+    assert_eq!(before(&case), before(&other));
+}
+
+#[test]
+#[should_panic(expected = "The argument `weight` has 1 taps, but at least 2 are wanted")]
+fn one_tap_is_refused() {
+    Case::random([1, 2, 2], 1, 1, &plain()).run(WHOLE);
+}

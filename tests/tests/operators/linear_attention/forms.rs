@@ -1,0 +1,101 @@
+//! Rung 2: the chunked form is the recurrence, in values, states and all gradients.
+
+use super::case::{Case, KINDS, Kind, Shape, shape};
+use proptest::prelude::*;
+use seqzoo::ops::Form;
+use seqzoo_tests::{Inputs, autodiff};
+
+const EXACT: f64 = 1e-10;
+
+#[test]
+fn chunked_equals_naive_at_awkward_lengths() {
+    let size = 8;
+    for kind in KINDS {
+        for time in [1, 2, size - 1, size, size + 1, 3 * size + 5] {
+            for normalised in [false, true] {
+                let case = Case::random(kind, &shape(time), normalised, time as u64, &autodiff());
+                let wanted = case.clone().outcome(Form::Naive);
+                case.outcome(Form::Chunked { size }).assert_close(&wanted, EXACT);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_default_chunk_equals_naive_at_its_own_edges() {
+    for kind in KINDS {
+        for time in [63, 64, 65, 3 * 64 + 5] {
+            let shape = Shape { batch: 1, time, key_heads: 1, heads: 1, key: 4, value: 6 };
+            let case = Case::random(kind, &shape, false, 9, &autodiff());
+            case.clone().outcome(Form::Auto).assert_close(&case.outcome(Form::Naive), EXACT);
+        }
+    }
+}
+
+#[test]
+fn every_chunk_size_gives_the_same() {
+    for kind in KINDS {
+        let case = Case::random(kind, &shape(21), true, 5, &autodiff());
+        let wanted = case.clone().outcome(Form::Naive);
+        for size in [1, 2, 4, 16, 32, 128] {
+            case.clone().outcome(Form::Chunked { size }).assert_close(&wanted, EXACT);
+        }
+    }
+}
+
+#[test]
+fn resets_are_the_same_in_both_forms() {
+    for kind in KINDS {
+        for normalised in [false, true] {
+            let mut case = Case::random(kind, &shape(29), normalised, 3, &autodiff());
+            case.resets = Some(Inputs::new(8, &autodiff()).flags([3, 29], 0.2));
+            let wanted = case.clone().outcome(Form::Naive);
+            case.outcome(Form::Chunked { size: 8 }).assert_close(&wanted, EXACT);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_shape_and_any_decay_gives_the_same(
+        kind in prop::sample::select(KINDS.to_vec()),
+        batch in 1usize..3,
+        time in 1usize..40,
+        key_heads in 1usize..3,
+        group in 1usize..3,
+        key in 1usize..6,
+        value in 1usize..6,
+        log_size in 0u32..6,
+        normalised: bool,
+        reset_rate in prop::sample::select(vec![0.0, 0.1, 0.9]),
+        seed: u64,
+    ) {
+        let shape = Shape { batch, time, key_heads, heads: key_heads * group, key, value };
+        let mut case = Case::random(kind, &shape, normalised, seed, &autodiff());
+        case.resets = (reset_rate > 0.0).then(|| Inputs::new(seed, &autodiff()).flags([batch, time], reset_rate));
+        let wanted = case.clone().outcome(Form::Naive);
+        case.outcome(Form::Chunked { size: 1 << log_size }).assert_close(&wanted, EXACT);
+    }
+}
+
+#[test]
+fn a_decay_per_key_head_serves_its_group_of_value_heads() {
+    let case = Case::random(Kind::Vector, &shape(11), false, 1, &autodiff());
+    let repeat = |x: burn::tensor::Tensor<4>| {
+        let [b, t, h, k] = x.dims();
+        x.unsqueeze_dim::<5>(3).expand([b, t, h, 2, k]).reshape([b, t, h * 2, k])
+    };
+    let mut expanded = case.clone();
+    expanded.query = repeat(case.query.clone());
+    expanded.key = repeat(case.key.clone());
+    let outcome = |case: &Case| {
+        let (output, state) = case.output(Form::Auto);
+        let mut outcome = seqzoo_tests::Outcome::default();
+        outcome.put("o", &output);
+        outcome.put("final_state", &state.memory);
+        outcome
+    };
+    outcome(&case).assert_close(&outcome(&expanded), 0.0);
+}

@@ -1,0 +1,8 @@
+//! Linear attention: golden vectors, forms, finite differences, splits and hostile numbers.
+
+mod case;
+mod differences;
+mod forms;
+mod golden;
+mod hostile;
+mod splits;
