@@ -2,9 +2,9 @@
 
 use burn::tensor::Tensor;
 
-/// Repeats each head consecutively until there are `heads`: head `j` of the result is head
-/// `j / (heads / grouped)` of the input. Free where the number already agrees.
-pub(crate) fn repeat_heads(tensor: Tensor<4>, heads: usize) -> Tensor<4> {
+/// Repeats each head of `[B, T, grouped, d]` consecutively until there are `heads`: head `j` of the
+/// result is head `j / (heads / grouped)` of the input. Free where the number already agrees.
+pub fn repeat_heads(tensor: Tensor<4>, heads: usize) -> Tensor<4> {
     let [batch, time, grouped, channels] = tensor.dims();
     if grouped == heads {
         return tensor;

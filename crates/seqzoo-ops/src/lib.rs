@@ -42,4 +42,5 @@ mod precision;
 mod segments;
 
 pub use form::{Form, Report};
+pub use heads::repeat_heads;
 pub use precision::accumulator;

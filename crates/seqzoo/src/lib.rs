@@ -1,2 +1,47 @@
-//! A zoo of efficient sequence-model layers for Burn.
+//! A zoo of efficient sequence-model layers for [Burn](burn): one set of parameters per layer, a
+//! parallel form to train and a recurrent form to stream at constant memory.
+//!
+//! * [`layers`]: one layer per file, all behind [`SequenceMixer`].
+//! * [`Mixer`] and [`MixerConfig`]: any layer, named as data.
+//! * [`models`]: a language model over any pattern of layers, and generation from it.
+//! * [`state`]: what a layer remembers, to save, load, fork, select and detach.
+//! * [`parts`]: the modules that layers share.
+//! * [`ops`]: the operators beneath, without parameters.
+//!
+//! # The law of the zoo
+//!
+//! For every layer, `forward` over a sequence = `forward` over any split of it = `step` token by
+//! token, in outputs, states and gradients. The caller owns the state; the layer never does.
+//!
+//! ```
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use seqzoo::{SequenceMixer, layers::GatedLinearAttentionConfig};
+//!
+//! let device = Device::default();
+//! let layer = GatedLinearAttentionConfig::new(32).with_num_heads(2).init(&device);
+//! let input = Tensor::<3>::random([1, 10, 32], Distribution::Default, &device);
+//!
+//! let (whole, _) = layer.forward(input.clone(), None);
+//!
+//! let (_, state) = layer.forward(input.clone().narrow(1, 0, 9), None);
+//! let (last, _) = layer.step(input.narrow(1, 9, 1).squeeze_dim(1), state);
+//!
+//! let difference = whole.narrow(1, 9, 1).squeeze_dim(1) - last;
+//! assert!(difference.abs().max().into_scalar::<f32>() < 1e-5);
+//! ```
+#![warn(missing_docs)]
+#![recursion_limit = "256"]
+
 pub use seqzoo_ops as ops;
+
+pub mod layers;
+pub mod models;
+pub mod parts;
+pub mod state;
+
+mod error;
+mod mixer;
+
+pub use error::{CheckpointError, ConfigError, GenerateError, StateError};
+pub use mixer::{Mixer, MixerConfig, MixerStates, SequenceMixer};
+pub use state::{MixerState, StateBytes};

@@ -1,0 +1,109 @@
+//! The gated short convolution that stands first in recall models.
+
+use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig};
+use crate::state::{StateMapper, StatePart};
+use crate::{ConfigError, MixerState, SequenceMixer};
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Bool, Device, Tensor};
+
+const NAME: &str = "base_conv";
+
+/// Configuration of [`BaseConv`].
+#[derive(Config, Debug)]
+pub struct BaseConvConfig {
+    /// Channels of input and output.
+    pub d_model: usize,
+    /// Taps of the convolution, at least 2.
+    #[config(default = 3)]
+    pub width: usize,
+    /// How the projection is initialised.
+    #[config(default = "ProjectionInit::Uniform")]
+    pub initializer: ProjectionInit,
+}
+
+impl BaseConvConfig {
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// If there are no channels or fewer than 2 taps.
+    pub fn try_init(&self, device: &Device) -> Result<BaseConv, ConfigError> {
+        let (d_model, width) = (self.d_model, self.width);
+        let conv = ShortConvConfig::new(d_model).with_width(width).with_bias(true).with_activation(false);
+        Ok(BaseConv {
+            conv: conv.try_init(device)?,
+            projection: LinearConfig::new(d_model, d_model)
+                .with_initializer(self.initializer.input(d_model))
+                .init(device),
+        })
+    }
+
+    /// The layer.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_init`](Self::try_init) returns an error, with its text.
+    pub fn init(&self, device: &Device) -> BaseConv {
+        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// A gated short convolution.
+///
+/// ```text
+/// y_t = (W x_t + b) ⊙ conv(x)_t + x_t
+/// ```
+///
+/// Where `conv` is causal and depthwise over the last `width` tokens. It moves a token's content next
+/// to its successor's, which is what recall needs first: a key must meet its value.
+///
+/// The state is the last `width - 1` inputs: `4·(width - 1)·D` bytes per sequence.
+///
+/// Source: Arora et al. 2023, <https://arxiv.org/abs/2312.04927> (sec. 4, BaseConv), with the
+/// residual of Zoology's implementation.
+///
+/// Should be created with [`BaseConvConfig`].
+#[derive(Module, Debug)]
+pub struct BaseConv {
+    /// The convolution.
+    pub conv: ShortConv,
+    /// `D` to `D`.
+    pub projection: Linear,
+}
+
+/// State of [`BaseConv`].
+#[derive(Clone, Debug)]
+pub struct BaseConvState {
+    /// The last `width - 1` inputs, `[B, width - 1, D]`.
+    pub inputs: Tensor<3>,
+}
+
+impl SequenceMixer for BaseConv {
+    type State = BaseConvState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        BaseConvState { inputs: self.conv.init_state(batch, device) }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let (mixed, inputs) = self.conv.forward(input.clone(), resets, state.map(|state| state.inputs));
+        (self.projection.forward(input.clone()) * mixed + input, BaseConvState { inputs })
+    }
+}
+
+impl MixerState for BaseConvState {
+    fn layer(&self) -> String {
+        NAME.into()
+    }
+
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
+        Self { inputs: mapper.tensor("inputs", StatePart::Convolution, self.inputs) }
+    }
+}

@@ -1,0 +1,254 @@
+//! Gated linear attention: a learned decay per token and key channel.
+
+use crate::ops::accumulator;
+use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
+use crate::parts::{
+    GatedRmsNorm, HeadLayout, ProjectionInit, RmsNorm, ShortConv, ShortConvConfig, join_heads, projection,
+    split_heads,
+};
+use crate::state::{StateMapper, StatePart};
+use crate::{ConfigError, MixerState, SequenceMixer};
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Bool, Device, Tensor, activation::log_sigmoid};
+use seqzoo_ops::repeat_heads;
+
+const NAME: &str = "gated_linear_attention";
+
+/// Configuration of [`GatedLinearAttention`].
+#[derive(Config, Debug)]
+pub struct GatedLinearAttentionConfig {
+    /// Channels of input and output.
+    pub d_model: usize,
+    /// Query heads.
+    #[config(default = 4)]
+    pub num_heads: usize,
+    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    pub num_kv_heads: Option<usize>,
+    /// Key channels of all heads, as a multiple of `d_model`.
+    #[config(default = 0.5)]
+    pub expand_k: f64,
+    /// Value channels of all heads, as a multiple of `d_model`.
+    #[config(default = 1.0)]
+    pub expand_v: f64,
+    /// Taps of a short convolution behind the query, key and value projections; none where absent
+    /// (4 is usual).
+    pub conv_size: Option<usize>,
+    /// Whether the output passes a gate.
+    #[config(default = true)]
+    pub output_gate: bool,
+    /// Rank of the projection that makes the decays.
+    #[config(default = 16)]
+    pub gate_low_rank_dim: usize,
+    /// Divides the log decays: at 16 an untrained gate keeps 0.958 per token.
+    #[config(default = 16.0)]
+    pub gate_logit_normalizer: f64,
+    /// Log decays are at least this; unbounded where absent.
+    pub clamp_min: Option<f64>,
+    /// The epsilon of the output norm.
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+    /// How the projections are initialised.
+    #[config(default = "ProjectionInit::Uniform")]
+    pub initializer: ProjectionInit,
+}
+
+impl GatedLinearAttentionConfig {
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// If the heads do not divide the channels, the convolution has fewer than 2 taps, or the gate's
+    /// rank or normalizer is not positive.
+    pub fn try_init(&self, device: &Device) -> Result<GatedLinearAttention, ConfigError> {
+        let layout = HeadLayout::expanded(
+            NAME,
+            self.d_model,
+            self.num_heads,
+            self.num_kv_heads,
+            self.expand_k,
+            self.expand_v,
+        )?;
+        let rank = self.gate_low_rank_dim;
+        ConfigError::unless(rank > 0, NAME, || "gate_low_rank_dim is 0; give it at least 1".into())?;
+        ConfigError::unless(self.gate_logit_normalizer > 0.0, NAME, || {
+            format!("gate_logit_normalizer = {}, but a positive number is wanted", self.gate_logit_normalizer)
+        })?;
+        ConfigError::unless(self.clamp_min.is_none_or(|least| least <= 0.0), NAME, || {
+            format!("clamp_min = {}, but log decays are at most 0", self.clamp_min.unwrap_or_default())
+        })?;
+        let keys = layout.key_value_heads * layout.key;
+        let values = layout.key_value_heads * layout.value;
+        let convolutions = match self.conv_size {
+            None => Vec::new(),
+            Some(width) => [layout.heads * layout.key, keys, values]
+                .into_iter()
+                .map(|channels| ShortConvConfig::new(channels).with_width(width).try_init(device))
+                .collect::<Result<_, _>>()?,
+        };
+        let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
+        let width = layout.heads * layout.value;
+        let gate = self.output_gate.then(|| projection(self.d_model, width, self.initializer, device));
+        Ok(GatedLinearAttention {
+            query,
+            key,
+            value,
+            decay_down: projection(self.d_model, rank, self.initializer, device),
+            decay_up: LinearConfig::new(rank, keys)
+                .with_initializer(self.initializer.input(rank))
+                .init(device),
+            gate,
+            output: layout.output(self.d_model, self.initializer, device),
+            norm: GatedRmsNorm { norm: RmsNorm::new(layout.value, self.norm_epsilon, device) },
+            convolutions,
+            layout,
+            normalizer: self.gate_logit_normalizer,
+            clamp_min: self.clamp_min,
+        })
+    }
+
+    /// The layer.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_init`](Self::try_init) returns an error, with its text.
+    pub fn init(&self, device: &Device) -> GatedLinearAttention {
+        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// Gated linear attention: every key channel of every token says how much of the past it keeps.
+///
+/// ```text
+/// S_t = diag(exp(g_t)) S_{t-1} + k_t v_tᵀ        g_t = log σ(W₂ W₁ x_t + b) / 16
+/// y_t = W_o ( RMSNorm(S_tᵀ q_t / √K) ⊙ silu(W_g x_t) )
+/// ```
+///
+/// Where
+///
+/// * `q`, `k`, `v` are projections of the input, each through a short convolution if one is asked for,
+/// * the norm works on each head by itself, and the gate behind it is optional.
+///
+/// The state is `S`, `4·H·K·V` bytes per sequence, and the last inputs of the convolutions.
+///
+/// Source: Yang et al. 2023, <https://arxiv.org/abs/2312.06635> (sec. 4.4).
+///
+/// Should be created with [`GatedLinearAttentionConfig`].
+#[derive(Module, Debug)]
+pub struct GatedLinearAttention {
+    /// `D` to `H·K`.
+    pub query: Linear,
+    /// `D` to `HK·K`.
+    pub key: Linear,
+    /// `D` to `HK·V`.
+    pub value: Linear,
+    /// `W₁`, `D` to the rank.
+    pub decay_down: Linear,
+    /// `W₂` and `b`, the rank to `HK·K`.
+    pub decay_up: Linear,
+    /// `D` to `H·V`.
+    pub gate: Option<Linear>,
+    /// `H·V` to `D`.
+    pub output: Linear,
+    /// The norm of each head's output, gated where there is a gate.
+    pub norm: GatedRmsNorm,
+    /// None, or those of query, key and value.
+    pub convolutions: Vec<ShortConv>,
+    #[module(skip)]
+    layout: HeadLayout,
+    normalizer: f64,
+    clamp_min: Option<f64>,
+}
+
+/// State of [`GatedLinearAttention`].
+#[derive(Clone, Debug)]
+pub struct GatedLinearAttentionState {
+    /// The memory `S`, `[B, H, K, V]`.
+    pub memory: Tensor<4>,
+    /// The last inputs of the query, key and value convolutions, if the layer has them.
+    pub convolutions: Vec<Tensor<3>>,
+}
+
+impl GatedLinearAttention {
+    /// The log decays `[B, T, HK, K]`.
+    fn log_decay(&self, input: Tensor<3>) -> Tensor<4> {
+        let logits = self.decay_up.forward(self.decay_down.forward(input));
+        let log = log_sigmoid(logits).div_scalar(self.normalizer);
+        let log = match self.clamp_min {
+            Some(least) => log.clamp_min(least),
+            None => log,
+        };
+        split_heads(log, self.layout.key_value_heads)
+    }
+}
+
+impl SequenceMixer for GatedLinearAttention {
+    type State = GatedLinearAttentionState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let HeadLayout { heads, key, value, .. } = self.layout;
+        let dtype = accumulator(self.query.weight.val().dtype());
+        GatedLinearAttentionState {
+            memory: Tensor::zeros([batch, heads, key, value], (device, dtype)),
+            convolutions: self.convolutions.iter().map(|conv| conv.init_state(batch, device)).collect(),
+        }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let HeadLayout { heads, key_value_heads, .. } = self.layout;
+        let state = state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
+
+        let mut projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
+        let mut convolutions = Vec::with_capacity(self.convolutions.len());
+        for ((tokens, conv), state) in projected.iter_mut().zip(&self.convolutions).zip(state.convolutions) {
+            let (output, state) = conv.forward(tokens.clone(), resets.clone(), Some(state));
+            *tokens = output;
+            convolutions.push(state);
+        }
+        let [query, key, value] = projected;
+
+        let options = LinearAttentionOptions {
+            initial_state: Some(op::LinearAttentionState { memory: state.memory, key_sum: None }),
+            resets,
+            ..Default::default()
+        };
+        let (read, state) = linear_attention(
+            split_heads(query, heads),
+            repeat_heads(split_heads(key, key_value_heads), heads),
+            repeat_heads(split_heads(value, key_value_heads), heads),
+            Decay::Vector(self.log_decay(input.clone())),
+            options,
+        );
+        let read = match &self.gate {
+            Some(gate) => self.norm.forward(read, split_heads(gate.forward(input), heads)),
+            None => self.norm.norm.forward(read),
+        };
+        let state = GatedLinearAttentionState { memory: state.memory, convolutions };
+        (self.output.forward(join_heads(read)), state)
+    }
+}
+
+impl MixerState for GatedLinearAttentionState {
+    fn layer(&self) -> String {
+        NAME.into()
+    }
+
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
+        let names = ["query_conv", "key_conv", "value_conv"];
+        Self {
+            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
+            convolutions: self
+                .convolutions
+                .into_iter()
+                .zip(names)
+                .map(|(state, name)| mapper.tensor(name, StatePart::Convolution, state))
+                .collect(),
+        }
+    }
+}

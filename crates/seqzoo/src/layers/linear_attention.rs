@@ -1,0 +1,237 @@
+//! Linear attention with a choice of feature maps.
+
+use crate::ops::accumulator;
+use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
+use crate::parts::{
+    FeatureMap, FeatureMapKind, HeadLayout, ProjectionInit, RmsNorm, join_heads, split_heads,
+};
+use crate::state::{StateMapper, StatePart};
+use crate::{ConfigError, MixerState, SequenceMixer};
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Bool, Device, Tensor};
+use seqzoo_ops::repeat_heads;
+
+const NAME: &str = "linear_attention";
+
+/// Configuration of [`LinearAttention`].
+#[derive(Config, Debug)]
+pub struct LinearAttentionConfig {
+    /// Channels of input and output.
+    pub d_model: usize,
+    /// Query heads.
+    #[config(default = 8)]
+    pub num_heads: usize,
+    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    pub num_kv_heads: Option<usize>,
+    /// Key channels of all heads, as a multiple of `d_model`.
+    #[config(default = 1.0)]
+    pub expand_k: f64,
+    /// Value channels of all heads, as a multiple of `d_model`.
+    #[config(default = 1.0)]
+    pub expand_v: f64,
+    /// Channels per head in front of the feature map; what `expand_k` gives where absent.
+    pub feature_dim: Option<usize>,
+    /// The feature map of queries and keys.
+    #[config(default = "FeatureMapKind::ElementwiseProduct")]
+    pub feature_map: FeatureMapKind,
+    /// Whether queries and keys share the parameters of the feature map.
+    #[config(default = false)]
+    pub tie_feature_map: bool,
+    /// Whether the output is divided by the query's product with the sum of all keys. Wants a
+    /// positive feature map.
+    #[config(default = false)]
+    pub normalise: bool,
+    /// Added to the divisor.
+    #[config(default = 1e-10)]
+    pub normaliser_epsilon: f64,
+    /// Multiplies the queries; the number of features to the power −½ where absent.
+    pub scale: Option<f64>,
+    /// Whether each head's output passes a root-mean-square norm.
+    #[config(default = true)]
+    pub output_norm: bool,
+    /// The epsilon of that norm.
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+    /// How the projections are initialised.
+    #[config(default = "ProjectionInit::Uniform")]
+    pub initializer: ProjectionInit,
+}
+
+impl LinearAttentionConfig {
+    /// The linear attention of Based (Arora et al. 2024, <https://arxiv.org/abs/2402.18668>): a
+    /// second-order Taylor map of 16 channels per head, normalised, without an output norm.
+    pub fn based(d_model: usize) -> Self {
+        Self::new(d_model)
+            .with_num_heads(12)
+            .with_feature_dim(Some(16))
+            .with_feature_map(FeatureMapKind::Taylor)
+            .with_normalise(true)
+            .with_normaliser_epsilon(1e-12)
+            .with_scale(Some(1.0))
+            .with_output_norm(false)
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// If the heads do not divide the channels, or the feature map has no room.
+    pub fn try_init(&self, device: &Device) -> Result<LinearAttention, ConfigError> {
+        // With `feature_dim` the key channels do not come from `expand_k`, so it need not divide.
+        let expand_k = self.feature_dim.map_or(self.expand_k, |_| self.expand_v);
+        let mut layout = HeadLayout::expanded(
+            NAME,
+            self.d_model,
+            self.num_heads,
+            self.num_kv_heads,
+            expand_k,
+            self.expand_v,
+        )?;
+        if let Some(feature_dim) = self.feature_dim {
+            ConfigError::unless(feature_dim > 0, NAME, || {
+                "feature_dim is 0; give it at least 1 channel".into()
+            })?;
+            layout.key = feature_dim;
+        }
+        let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
+        let key_map = match self.tie_feature_map {
+            true => None,
+            false => Some(self.feature_map.try_init(layout.key, device)?),
+        };
+        Ok(LinearAttention {
+            query,
+            key,
+            value,
+            output: layout.output(self.d_model, self.initializer, device),
+            query_map: self.feature_map.try_init(layout.key, device)?,
+            key_map,
+            norm: self.output_norm.then(|| RmsNorm::new(layout.value, self.norm_epsilon, device)),
+            layout,
+            features: self.feature_map.features(layout.key),
+            scale: self.scale,
+            normaliser: self.normalise.then_some(self.normaliser_epsilon),
+        })
+    }
+
+    /// The layer.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_init`](Self::try_init) returns an error, with its text.
+    pub fn init(&self, device: &Device) -> LinearAttention {
+        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// Linear attention: softmax attention with the exponential replaced by a product of features.
+///
+/// ```text
+/// S_t = S_{t-1} + φ(k_t) v_tᵀ        z_t = z_{t-1} + φ(k_t)
+/// o_t = scale · S_tᵀ φ(q_t)  [ / (scale · φ(q_t)ᵀ z_t + ε) ]
+/// y_t = W_o norm(o_t)
+/// ```
+///
+/// Where
+///
+/// * `q`, `k`, `v` are projections of the input and `φ` is a [feature map](FeatureMapKind),
+/// * the division is optional (`normalise`), and so is the norm (`output_norm`).
+///
+/// The state is `S` and, where normalised, `z`: `4·H·K·(V + 1)` bytes per sequence with `K` features
+/// per head, whatever the number of tokens.
+///
+/// Source: Katharopoulos et al. 2020, <https://arxiv.org/abs/2006.16236> (sec. 3.2 to 3.4).
+///
+/// Should be created with [`LinearAttentionConfig`].
+#[derive(Module, Debug)]
+pub struct LinearAttention {
+    /// `D` to `H·d`.
+    pub query: Linear,
+    /// `D` to `HK·d`.
+    pub key: Linear,
+    /// `D` to `HK·V`.
+    pub value: Linear,
+    /// `H·V` to `D`.
+    pub output: Linear,
+    /// The feature map of the queries, and of the keys where they are tied.
+    pub query_map: FeatureMap,
+    /// The feature map of the keys.
+    pub key_map: Option<FeatureMap>,
+    /// The norm of each head's output.
+    pub norm: Option<RmsNorm>,
+    #[module(skip)]
+    layout: HeadLayout,
+    features: usize,
+    scale: Option<f64>,
+    normaliser: Option<f64>,
+}
+
+/// State of [`LinearAttention`].
+#[derive(Clone, Debug)]
+pub struct LinearAttentionState {
+    /// The memory `S`, `[B, H, K, V]`.
+    pub memory: Tensor<4>,
+    /// The key sum `z`, `[B, H, K]`, where the layer normalises.
+    pub key_sum: Option<Tensor<3>>,
+}
+
+impl SequenceMixer for LinearAttention {
+    type State = LinearAttentionState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let HeadLayout { heads, value, .. } = self.layout;
+        let options = (device, accumulator(self.query.weight.val().dtype()));
+        LinearAttentionState {
+            memory: Tensor::zeros([batch, heads, self.features, value], options.clone()),
+            key_sum: self.normaliser.map(|_| Tensor::zeros([batch, heads, self.features], options)),
+        }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let HeadLayout { heads, key_value_heads, .. } = self.layout;
+        let query = self.query_map.forward(split_heads(self.query.forward(input.clone()), heads));
+        let key_map = self.key_map.as_ref().unwrap_or(&self.query_map);
+        let key = key_map.forward(split_heads(self.key.forward(input.clone()), key_value_heads));
+        let value = split_heads(self.value.forward(input), key_value_heads);
+        let options = LinearAttentionOptions {
+            initial_state: state
+                .map(|state| op::LinearAttentionState { memory: state.memory, key_sum: state.key_sum }),
+            scale: self.scale,
+            normaliser: self.normaliser,
+            resets,
+            ..Default::default()
+        };
+        let (read, state) = linear_attention(
+            query,
+            repeat_heads(key, heads),
+            repeat_heads(value, heads),
+            Decay::None,
+            options,
+        );
+        let read = match &self.norm {
+            Some(norm) => norm.forward(read),
+            None => read,
+        };
+        let state = LinearAttentionState { memory: state.memory, key_sum: state.key_sum };
+        (self.output.forward(join_heads(read)), state)
+    }
+}
+
+impl MixerState for LinearAttentionState {
+    fn layer(&self) -> String {
+        NAME.into()
+    }
+
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
+        Self {
+            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
+            key_sum: self.key_sum.map(|sum| mapper.tensor("key_sum", StatePart::Recurrent, sum)),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Retention: linear attention that fades at a fixed rate per head.
+
+use crate::ops::accumulator;
+use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
+use crate::parts::{GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, join_heads, projection, split_heads};
+use crate::state::{StateMapper, StatePart};
+use crate::{ConfigError, MixerState, SequenceMixer};
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+use seqzoo_ops::repeat_heads;
+
+const NAME: &str = "multi_scale_retention";
+
+/// Configuration of [`MultiScaleRetention`].
+#[derive(Config, Debug)]
+pub struct MultiScaleRetentionConfig {
+    /// Channels of input and output.
+    pub d_model: usize,
+    /// Query heads.
+    #[config(default = 8)]
+    pub num_heads: usize,
+    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    pub num_kv_heads: Option<usize>,
+    /// Key channels of all heads, as a multiple of `d_model`.
+    #[config(default = 1.0)]
+    pub expand_k: f64,
+    /// Value channels of all heads, as a multiple of `d_model`.
+    #[config(default = 2.0)]
+    pub expand_v: f64,
+    /// The base of the rotary angles.
+    #[config(default = 10000.0)]
+    pub rotary_base: f64,
+    /// The epsilon of the output norm.
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+    /// How the projections are initialised.
+    #[config(default = "ProjectionInit::Uniform")]
+    pub initializer: ProjectionInit,
+}
+
+impl MultiScaleRetentionConfig {
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// If the heads do not divide the channels, or a head has an odd number of key channels.
+    pub fn try_init(&self, device: &Device) -> Result<MultiScaleRetention, ConfigError> {
+        let layout = HeadLayout::expanded(
+            NAME,
+            self.d_model,
+            self.num_heads,
+            self.num_kv_heads,
+            self.expand_k,
+            self.expand_v,
+        )?;
+        let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
+        Ok(MultiScaleRetention {
+            query,
+            key,
+            value,
+            gate: projection(self.d_model, layout.heads * layout.value, self.initializer, device),
+            output: layout.output(self.d_model, self.initializer, device),
+            norm: GatedRmsNorm::new(layout.value, self.norm_epsilon, device),
+            rotary: Rotary::new(NAME, self.rotary_base, layout.key)?,
+            layout,
+        })
+    }
+
+    /// The layer.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_init`](Self::try_init) returns an error, with its text.
+    pub fn init(&self, device: &Device) -> MultiScaleRetention {
+        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// Multi-scale retention: every head fades at its own fixed rate.
+///
+/// ```text
+/// S_t = γ_h S_{t-1} + k_t v_tᵀ        γ_h = 1 − 2^(−5−h),  h = 0 .. H−1
+/// y_t = W_o ( RMSNorm(S_tᵀ q_t / √K) ⊙ silu(W_g x_t) )
+/// ```
+///
+/// Where
+///
+/// * `q`, `k`, `v` are projections of the input, `q` and `k` turned by rotary positions,
+/// * the norm works on each head by itself.
+///
+/// The state is `S`, `4·H·K·V` bytes per sequence, and the position.
+///
+/// Source: Sun et al. 2023, <https://arxiv.org/abs/2307.08621> (sec. 2.1 to 2.3), in the form of
+/// flash-linear-attention: rotary positions in the place of xPos, and a plain norm.
+///
+/// Should be created with [`MultiScaleRetentionConfig`].
+#[derive(Module, Debug)]
+pub struct MultiScaleRetention {
+    /// `D` to `H·K`.
+    pub query: Linear,
+    /// `D` to `HK·K`.
+    pub key: Linear,
+    /// `D` to `HK·V`.
+    pub value: Linear,
+    /// `D` to `H·V`.
+    pub gate: Linear,
+    /// `H·V` to `D`.
+    pub output: Linear,
+    /// The gated norm of each head's output.
+    pub norm: GatedRmsNorm,
+    #[module(skip)]
+    rotary: Rotary,
+    #[module(skip)]
+    layout: HeadLayout,
+}
+
+/// State of [`MultiScaleRetention`].
+#[derive(Clone, Debug)]
+pub struct MultiScaleRetentionState {
+    /// The memory `S`, `[B, H, K, V]`.
+    pub memory: Tensor<4>,
+    /// How many tokens have passed.
+    pub position: u64,
+}
+
+impl MultiScaleRetention {
+    /// `ln γ_h` of every head.
+    fn log_decay(&self, like: &Tensor<4>) -> Tensor<1> {
+        let heads = self.layout.heads;
+        let logs: Vec<f64> = (0..heads).map(|head| (-(2f64.powi(-5 - head as i32))).ln_1p()).collect();
+        Tensor::from_data(TensorData::new(logs, [heads]), (&like.device(), accumulator(like.dtype())))
+    }
+}
+
+impl SequenceMixer for MultiScaleRetention {
+    type State = MultiScaleRetentionState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let HeadLayout { heads, key, value, .. } = self.layout;
+        let dtype = accumulator(self.query.weight.val().dtype());
+        MultiScaleRetentionState {
+            memory: Tensor::zeros([batch, heads, key, value], (device, dtype)),
+            position: 0,
+        }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let HeadLayout { heads, key_value_heads, key: key_dim, .. } = self.layout;
+        let time = input.dims()[1];
+        let position = state.as_ref().map_or(0, |state| state.position);
+        let query = split_heads(self.query.forward(input.clone()), heads);
+        let key = split_heads(self.key.forward(input.clone()), key_value_heads);
+        let value = split_heads(self.value.forward(input.clone()), key_value_heads);
+        let gate = split_heads(self.gate.forward(input), heads);
+
+        let rotation = self.rotary.at(position, time, key_dim, query.dtype(), &query.device());
+        let decay = Decay::PerHead(self.log_decay(&query));
+        let options = LinearAttentionOptions {
+            initial_state: state
+                .map(|state| op::LinearAttentionState { memory: state.memory, key_sum: None }),
+            resets,
+            ..Default::default()
+        };
+        let (read, state) = linear_attention(
+            rotation.apply(query),
+            repeat_heads(rotation.apply(key), heads),
+            repeat_heads(value, heads),
+            decay,
+            options,
+        );
+        let output = self.output.forward(join_heads(self.norm.forward(read, gate)));
+        (output, MultiScaleRetentionState { memory: state.memory, position: position + time as u64 })
+    }
+}
+
+impl MixerState for MultiScaleRetentionState {
+    fn layer(&self) -> String {
+        NAME.into()
+    }
+
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
+        Self {
+            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
+            position: mapper.number("position", self.position),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Softmax attention: the layer that forgets nothing, and what that costs.
+
+use crate::ops::attention::{AttentionOptions, AttentionState, attention};
+use crate::parts::{ProjectionInit, Rotary, check_heads, join_heads, projection, split_heads};
+use crate::state::StateMapper;
+use crate::{ConfigError, MixerState, SequenceMixer};
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Bool, Device, Tensor};
+
+const NAME: &str = "softmax_attention";
+
+/// Configuration of [`SoftmaxAttention`].
+#[derive(Config, Debug)]
+pub struct SoftmaxAttentionConfig {
+    /// Channels of input and output.
+    pub d_model: usize,
+    /// Query heads.
+    #[config(default = 8)]
+    pub num_heads: usize,
+    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    pub num_kv_heads: Option<usize>,
+    /// Channels per head; `d_model / num_heads` where absent.
+    pub head_dim: Option<usize>,
+    /// How many tokens each token sees, itself included; all earlier ones where absent.
+    pub window: Option<usize>,
+    /// Whether queries and keys carry rotary positions.
+    #[config(default = true)]
+    pub rotary: bool,
+    /// The base of the rotary angles.
+    #[config(default = 10000.0)]
+    pub rotary_base: f64,
+    /// Whether the query, key and value projections have biases.
+    #[config(default = false)]
+    pub qkv_bias: bool,
+    /// How the projections are initialised.
+    #[config(default = "ProjectionInit::Uniform")]
+    pub initializer: ProjectionInit,
+}
+
+impl SoftmaxAttentionConfig {
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// If the heads do not divide the channels, the window is 0, or rotary positions are asked for
+    /// with an odd head.
+    pub fn try_init(&self, device: &Device) -> Result<SoftmaxAttention, ConfigError> {
+        let heads = self.num_heads;
+        let key_value_heads = self.num_kv_heads.unwrap_or(heads);
+        check_heads(NAME, self.d_model, heads, key_value_heads)?;
+        let head_dim = match self.head_dim {
+            Some(head_dim) => head_dim,
+            None => {
+                ConfigError::unless(self.d_model.is_multiple_of(heads), NAME, || {
+                    format!(
+                        "num_heads = {heads} does not divide d_model = {}; change one, or set head_dim",
+                        self.d_model
+                    )
+                })?;
+                self.d_model / heads
+            }
+        };
+        ConfigError::unless(head_dim > 0, NAME, || "head_dim is 0; give it at least 1 channel".into())?;
+        ConfigError::unless(self.window != Some(0), NAME, || {
+            "window = 0, but at least 1 is wanted: a token sees itself".into()
+        })?;
+        let rotary = match self.rotary {
+            true => Some(Rotary::new(NAME, self.rotary_base, head_dim)?),
+            false => None,
+        };
+        let input = |width| {
+            let mut linear = projection(self.d_model, width, self.initializer, device);
+            if self.qkv_bias {
+                linear.bias = LinearConfig::new(self.d_model, width).init(device).bias;
+            }
+            linear
+        };
+        Ok(SoftmaxAttention {
+            query: input(heads * head_dim),
+            key: input(key_value_heads * head_dim),
+            value: input(key_value_heads * head_dim),
+            output: self.initializer.output_projection(heads * head_dim, self.d_model, device),
+            heads,
+            key_value_heads,
+            head_dim,
+            window: self.window,
+            rotary,
+        })
+    }
+
+    /// The layer.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_init`](Self::try_init) returns an error, with its text.
+    pub fn init(&self, device: &Device) -> SoftmaxAttention {
+        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// Multi-head causal softmax attention.
+///
+/// ```text
+/// o_i = Σ_j softmax_j(q_iᵀ k_j / √d) v_j        over j ≤ i, and i − j < window
+/// ```
+///
+/// Where
+///
+/// * `q`, `k`, `v` are projections of the input, `q` and `k` turned by their positions (optional),
+/// * query head `h` reads key and value head `h / (heads / key_value_heads)`.
+///
+/// The state is the cache of keys and values: `8·HK·d` bytes per token and sequence, up to
+/// `window - 1` tokens with a window.
+///
+/// Source: Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>; grouped heads: Ainslie et al.
+/// 2023, <https://arxiv.org/abs/2305.13245>.
+///
+/// Should be created with [`SoftmaxAttentionConfig`].
+#[derive(Module, Debug)]
+pub struct SoftmaxAttention {
+    /// `D` to `H·d`.
+    pub query: Linear,
+    /// `D` to `HK·d`.
+    pub key: Linear,
+    /// `D` to `HK·d`.
+    pub value: Linear,
+    /// `H·d` to `D`.
+    pub output: Linear,
+    heads: usize,
+    key_value_heads: usize,
+    head_dim: usize,
+    window: Option<usize>,
+    #[module(skip)]
+    rotary: Option<Rotary>,
+}
+
+/// State of [`SoftmaxAttention`].
+#[derive(Clone, Debug)]
+pub struct SoftmaxAttentionState {
+    /// Keys (already turned) and values; absent before the first token.
+    pub cache: Option<AttentionState>,
+    /// How many tokens have passed.
+    pub position: u64,
+    /// Batch, key-value heads and head channels, known before the cache is.
+    shape: [usize; 3],
+}
+
+impl SequenceMixer for SoftmaxAttention {
+    type State = SoftmaxAttentionState;
+
+    fn init_state(&self, batch: usize, _: &Device) -> Self::State {
+        SoftmaxAttentionState {
+            cache: None,
+            position: 0,
+            shape: [batch, self.key_value_heads, self.head_dim],
+        }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let [batch, time, _] = input.dims();
+        let device = input.device();
+        let state = state.unwrap_or_else(|| self.init_state(batch, &device));
+        let mut query = split_heads(self.query.forward(input.clone()), self.heads);
+        let mut key = split_heads(self.key.forward(input.clone()), self.key_value_heads);
+        let value = split_heads(self.value.forward(input), self.key_value_heads);
+        if let Some(rotary) = &self.rotary {
+            let rotation = rotary.at(state.position, time, self.head_dim, query.dtype(), &device);
+            (query, key) = (rotation.apply(query), rotation.apply(key));
+        }
+        let options = AttentionOptions {
+            initial_state: state.cache,
+            window: self.window,
+            resets,
+            ..Default::default()
+        };
+        let (read, cache) = attention(query, key, value, options);
+        let state = SoftmaxAttentionState {
+            cache: Some(cache),
+            position: state.position + time as u64,
+            shape: [batch, self.key_value_heads, self.head_dim],
+        };
+        (self.output.forward(join_heads(read)), state)
+    }
+}
+
+impl MixerState for SoftmaxAttentionState {
+    fn layer(&self) -> String {
+        NAME.into()
+    }
+
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
+        let [batch, heads, head_dim] = self.shape;
+        let (keys, values, visible) = match self.cache {
+            Some(cache) => (Some(cache.keys), Some(cache.values), cache.visible),
+            None => (None, None, None),
+        };
+        let extents = [batch, 0, heads, head_dim];
+        let keys = mapper.cache("keys", keys, extents);
+        let values = mapper.cache("values", values, extents);
+        let visible = mapper.mask("visible", visible);
+        let cache = keys.zip(values).map(|(keys, values)| AttentionState { keys, values, visible });
+        let batch = cache.as_ref().map_or(batch, |cache| cache.keys.dims()[0]);
+        Self { cache, position: mapper.number("position", self.position), shape: [batch, heads, head_dim] }
+    }
+}

@@ -1,0 +1,105 @@
+//! Layer configurations as data: a kind, and what differs from the published defaults.
+
+use super::any::MixerConfig;
+use crate::ConfigError;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+impl MixerConfig {
+    /// The layer `kind` with its published defaults, replaced where `options` says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such layer or option, or an option has a value of the wrong type.
+    pub fn from_options(
+        kind: &str,
+        d_model: usize,
+        options: Map<String, Value>,
+    ) -> Result<Self, ConfigError> {
+        let Some(published) = Self::published(kind, d_model) else {
+            let known = Self::KINDS.join(", ");
+            return Err(ConfigError::new(kind, format!("there is no such layer; the layers are {known}")));
+        };
+        let Value::Object(mut fields) = published.to_value() else {
+            unreachable!("a configuration is a JSON object")
+        };
+        for (name, value) in options {
+            if !fields.contains_key(&name) {
+                let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+                let problem = format!("there is no option `{name}`; its options are {}", known.join(", "));
+                return Err(ConfigError::new(kind, problem));
+            }
+            let mut changed = fields.clone();
+            changed.insert(name.clone(), value);
+            published
+                .replaced_by(Value::Object(changed.clone()))
+                .map_err(|error| ConfigError::new(kind, format!("the option `{name}`: {error}")))?;
+            fields = changed;
+        }
+        published
+            .replaced_by(Value::Object(fields))
+            .map_err(|error| ConfigError::new(kind, error.to_string()))
+    }
+}
+
+impl Serialize for MixerConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = Map::from_iter([("kind".to_string(), Value::from(self.kind()))]);
+        if let Value::Object(fields) = self.to_value() {
+            object.extend(fields);
+        }
+        object.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MixerConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut object = Map::deserialize(deserializer)?;
+        let Some(Value::String(kind)) = object.remove("kind") else {
+            return Err(D::Error::missing_field("kind"));
+        };
+        let Some(d_model) = object.get("d_model").and_then(Value::as_u64) else {
+            return Err(D::Error::missing_field("d_model"));
+        };
+        Self::from_options(&kind, d_model as usize, object).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(text: &str) -> Map<String, Value> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn every_layer_survives_as_data() {
+        for kind in MixerConfig::KINDS {
+            let config = MixerConfig::published(kind, 32).unwrap();
+            let text = serde_json::to_string(&config).unwrap();
+            let back: MixerConfig = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&back).unwrap(), text);
+            assert_eq!(back.kind(), *kind);
+        }
+    }
+
+    #[test]
+    fn options_replace_defaults() {
+        let config =
+            MixerConfig::from_options("softmax_attention", 32, options(r#"{"num_heads": 2, "window": 8}"#))
+                .unwrap();
+        let MixerConfig::SoftmaxAttention(config) = config else { panic!() };
+        assert_eq!((config.num_heads, config.window, config.rotary), (2, Some(8), true));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let message =
+            |kind, text| MixerConfig::from_options(kind, 32, options(text)).unwrap_err().to_string();
+        assert!(message("mamba", "{}").contains("the layers are softmax_attention, linear_attention"));
+        assert!(message("base_conv", r#"{"taps": 3}"#).contains("no option `taps`; its options are d_model"));
+        assert!(message("base_conv", r#"{"width": "three"}"#).contains("the option `width`"));
+    }
+}

@@ -1,0 +1,48 @@
+//! The contract of every layer.
+
+use crate::{MixerState, StateError};
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Tensor};
+use std::path::Path;
+
+/// A layer that mixes information along time, with one set of parameters and two forms.
+///
+/// The law, tested for every layer on outputs, states and gradients: `forward` over a sequence =
+/// `forward` over any split of it = `step` token by token. The caller owns the state.
+pub trait SequenceMixer: Module {
+    /// What the layer remembers between calls.
+    type State: MixerState;
+
+    /// The state before the first token: `batch` sequences, on `device`.
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State;
+
+    /// `[B, T, D]` to `[B, T, D]`, continuing from `state` (or from the beginning), with the state
+    /// after the last token.
+    fn forward(&self, input: Tensor<3>, state: Option<Self::State>) -> (Tensor<3>, Self::State) {
+        self.forward_packed(input, None, state)
+    }
+
+    /// [`forward`](Self::forward) over sequences packed behind each other, or over episodes:
+    /// `resets` is `[B, T]`, true where the state is cleared before the token.
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State);
+
+    /// One token: `[B, D]` to `[B, D]`.
+    fn step(&self, input: Tensor<2>, state: Self::State) -> (Tensor<2>, Self::State) {
+        let (output, state) = self.forward(input.unsqueeze_dim(1), Some(state));
+        (output.squeeze_dim(1), state)
+    }
+
+    /// Reads a state that [`MixerState::save`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// See [`MixerState::load`].
+    fn load_state(&self, path: impl AsRef<Path>, device: &Device) -> Result<Self::State, StateError> {
+        self.init_state(1, device).load(path, device)
+    }
+}

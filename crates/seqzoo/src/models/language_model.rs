@@ -1,0 +1,155 @@
+//! A language model over any pattern of layers.
+
+use super::block::{Block, Norm};
+use super::config::LanguageModelConfig;
+use super::generate::Generator;
+use super::sampling::Sampling;
+use crate::state::{Scoped, StateMapper};
+use crate::{GenerateError, MixerState, MixerStates, SequenceMixer, StateError};
+use burn::module::Module;
+use burn::nn::{Embedding, Linear};
+use burn::tensor::{Bool, Device, Int, Tensor};
+use std::path::Path;
+
+/// A causal language model: embedding, pre-norm blocks, final norm, head.
+///
+/// ```text
+/// h = E[tokens];   h = block_i(h) for each layer;   logits = W norm(h)
+/// ```
+///
+/// It keeps the law of the zoo: [`forward`](Self::forward) over tokens = over any split of them =
+/// one at a time, through a [`ModelState`].
+///
+/// Should be created with [`LanguageModelConfig`].
+#[derive(Module, Debug)]
+pub struct LanguageModel {
+    /// Tokens to channels.
+    pub embedding: Embedding,
+    /// The layers.
+    pub blocks: Vec<Block>,
+    /// The norm before the head.
+    pub norm: Norm,
+    /// Channels to logits; the embedding's weights where absent.
+    pub head: Option<Linear>,
+    #[module(skip)]
+    pub(super) config: Box<LanguageModelConfig>,
+}
+
+/// The states of all layers, and how many tokens have passed.
+#[derive(Clone, Debug)]
+pub struct ModelState {
+    /// One state per layer.
+    pub layers: Vec<MixerStates>,
+    /// How many tokens have passed.
+    pub position: u64,
+}
+
+impl LanguageModel {
+    /// What the model was made from.
+    pub fn config(&self) -> &LanguageModelConfig {
+        &self.config
+    }
+
+    /// The state before the first token.
+    pub fn init_state(&self, batch: usize, device: &Device) -> ModelState {
+        let layers = self.blocks.iter().map(|block| block.mixer.init_state(batch, device)).collect();
+        ModelState { layers, position: 0 }
+    }
+
+    /// Tokens `[B, T]` to logits `[B, T, vocabulary]`, and the state after the last token.
+    pub fn forward(&self, tokens: Tensor<2, Int>, state: Option<ModelState>) -> (Tensor<3>, ModelState) {
+        let (hidden, state) = self.hidden(tokens, None, state);
+        (self.logits(hidden), state)
+    }
+
+    /// Tokens `[B, T]` to the channels in front of the head `[B, T, D]`: what to select from where
+    /// only some positions are scored. `resets` as in [`SequenceMixer::forward_packed`].
+    pub fn hidden(
+        &self,
+        tokens: Tensor<2, Int>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<ModelState>,
+    ) -> (Tensor<3>, ModelState) {
+        let time = tokens.dims()[1];
+        let position = state.as_ref().map_or(0, |state| state.position) + time as u64;
+        let mut states = match state {
+            Some(state) => state.layers.into_iter().map(Some).collect(),
+            None => vec![None; self.blocks.len()],
+        };
+        assert_eq!(
+            states.len(),
+            self.blocks.len(),
+            "The argument `state` holds the states of {} layers, but the model has {}.",
+            states.len(),
+            self.blocks.len()
+        );
+        let mut hidden = self.embedding.forward(tokens);
+        let mut layers = Vec::with_capacity(self.blocks.len());
+        for (block, state) in self.blocks.iter().zip(&mut states) {
+            let (output, state) = block.forward(hidden, resets.clone(), state.take());
+            hidden = output;
+            layers.push(state);
+        }
+        (hidden, ModelState { layers, position })
+    }
+
+    /// Channels `[.., D]` to logits `[.., vocabulary]`: the final norm and the head.
+    pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
+        let normed = self.norm.forward(hidden);
+        match &self.head {
+            Some(head) => head.forward(normed),
+            None => burn::tensor::module::linear(normed, self.embedding.weight.val().transpose(), None),
+        }
+    }
+
+    /// Continues `prompt` one token at a time, through the recurrent states, without end: take as
+    /// many as you want, or stop at a token of your choice.
+    ///
+    /// # Errors
+    ///
+    /// If the prompt is empty or holds an unknown token, or a sampling option is out of range.
+    pub fn generate(&self, prompt: &[usize], sampling: Sampling) -> Result<Generator<'_>, GenerateError> {
+        Generator::new(self, prompt, None, sampling)
+    }
+
+    /// [`generate`](Self::generate), continuing from `state`: `prompt` are the tokens that the state
+    /// has not seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn generate_from(
+        &self,
+        state: ModelState,
+        prompt: &[usize],
+        sampling: Sampling,
+    ) -> Result<Generator<'_>, GenerateError> {
+        Generator::new(self, prompt, Some(state), sampling)
+    }
+
+    /// Reads a state that [`MixerState::save`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// See [`MixerState::load`].
+    pub fn load_state(&self, path: impl AsRef<Path>, device: &Device) -> Result<ModelState, StateError> {
+        self.init_state(1, device).load(path, device)
+    }
+}
+
+impl MixerState for ModelState {
+    fn layer(&self) -> String {
+        let layers: Vec<String> = self.layers.iter().map(MixerState::layer).collect();
+        format!("language_model[{}]", layers.join(", "))
+    }
+
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
+        let layers = self
+            .layers
+            .into_iter()
+            .enumerate()
+            .map(|(index, state)| state.map_state(&mut Scoped::new(format!("layers.{index}"), mapper)))
+            .collect();
+        Self { layers, position: mapper.number("position", self.position) }
+    }
+}

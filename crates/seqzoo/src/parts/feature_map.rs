@@ -1,0 +1,144 @@
+//! Feature maps of linear attention: what stands for the exponential of softmax attention.
+
+use super::ProjectionInit;
+use crate::ConfigError;
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, TensorData, activation::relu, activation::softmax};
+
+/// Which feature map, and its constants.
+#[derive(Config, Debug, PartialEq, Copy)]
+pub enum FeatureMapKind {
+    /// `φ(x) = x`.
+    Identity,
+    /// `φ(x) = elu(x) + 1`, positive (Katharopoulos et al. 2020, <https://arxiv.org/abs/2006.16236>).
+    EluPlusOne,
+    /// `φ(x) = max(x, 0)`.
+    Relu,
+    /// `φ(x) = max(x, 0)²`.
+    SquaredRelu,
+    /// `φ(x) = [1, x / d^¼, x_i² / √(2d), x_i x_j / √d for i < j]`, so that `φ(q)·φ(k)` is the
+    /// second-order Taylor expansion of `exp(q·k / √d)` (Based: Arora et al. 2024,
+    /// <https://arxiv.org/abs/2402.18668>, sec. 4).
+    Taylor,
+    /// `φ(x) = softmax([2y, −2y])` with `y = W x + b`, `W` the identity at first (Zhang et al.
+    /// 2024, <https://arxiv.org/abs/2402.04347>; the doubled logits of flash-linear-attention).
+    Hedgehog,
+    /// `φ(x) = max(W x + b, 0)` (Kasai et al. 2021, <https://arxiv.org/abs/2103.13076>).
+    LearnedRelu,
+    /// `φ(x) = (W₁ x + b₁) ⊙ (W₂ x + b₂)`.
+    ElementwiseProduct,
+    /// `z = [relu(x), relu(−x)]`, `φ(x)` the products of `z` with itself rolled by `1 ..= nu`
+    /// (Schlag et al. 2021, <https://arxiv.org/abs/2102.11174>, sec. 5.3).
+    Dpfp {
+        /// How many rolls.
+        nu: usize,
+    },
+}
+
+impl FeatureMapKind {
+    /// The map for heads of `head_dim` channels.
+    ///
+    /// # Errors
+    ///
+    /// If DPFP has no rolls, or more than `z` has channels.
+    pub fn try_init(&self, head_dim: usize, device: &Device) -> Result<FeatureMap, ConfigError> {
+        if let Self::Dpfp { nu } = *self {
+            ConfigError::unless((1..2 * head_dim).contains(&nu), "feature map DPFP", || {
+                format!("nu = {nu}, but 1 to {} rolls are wanted for heads of {head_dim}", 2 * head_dim - 1)
+            })?;
+        }
+        let linear = || {
+            let uniform = ProjectionInit::Uniform.input(head_dim);
+            LinearConfig::new(head_dim, head_dim).with_initializer(uniform).init(device)
+        };
+        let linears = match self {
+            Self::Hedgehog => vec![identity(head_dim, device)],
+            Self::LearnedRelu => vec![linear()],
+            Self::ElementwiseProduct => vec![linear(), linear()],
+            _ => Vec::new(),
+        };
+        Ok(FeatureMap { kind: *self, linears })
+    }
+
+    /// The number of features of heads of `head_dim` channels.
+    pub fn features(&self, head_dim: usize) -> usize {
+        match self {
+            Self::Taylor => 1 + head_dim + head_dim * (head_dim + 1) / 2,
+            Self::Hedgehog => 2 * head_dim,
+            Self::Dpfp { nu } => 2 * head_dim * nu,
+            _ => head_dim,
+        }
+    }
+}
+
+/// A feature map, with its parameters if it has any.
+///
+/// Should be created with [`FeatureMapKind::try_init`].
+#[derive(Module, Debug)]
+pub struct FeatureMap {
+    /// The learned projections: none, one, or two for the element-wise product.
+    pub linears: Vec<Linear>,
+    #[module(skip)]
+    kind: FeatureMapKind,
+}
+
+impl FeatureMap {
+    /// `[B, T, H, d]` to `[B, T, H, features]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        match self.kind {
+            FeatureMapKind::Identity => x,
+            FeatureMapKind::EluPlusOne => x.clone().clamp_max(0.0).exp() + relu(x),
+            FeatureMapKind::Relu => relu(x),
+            FeatureMapKind::SquaredRelu => relu(x).square(),
+            FeatureMapKind::Taylor => taylor(x),
+            FeatureMapKind::Hedgehog => {
+                let doubled = self.linears[0].forward(x).mul_scalar(2.0);
+                softmax(Tensor::cat(vec![doubled.clone(), doubled.neg()], 3), 3)
+            }
+            FeatureMapKind::LearnedRelu => relu(self.linears[0].forward(x)),
+            FeatureMapKind::ElementwiseProduct => {
+                self.linears[0].forward(x.clone()) * self.linears[1].forward(x)
+            }
+            FeatureMapKind::Dpfp { nu } => dpfp(x, nu),
+        }
+    }
+}
+
+fn taylor(x: Tensor<4>) -> Tensor<4> {
+    let d = x.dims()[3];
+    let ones = x.clone().narrow(3, 0, 1).ones_like();
+    let root = (d as f64).sqrt();
+    let mut features =
+        vec![ones, x.clone().div_scalar(root.sqrt()), x.clone().square().div_scalar(root * 2f64.sqrt())];
+    for i in 0..d - 1 {
+        let later = x.clone().narrow(3, i + 1, d - i - 1);
+        features.push(later * x.clone().narrow(3, i, 1).div_scalar(root));
+    }
+    Tensor::cat(features, 3)
+}
+
+fn dpfp(x: Tensor<4>, nu: usize) -> Tensor<4> {
+    let z = Tensor::cat(vec![relu(x.clone()), relu(x.neg())], 3);
+    let width = z.dims()[3];
+    let products = (1..=nu).map(|shift| {
+        let rolled = Tensor::cat(
+            vec![z.clone().narrow(3, width - shift, shift), z.clone().narrow(3, 0, width - shift)],
+            3,
+        );
+        z.clone() * rolled
+    });
+    Tensor::cat(products.collect(), 3)
+}
+
+/// A linear map that is the identity at first.
+fn identity(width: usize, device: &Device) -> Linear {
+    let mut linear = LinearConfig::new(width, width).init(device);
+    let diagonal: Vec<f32> =
+        (0..width * width).map(|i| if i % (width + 1) == 0 { 1.0 } else { 0.0 }).collect();
+    let eye = Tensor::<2>::from_data(TensorData::new(diagonal, [width, width]), device);
+    linear.weight = Param::from_tensor(eye);
+    linear.bias = Some(Initializer::Zeros.init([width], device));
+    linear
+}

@@ -1,0 +1,51 @@
+//! Root-mean-square normalisation, plain and gated.
+
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::tensor::{Device, Tensor, activation::silu};
+
+/// Root-mean-square normalisation over the last axis: `y = γ ⊙ x / sqrt(mean(x²) + ε)`.
+///
+/// Unlike Burn's own it computes in the dtype of its input, so `f64` stays `f64`.
+///
+/// Source: Zhang & Sennrich 2019, <https://arxiv.org/abs/1910.07467> (eq. 4).
+#[derive(Module, Debug)]
+pub struct RmsNorm {
+    /// The scale `γ`, `[D]`, ones at first.
+    pub gamma: Param<Tensor<1>>,
+    epsilon: f64,
+}
+
+impl RmsNorm {
+    /// A norm over `channels` channels.
+    pub fn new(channels: usize, epsilon: f64, device: &Device) -> Self {
+        Self { gamma: Initializer::Ones.init([channels], device), epsilon }
+    }
+
+    /// `[.., D]` to `[.., D]`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let root = input.clone().square().mean_dim(D - 1).add_scalar(self.epsilon).sqrt();
+        input / root * self.gamma.val().unsqueeze()
+    }
+}
+
+/// Root-mean-square normalisation, then a gate: `y = RMSNorm(x) ⊙ silu(g)`.
+///
+/// The norm comes before the gate, as in GLA and RetNet; Mamba-2 has them the other way round.
+#[derive(Module, Debug)]
+pub struct GatedRmsNorm {
+    /// The norm.
+    pub norm: RmsNorm,
+}
+
+impl GatedRmsNorm {
+    /// A gated norm over `channels` channels.
+    pub fn new(channels: usize, epsilon: f64, device: &Device) -> Self {
+        Self { norm: RmsNorm::new(channels, epsilon, device) }
+    }
+
+    /// `input` and `gate`, both `[.., D]`, to `[.., D]`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>, gate: Tensor<D>) -> Tensor<D> {
+        self.norm.forward(input) * silu(gate)
+    }
+}

@@ -1,0 +1,129 @@
+//! Linear projections of a layer, and how their channels divide into heads.
+
+use crate::ConfigError;
+use burn::config::Config;
+use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+/// How a layer's projections are initialised.
+#[derive(Config, Debug, PartialEq, Copy)]
+pub enum ProjectionInit {
+    /// Uniform in ±1/√fan_in, PyTorch's `nn.Linear`; what the published layers do on their own.
+    Uniform,
+    /// Normal with mean 0 and the standard deviation given (0.02 in most published models).
+    Normal {
+        /// The standard deviation.
+        std: f64,
+    },
+    /// Inputs of the mixer normal with variance 1/fan_in, its output normal with deviation 0.02:
+    /// what makes small models learn recall quickly.
+    FanIn,
+}
+
+impl ProjectionInit {
+    /// The initialiser of a projection into the mixer.
+    pub(crate) fn input(self, fan_in: usize) -> Initializer {
+        match self {
+            Self::Uniform => Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false },
+            Self::Normal { std } => Initializer::Normal { mean: 0.0, std },
+            Self::FanIn => Initializer::Normal { mean: 0.0, std: (fan_in as f64).powf(-0.5) },
+        }
+    }
+
+    /// A bias-free projection out of the mixer.
+    pub(crate) fn output_projection(self, from: usize, to: usize, device: &Device) -> Linear {
+        let initializer = match self {
+            Self::FanIn => Initializer::Normal { mean: 0.0, std: 0.02 },
+            other => other.input(from),
+        };
+        LinearConfig::new(from, to).with_bias(false).with_initializer(initializer).init(device)
+    }
+}
+
+/// A bias-free projection into the mixer.
+pub(crate) fn projection(from: usize, to: usize, init: ProjectionInit, device: &Device) -> Linear {
+    LinearConfig::new(from, to).with_bias(false).with_initializer(init.input(from)).init(device)
+}
+
+/// The channels of keys and values, and their division into heads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLayout {
+    pub heads: usize,
+    pub key_value_heads: usize,
+    /// Key channels per head.
+    pub key: usize,
+    /// Value channels per head.
+    pub value: usize,
+}
+
+impl HeadLayout {
+    /// Divides `expand_k · d_model` key and `expand_v · d_model` value channels into heads.
+    pub fn expanded(
+        layer: &str,
+        d_model: usize,
+        heads: usize,
+        key_value_heads: Option<usize>,
+        expand_k: f64,
+        expand_v: f64,
+    ) -> Result<Self, ConfigError> {
+        let key_value_heads = key_value_heads.unwrap_or(heads);
+        check_heads(layer, d_model, heads, key_value_heads)?;
+        let channels = |name: &str, factor: f64| {
+            let wide = (d_model as f64 * factor).floor() as usize;
+            let fits = factor > 0.0 && wide > 0 && wide.is_multiple_of(heads);
+            ConfigError::unless(fits, layer, || {
+                format!(
+                    "{name} = {factor} makes {wide} channels of d_model = {d_model}, which do not divide \
+                     into {heads} heads; change {name}, d_model or num_heads"
+                )
+            })?;
+            Ok(wide / heads)
+        };
+        Ok(Self {
+            heads,
+            key_value_heads,
+            key: channels("expand_k", expand_k)?,
+            value: channels("expand_v", expand_v)?,
+        })
+    }
+
+    /// Query, key and value projections.
+    pub fn projections(&self, d_model: usize, init: ProjectionInit, device: &Device) -> [Linear; 3] {
+        [
+            projection(d_model, self.heads * self.key, init, device),
+            projection(d_model, self.key_value_heads * self.key, init, device),
+            projection(d_model, self.key_value_heads * self.value, init, device),
+        ]
+    }
+
+    /// The projection back to the model's channels.
+    pub fn output(&self, d_model: usize, init: ProjectionInit, device: &Device) -> Linear {
+        init.output_projection(self.heads * self.value, d_model, device)
+    }
+}
+
+/// Checks what all layers with heads have in common.
+pub(crate) fn check_heads(
+    layer: &str,
+    d_model: usize,
+    heads: usize,
+    key_value_heads: usize,
+) -> Result<(), ConfigError> {
+    ConfigError::unless(d_model > 0, layer, || "d_model is 0; give it at least 1 channel".into())?;
+    ConfigError::unless(heads > 0, layer, || "num_heads is 0; give it at least 1".into())?;
+    ConfigError::unless(key_value_heads > 0 && heads.is_multiple_of(key_value_heads), layer, || {
+        format!("num_kv_heads = {key_value_heads} does not divide num_heads = {heads}")
+    })
+}
+
+/// `[B, T, H·d]` as `[B, T, H, d]`.
+pub(crate) fn split_heads(tokens: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, time, channels] = tokens.dims();
+    tokens.reshape([batch, time, heads, channels / heads])
+}
+
+/// `[B, T, H, d]` as `[B, T, H·d]`.
+pub(crate) fn join_heads(tokens: Tensor<4>) -> Tensor<3> {
+    let [batch, time, heads, channels] = tokens.dims();
+    tokens.reshape([batch, time, heads * channels])
+}

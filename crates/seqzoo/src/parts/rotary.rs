@@ -1,0 +1,72 @@
+//! Rotary position embedding.
+
+use crate::ConfigError;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// Rotary position embedding over pairs of channels `(i, i + d/2)`.
+///
+/// ```text
+/// x'_i        = x_i cos(pθ_i) − x_{i+d/2} sin(pθ_i)
+/// x'_{i+d/2}  = x_{i+d/2} cos(pθ_i) + x_i sin(pθ_i)        θ_i = base^(−2i/d)
+/// ```
+///
+/// The angles are computed in `f64` on the host from the exact position, so a stream of millions of
+/// tokens keeps its phases.
+///
+/// Source: Su et al. 2021, <https://arxiv.org/abs/2104.09864> (sec. 3.2), in the half-split layout
+/// of GPT-NeoX.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rotary {
+    base: f64,
+}
+
+impl Rotary {
+    /// Rotations with the base given, 10,000 as published.
+    ///
+    /// # Errors
+    ///
+    /// If `head_dim` is odd or the base is not above 1.
+    pub fn new(layer: &str, base: f64, head_dim: usize) -> Result<Self, ConfigError> {
+        ConfigError::unless(head_dim.is_multiple_of(2), layer, || {
+            format!("rotary positions turn pairs of channels, but a head has {head_dim}; make it even")
+        })?;
+        ConfigError::unless(base.is_finite() && base > 1.0, layer, || {
+            format!("rotary_base = {base}, but a number above 1 is wanted (10000 is usual)")
+        })?;
+        Ok(Self { base })
+    }
+
+    /// The rotations of `time` tokens, the first at `position`.
+    pub fn at(&self, position: u64, time: usize, head_dim: usize, dtype: DType, device: &Device) -> Rotation {
+        let half = head_dim / 2;
+        let (mut cos, mut sin) = (Vec::with_capacity(time * half), Vec::with_capacity(time * half));
+        for t in 0..time {
+            for i in 0..half {
+                let angle = (position + t as u64) as f64 * self.base.powf(-(i as f64) / half as f64);
+                cos.push(angle.cos());
+                sin.push(angle.sin());
+            }
+        }
+        let table = |values| Tensor::from_data(TensorData::new(values, [1, time, 1, half]), (device, dtype));
+        Rotation { cos: table(cos), sin: table(sin) }
+    }
+}
+
+/// The rotations of a run of tokens.
+pub struct Rotation {
+    cos: Tensor<4>, // [1, t, 1, d/2]
+    sin: Tensor<4>,
+}
+
+impl Rotation {
+    /// Turns `[B, T, H, d]`.
+    pub fn apply(&self, tokens: Tensor<4>) -> Tensor<4> {
+        let half = tokens.dims()[3] / 2;
+        let (first, second) = (tokens.clone().narrow(3, 0, half), tokens.narrow(3, half, half));
+        let (cos, sin) = (self.cos.clone(), self.sin.clone());
+        Tensor::cat(
+            vec![first.clone() * cos.clone() - second.clone() * sin.clone(), second * cos + first * sin],
+            3,
+        )
+    }
+}

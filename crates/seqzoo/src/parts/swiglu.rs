@@ -1,0 +1,42 @@
+//! The gated feed-forward.
+
+use super::{ProjectionInit, projection};
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, activation::silu};
+
+/// The gated feed-forward `y = W_down (silu(W_gate x) ⊙ W_up x)`, without biases.
+///
+/// Source: Shazeer 2020, <https://arxiv.org/abs/2002.05202> (eq. 6).
+#[derive(Module, Debug)]
+pub struct SwiGlu {
+    /// `D` to the hidden width.
+    pub gate: Linear,
+    /// `D` to the hidden width.
+    pub up: Linear,
+    /// The hidden width to `D`.
+    pub down: Linear,
+}
+
+impl SwiGlu {
+    /// A feed-forward of `hidden` channels.
+    pub fn new(d_model: usize, hidden: usize, init: ProjectionInit, device: &Device) -> Self {
+        Self {
+            gate: projection(d_model, hidden, init, device),
+            up: projection(d_model, hidden, init, device),
+            down: projection(hidden, d_model, init, device),
+        }
+    }
+
+    /// The usual hidden width: two thirds of `4 · d_model`, rounded up to a multiple of 256 once it
+    /// is that large, of 8 below.
+    pub fn usual_hidden(d_model: usize) -> usize {
+        let wide = (8 * d_model).div_ceil(3);
+        wide.next_multiple_of(if wide >= 256 { 256 } else { 8 })
+    }
+
+    /// `[B, T, D]` to `[B, T, D]`.
+    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        self.down.forward(silu(self.gate.forward(input.clone())) * self.up.forward(input))
+    }
+}

@@ -1,0 +1,217 @@
+//! State files: safetensors with the layer's name and a format version in the metadata.
+
+use super::{Mask, MixerState, StateMapper, StatePart};
+use crate::StateError;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors, serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+const FORMAT: &str = "seqzoo-state";
+const VERSION: &str = "1";
+
+pub(super) fn save<S: MixerState>(state: &S, path: &Path) -> Result<(), StateError> {
+    let mut collect = Collect::default();
+    state.clone().map_state(&mut collect);
+    let metadata = HashMap::from([
+        ("format".to_string(), FORMAT.to_string()),
+        ("version".to_string(), VERSION.to_string()),
+        ("layer".to_string(), state.layer()),
+        ("numbers".to_string(), serde_json::to_string(&collect.numbers).expect("numbers are JSON")),
+    ]);
+    let views = collect.tensors.iter().map(|(name, stored)| {
+        let view = TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes);
+        (name.clone(), view.expect("the bytes fit the shape"))
+    });
+    let bytes = serialize(views, Some(metadata)).map_err(|error| StateError::malformed(path, error))?;
+    write_whole(path, &bytes).map_err(|error| StateError::io(path, error))
+}
+
+/// Writes beside `path` and renames, so that an interrupted write leaves the old file.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".partial");
+    std::fs::write(&beside, bytes)?;
+    std::fs::rename(&beside, path)
+}
+
+pub(super) fn load<S: MixerState>(template: S, path: &Path, device: &Device) -> Result<S, StateError> {
+    let bytes = std::fs::read(path).map_err(|error| StateError::io(path, error))?;
+    let malformed = |error: &dyn ToString| StateError::malformed(path, error.to_string());
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| malformed(&error))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| malformed(&error))?;
+    let empty = HashMap::new();
+    let metadata = header.metadata().as_ref().unwrap_or(&empty);
+    let entry = |key: &str| metadata.get(key).map_or("", String::as_str);
+
+    if entry("format") != FORMAT {
+        return Err(StateError::malformed(path, "its metadata does not say `format: seqzoo-state`"));
+    }
+    if entry("version") != VERSION {
+        let problem =
+            format!("it is of format version `{}`, this library reads version {VERSION}", entry("version"));
+        return Err(StateError::mismatch(path, problem));
+    }
+    let layer = template.layer();
+    if entry("layer") != layer {
+        let problem = format!("it is the state of `{}`, but one of `{layer}` is wanted", entry("layer"));
+        return Err(StateError::mismatch(path, problem));
+    }
+    let numbers = serde_json::from_str(entry("numbers")).map_err(|error| malformed(&error))?;
+
+    let mut restore = Restore { file: &file, numbers, device, batch: None, used: 0, problem: None };
+    let state = template.map_state(&mut restore);
+    if restore.problem.is_none() && restore.used != file.len() {
+        restore.problem = Some(format!("it holds {} tensors, {} are wanted", file.len(), restore.used));
+    }
+    match restore.problem {
+        Some(problem) => Err(StateError::mismatch(path, problem)),
+        None => Ok(state),
+    }
+}
+
+struct Stored {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Collect {
+    tensors: Vec<(String, Stored)>,
+    numbers: HashMap<String, u64>,
+}
+
+impl StateMapper for Collect {
+    fn tensor<const D: usize>(&mut self, name: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+        let data = tensor.to_data();
+        let dtype = match data.dtype() {
+            DType::F64 => Dtype::F64,
+            DType::F32 => Dtype::F32,
+            other => unreachable!("a state is f32 or f64, not {other:?}"),
+        };
+        let stored = Stored { dtype, shape: tensor.dims().to_vec(), bytes: data.as_bytes().to_vec() };
+        self.tensors.push((name.to_string(), stored));
+        tensor
+    }
+
+    fn mask(&mut self, name: &str, mask: Option<Mask>) -> Option<Mask> {
+        if let Some(mask) = &mask {
+            let flags = mask.clone().int().into_data().convert::<u8>();
+            let stored =
+                Stored { dtype: Dtype::U8, shape: mask.dims().to_vec(), bytes: flags.as_bytes().to_vec() };
+            self.tensors.push((name.to_string(), stored));
+        }
+        mask
+    }
+
+    fn number(&mut self, name: &str, number: u64) -> u64 {
+        self.numbers.insert(name.to_string(), number);
+        number
+    }
+}
+
+/// Replaces what a template holds by what the file holds, and remembers the first thing that does
+/// not fit.
+struct Restore<'a> {
+    file: &'a SafeTensors<'a>,
+    numbers: HashMap<String, u64>,
+    device: &'a Device,
+    batch: Option<usize>,
+    used: usize,
+    problem: Option<String>,
+}
+
+impl Restore<'_> {
+    /// The bytes under `name`, if they have the extents wanted. Extents of `None` are free; the
+    /// batch is free but the same for all tensors.
+    fn find(&mut self, name: &str, dtype: Dtype, extents: &[Option<usize>]) -> Option<TensorData> {
+        let Ok(view) = self.file.tensor(name) else {
+            self.fail(format!("the tensor `{name}` is missing"));
+            return None;
+        };
+        self.used += 1;
+        let shape = view.shape();
+        let batch = *self.batch.get_or_insert(shape.first().copied().unwrap_or(0));
+        let wanted: Vec<Option<usize>> = extents
+            .iter()
+            .enumerate()
+            .map(|(axis, extent)| if axis == 0 { Some(batch) } else { *extent })
+            .collect();
+        let fits = shape.len() == wanted.len()
+            && shape.iter().zip(&wanted).all(|(found, wanted)| wanted.is_none_or(|wanted| wanted == *found));
+        if !fits || shape.contains(&0) {
+            let wanted: Vec<String> = wanted
+                .iter()
+                .map(|extent| extent.map_or("any".to_string(), |extent| extent.to_string()))
+                .collect();
+            self.fail(format!("`{name}` has the shape {shape:?}, but [{}] is wanted", wanted.join(", ")));
+            return None;
+        }
+        if view.dtype() != dtype {
+            self.fail(format!("`{name}` is {:?}, but {dtype:?} is wanted", view.dtype()));
+            return None;
+        }
+        let kind = match dtype {
+            Dtype::F64 => DType::F64,
+            Dtype::F32 => DType::F32,
+            _ => DType::U8,
+        };
+        Some(TensorData::from_bytes_vec(view.data().to_vec(), shape.to_vec(), kind))
+    }
+
+    fn fail(&mut self, problem: String) {
+        self.problem.get_or_insert(problem);
+    }
+}
+
+fn stored(dtype: DType) -> Dtype {
+    if dtype == DType::F64 { Dtype::F64 } else { Dtype::F32 }
+}
+
+impl StateMapper for Restore<'_> {
+    fn tensor<const D: usize>(&mut self, name: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+        let extents: Vec<_> = tensor.dims().into_iter().map(Some).collect();
+        let dtype = tensor.dtype();
+        match self.find(name, stored(dtype), &extents) {
+            Some(data) => Tensor::from_data(data, (self.device, dtype)),
+            None => tensor,
+        }
+    }
+
+    fn cache<const D: usize>(
+        &mut self,
+        name: &str,
+        cache: Option<Tensor<D>>,
+        extents: [usize; D],
+    ) -> Option<Tensor<D>> {
+        let Ok(view) = self.file.tensor(name) else { return None };
+        // An empty cache says nothing of its dtype; the file's float is as good.
+        let dtype = match (&cache, view.dtype()) {
+            (Some(cache), _) => cache.dtype(),
+            (None, Dtype::F64) => DType::F64,
+            (None, _) => DType::F32,
+        };
+        let mut extents: Vec<_> = extents.into_iter().map(Some).collect();
+        extents[1] = None;
+        let data = self.find(name, stored(dtype), &extents)?;
+        Some(Tensor::from_data(data, (self.device, dtype)))
+    }
+
+    fn mask(&mut self, name: &str, _: Option<Mask>) -> Option<Mask> {
+        self.file.tensor(name).ok()?;
+        let data = self.find(name, Dtype::U8, &[None, None])?;
+        Some(Tensor::from_data(data.convert::<bool>(), self.device))
+    }
+
+    fn number(&mut self, name: &str, number: u64) -> u64 {
+        match self.numbers.get(name) {
+            Some(stored) => *stored,
+            None => {
+                self.fail(format!("the number `{name}` is missing"));
+                number
+            }
+        }
+    }
+}

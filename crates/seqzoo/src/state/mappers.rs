@@ -1,0 +1,117 @@
+//! Walking a state.
+
+use super::Mask;
+use burn::tensor::{Device, Int, Tensor};
+
+/// Which kind of memory a tensor of a state is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatePart {
+    /// A recurrent memory.
+    Recurrent,
+    /// A cache that grows with the tokens, along axis 1.
+    Cache,
+    /// The last inputs of a short convolution.
+    Convolution,
+}
+
+/// Visits every field of a state, by name, and replaces it. Axis 0 of every tensor is the batch.
+pub trait StateMapper {
+    /// A tensor of fixed extents.
+    fn tensor<const D: usize>(&mut self, name: &str, part: StatePart, tensor: Tensor<D>) -> Tensor<D>;
+
+    /// A cache, absent while empty. `extents` are the ones it has or would have; axis 1 is free.
+    fn cache<const D: usize>(
+        &mut self,
+        name: &str,
+        cache: Option<Tensor<D>>,
+        extents: [usize; D],
+    ) -> Option<Tensor<D>> {
+        let _ = extents;
+        cache.map(|cache| self.tensor(name, StatePart::Cache, cache))
+    }
+
+    /// A mask over a cache, absent while everything is visible.
+    fn mask(&mut self, name: &str, mask: Option<Mask>) -> Option<Mask>;
+
+    /// A number that all sequences share.
+    fn number(&mut self, name: &str, number: u64) -> u64 {
+        let _ = name;
+        number
+    }
+}
+
+/// A mapper that puts a prefix before every name, for states made of states.
+pub struct Scoped<'a, M> {
+    prefix: String,
+    inner: &'a mut M,
+}
+
+impl<'a, M: StateMapper> Scoped<'a, M> {
+    /// Names inside become `{prefix}.{name}`.
+    pub fn new(prefix: impl Into<String>, inner: &'a mut M) -> Self {
+        Self { prefix: prefix.into(), inner }
+    }
+
+    fn name(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+}
+
+impl<M: StateMapper> StateMapper for Scoped<'_, M> {
+    fn tensor<const D: usize>(&mut self, name: &str, part: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+        self.inner.tensor(&self.name(name), part, tensor)
+    }
+
+    fn cache<const D: usize>(
+        &mut self,
+        name: &str,
+        cache: Option<Tensor<D>>,
+        extents: [usize; D],
+    ) -> Option<Tensor<D>> {
+        self.inner.cache(&self.name(name), cache, extents)
+    }
+
+    fn mask(&mut self, name: &str, mask: Option<Mask>) -> Option<Mask> {
+        self.inner.mask(&self.name(name), mask)
+    }
+
+    fn number(&mut self, name: &str, number: u64) -> u64 {
+        self.inner.number(&self.name(name), number)
+    }
+}
+
+pub(super) struct Select(pub Tensor<1, Int>);
+
+impl StateMapper for Select {
+    fn tensor<const D: usize>(&mut self, _: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+        tensor.select(0, self.0.clone())
+    }
+
+    fn mask(&mut self, _: &str, mask: Option<Mask>) -> Option<Mask> {
+        mask.map(|mask| mask.int().select(0, self.0.clone()).bool())
+    }
+}
+
+pub(super) struct Detach;
+
+impl StateMapper for Detach {
+    fn tensor<const D: usize>(&mut self, _: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+        tensor.detach()
+    }
+
+    fn mask(&mut self, _: &str, mask: Option<Mask>) -> Option<Mask> {
+        mask
+    }
+}
+
+pub(super) struct MoveTo(pub Device);
+
+impl StateMapper for MoveTo {
+    fn tensor<const D: usize>(&mut self, _: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+        tensor.to_device(&self.0)
+    }
+
+    fn mask(&mut self, _: &str, mask: Option<Mask>) -> Option<Mask> {
+        mask.map(|mask| mask.to_device(&self.0))
+    }
+}

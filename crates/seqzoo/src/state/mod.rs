@@ -1,0 +1,72 @@
+//! What a layer remembers: a plain struct that the caller owns, `f32` or wider.
+//!
+//! [`MixerState`] gives every state, that of a whole model included, the same operations: fork it
+//! (`clone`), [`select`](MixerState::select) sequences of the batch, [`detach`](MixerState::detach)
+//! it from the tape, count its [`bytes`](MixerState::bytes), [`save`](MixerState::save) and
+//! [`load`](MixerState::load) it without loss.
+
+mod bytes;
+mod file;
+mod mappers;
+
+pub use bytes::StateBytes;
+pub use mappers::{Scoped, StateMapper, StatePart};
+
+use crate::StateError;
+use burn::tensor::{Bool, Device, Int, Tensor};
+use mappers::{Detach, MoveTo, Select};
+use std::fmt::Debug;
+use std::path::Path;
+
+/// A state that can be walked tensor by tensor; everything else follows from that.
+pub trait MixerState: Clone + Debug + Send + Sized + 'static {
+    /// The name of the layer or model this is the state of, written into files.
+    fn layer(&self) -> String;
+
+    /// Rebuilds the state with every tensor replaced by what `mapper` makes of it.
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self;
+
+    /// How much memory the state takes, by kind.
+    fn bytes(&self) -> StateBytes {
+        bytes::count(self)
+    }
+
+    /// The state of the sequences `indices` of the batch, in that order; an index may repeat.
+    fn select(self, indices: Tensor<1, Int>) -> Self {
+        self.map_state(&mut Select(indices))
+    }
+
+    /// The same numbers, cut from the tape: gradients do not flow into earlier tokens.
+    fn detach(self) -> Self {
+        self.map_state(&mut Detach)
+    }
+
+    /// The state on another device.
+    fn to_device(self, device: &Device) -> Self {
+        self.map_state(&mut MoveTo(device.clone()))
+    }
+
+    /// Writes the state to `path` (safetensors). The file appears whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    fn save(&self, path: impl AsRef<Path>) -> Result<(), StateError> {
+        file::save(self, path.as_ref())
+    }
+
+    /// Reads a state from `path` in the place of `self`, which says what is expected:
+    /// [`SequenceMixer::load_state`](crate::SequenceMixer::load_state) calls it with the layer's
+    /// own initial state. The batch is the file's.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is not a whole state file, was written by another format
+    /// version, or belongs to another layer or other dimensions.
+    fn load(self, path: impl AsRef<Path>, device: &Device) -> Result<Self, StateError> {
+        file::load(self, path.as_ref(), device)
+    }
+}
+
+/// A mask that travels with a cache.
+pub(crate) type Mask = Tensor<2, Bool>;

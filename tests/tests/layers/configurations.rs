@@ -1,0 +1,77 @@
+//! Configurations that describe no layer are errors that say what to change.
+
+use seqzoo::layers::*;
+use seqzoo::models::LanguageModelConfig;
+use seqzoo::parts::FeatureMapKind;
+use seqzoo::{ConfigError, MixerConfig};
+use seqzoo_tests::plain;
+
+fn message<T>(result: Result<T, ConfigError>) -> String {
+    match result {
+        Ok(_) => panic!("an error was expected"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn heads_must_divide() {
+    let device = plain();
+    let text = message(SoftmaxAttentionConfig::new(10).with_num_heads(3).try_init(&device));
+    assert_eq!(
+        text,
+        "softmax_attention: num_heads = 3 does not divide d_model = 10; change one, or set head_dim"
+    );
+    let text = message(LinearAttentionConfig::new(10).with_num_heads(3).try_init(&device));
+    assert!(
+        text.contains("expand_k = 1 makes 10 channels of d_model = 10, which do not divide into 3 heads")
+    );
+    let text = message(GatedLinearAttentionConfig::new(8).with_num_kv_heads(Some(3)).try_init(&device));
+    assert!(text.contains("num_kv_heads = 3 does not divide num_heads = 4"));
+    assert!(
+        message(MultiScaleRetentionConfig::new(8).with_num_heads(0).try_init(&device))
+            .contains("num_heads is 0")
+    );
+}
+
+#[test]
+fn numbers_out_of_range_are_named() {
+    let device = plain();
+    let attention = SoftmaxAttentionConfig::new(16);
+    assert!(message(attention.clone().with_window(Some(0)).try_init(&device)).contains("window = 0"));
+    assert!(message(attention.clone().with_rotary_base(0.5).try_init(&device)).contains("rotary_base = 0.5"));
+    assert!(
+        message(attention.with_head_dim(Some(3)).try_init(&device)).contains("a head has 3; make it even")
+    );
+    let gated = GatedLinearAttentionConfig::new(8);
+    assert!(message(gated.clone().with_conv_size(Some(1)).try_init(&device)).contains("at least 2 taps"));
+    assert!(
+        message(gated.clone().with_gate_low_rank_dim(0).try_init(&device)).contains("gate_low_rank_dim is 0")
+    );
+    assert!(
+        message(gated.clone().with_gate_logit_normalizer(0.0).try_init(&device)).contains("positive number")
+    );
+    assert!(message(gated.with_clamp_min(Some(1.0)).try_init(&device)).contains("clamp_min = 1"));
+    let dpfp = LinearAttentionConfig::new(8).with_feature_map(FeatureMapKind::Dpfp { nu: 0 });
+    assert!(message(dpfp.try_init(&device)).contains("nu = 0"));
+    assert!(message(BaseConvConfig::new(8).with_width(1).try_init(&device)).contains("width = 1"));
+    assert!(message(BaseConvConfig::new(0).try_init(&device)).contains("channels is 0"));
+}
+
+#[test]
+fn a_model_wants_tokens_layers_and_equal_channels() {
+    let device = plain();
+    let conv = |d_model| vec![MixerConfig::BaseConv(BaseConvConfig::new(d_model))];
+    assert!(message(LanguageModelConfig::new(0, 8, conv(8)).try_init(&device)).contains("vocab_size is 0"));
+    assert!(
+        message(LanguageModelConfig::new(5, 8, vec![]).try_init(&device))
+            .contains("the pattern names no layer")
+    );
+    let text = message(LanguageModelConfig::new(5, 8, conv(16)).try_init(&device));
+    assert!(text.contains("the layer base_conv has d_model = 16, the model 8"));
+}
+
+#[test]
+#[should_panic(expected = "softmax_attention: window = 0, but at least 1 is wanted")]
+fn init_panics_with_the_text_of_the_error() {
+    SoftmaxAttentionConfig::new(16).with_window(Some(0)).init(&plain());
+}

@@ -1,0 +1,193 @@
+//! States on disk, forked, selected, detached.
+
+use super::zoo::{CHANNELS, layer, variants};
+use burn::tensor::{Int, Tensor};
+use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig};
+use seqzoo::{MixerState, SequenceMixer};
+use seqzoo_tests::{Inputs, Outcome, autodiff, flags, plain, put_state};
+use std::path::PathBuf;
+
+fn recorded<S: MixerState>(state: &S) -> Outcome {
+    let mut outcome = Outcome::default();
+    put_state(&mut outcome, state);
+    outcome
+}
+
+fn directory() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("stream.state");
+    (directory, path)
+}
+
+#[test]
+fn a_saved_state_continues_bit_for_bit() {
+    let device = plain();
+    let (_directory, path) = directory();
+    for (name, config) in variants() {
+        let layer = layer(&config, &device);
+        let mut inputs = Inputs::new(2, &device);
+        let (seen, more) = (inputs.uniform([3, 9, CHANNELS]), inputs.uniform::<3>([3, 4, CHANNELS]));
+        // A reset leaves a mask in the cache of attention, which must survive too.
+        let (_, state) = layer.forward_packed(seen, Some(flags(3, 9, &[7], &device)), None);
+        state.save(&path).unwrap();
+        let loaded = layer.load_state(&path, &device).unwrap();
+        recorded(&loaded).assert_close(&recorded(&state), 0.0);
+        assert_eq!(loaded.bytes(), state.bytes());
+        let go = |state| layer.forward(more.clone(), Some(state)).0.into_data();
+        assert_eq!(go(state), go(loaded), "{name}");
+    }
+}
+
+#[test]
+fn an_untouched_state_survives_too() {
+    let device = plain();
+    let (_directory, path) = directory();
+    for (name, config) in variants() {
+        let layer = layer(&config, &device);
+        layer.init_state(2, &device).save(&path).unwrap();
+        let loaded = layer.load_state(&path, &device).unwrap();
+        let input = Inputs::new(2, &device).uniform::<3>([2, 4, CHANNELS]);
+        let (a, _) = layer.forward(input.clone(), Some(loaded));
+        let (b, _) = layer.forward(input, None);
+        assert_eq!(a.into_data(), b.into_data(), "{name}");
+    }
+}
+
+#[test]
+fn selected_sequences_go_on_as_they_would_have() {
+    let device = plain();
+    for (name, config) in variants() {
+        let layer = layer(&config, &device);
+        let mut inputs = Inputs::new(2, &device);
+        let (seen, more) = (inputs.uniform([3, 9, CHANNELS]), inputs.uniform::<3>([3, 4, CHANNELS]));
+        let (_, state) = layer.forward_packed(seen, Some(flags(3, 9, &[7], &device)), None);
+        let (all, _) = layer.forward(more.clone(), Some(state.clone()));
+        let rows = Tensor::<1, Int>::from_ints([2, 0, 2], &device);
+        let (picked, _) = layer.forward(more.select(0, rows.clone()), Some(state.select(rows.clone())));
+        assert_eq!(picked.into_data(), all.select(0, rows).into_data(), "{name}");
+    }
+}
+
+#[test]
+fn a_fork_leaves_the_original_alone() {
+    let device = plain();
+    for (_, config) in variants() {
+        let layer = layer(&config, &device);
+        let mut inputs = Inputs::new(2, &device);
+        let (_, state) = layer.forward(inputs.uniform([1, 9, CHANNELS]), None);
+        let before = recorded(&state);
+        layer.forward(inputs.uniform([1, 5, CHANNELS]), Some(state.clone()));
+        recorded(&state).assert_close(&before, 0.0);
+    }
+}
+
+#[test]
+fn no_gradient_passes_a_detached_state() {
+    let device = autodiff();
+    for (name, config) in variants() {
+        let layer = layer(&config, &device);
+        let mut inputs = Inputs::new(2, &device);
+        let first = inputs.uniform::<3>([1, 9, CHANNELS]).require_grad();
+        let second = inputs.uniform::<3>([1, 4, CHANNELS]).require_grad();
+        let (_, state) = layer.forward(first.clone(), None);
+        let (output, _) = layer.forward(second.clone(), Some(state.detach()));
+        let gradients = output.sum().backward();
+        assert!(first.grad(&gradients).is_none(), "{name}");
+        assert!(second.grad(&gradients).is_some(), "{name}");
+    }
+}
+
+fn message<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
+    match result {
+        Ok(_) => panic!("an error was expected"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_file_that_does_not_fit_is_a_clear_error() {
+    let device = plain();
+    let (_directory, path) = directory();
+    let all = variants();
+    let find = |name: &str| layer(&all.iter().find(|(found, _)| found == name).unwrap().1, &device);
+    let retention = find("retention");
+    let gated = find("gated linear attention");
+    let input = Inputs::new(2, &device).uniform::<3>([1, 4, CHANNELS]);
+    let (_, state) = retention.forward(input, None);
+    state.save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+
+    assert!(message(retention.load_state(path.with_extension("absent"), &device)).contains("No such file"));
+    assert!(message(gated.load_state(&path, &device)).contains("one of `gated_linear_attention` is wanted"));
+    for cut in [0, 5, 40, whole.len() - 1] {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        assert!(
+            message(retention.load_state(&path, &device)).contains("is not a whole state file"),
+            "cut at {cut}"
+        );
+    }
+    std::fs::write(&path, "this is a text file, long enough to look like a header").unwrap();
+    assert!(message(retention.load_state(&path, &device)).contains("is not a whole state file"));
+
+    let changed = |from: &str, to: &str| {
+        let at = whole.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        let mut bytes = whole.clone();
+        bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
+        std::fs::write(&path, bytes).unwrap();
+    };
+    changed("\"version\":\"1\"", "\"version\":\"9\"");
+    assert!(message(retention.load_state(&path, &device)).contains("format version `9`"));
+    changed("seqzoo-state", "someone-else");
+    assert!(message(retention.load_state(&path, &device)).contains("does not say `format: seqzoo-state`"));
+    changed("\"memory\"", "\"memorx\"");
+    assert!(message(retention.load_state(&path, &device)).contains("the tensor `memory` is missing"));
+}
+
+#[test]
+fn another_shape_or_precision_is_a_clear_error() {
+    let device = plain();
+    let (_directory, path) = directory();
+    let config = |heads| seqzoo::layers::MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(heads);
+    config(2).init(&device).init_state(1, &device).save(&path).unwrap();
+    let other = config(1).init(&device);
+    assert!(
+        message(other.load_state(&path, &device)).contains("[1, 2, 6, 12], but [1, 1, 12, 24] is wanted")
+    );
+    let double = seqzoo_tests::double(config(2).init(&device));
+    assert!(message(double.load_state(&path, &device)).contains("is F32, but F64 is wanted"));
+
+    let attention =
+        |heads| seqzoo::layers::SoftmaxAttentionConfig::new(CHANNELS).with_num_heads(heads).init(&device);
+    let input = Inputs::single(2, &device).uniform::<3>([1, 4, CHANNELS]);
+    attention(2).forward(input, None).1.save(&path).unwrap();
+    assert!(
+        message(attention(3).load_state(&path, &device))
+            .contains("[1, 4, 2, 6], but [1, any, 3, 4] is wanted")
+    );
+}
+
+#[test]
+fn the_state_of_a_whole_model_is_one_file() {
+    let device = plain();
+    let (_directory, path) = directory();
+    let pattern: Vec<_> = variants().into_iter().map(|(_, config)| config).collect();
+    let count = pattern.len();
+    let model = LanguageModelConfig::new(7, CHANNELS, pattern.clone())
+        .with_channel_mixer(ChannelMixerConfig::None)
+        .init(&device);
+    let tokens = Tensor::<2, Int>::from_ints([[1, 2, 3, 4, 5, 6, 0, 1]], &device);
+    let (_, state) = model.forward(tokens.clone(), None);
+    state.save(&path).unwrap();
+    let loaded = model.load_state(&path, &device).unwrap();
+    assert_eq!((loaded.position, loaded.layers.len()), (8, count));
+    let go = |state| model.forward(tokens.clone(), Some(state)).0.into_data();
+    assert_eq!(go(state.clone()), go(loaded));
+    let sum = state.layers.iter().map(|state| state.bytes().total()).sum::<usize>();
+    assert_eq!(state.bytes().total(), sum);
+
+    let reversed = LanguageModelConfig::new(7, CHANNELS, pattern.into_iter().rev().collect()).init(&device);
+    assert!(
+        message(reversed.load_state(&path, &device))
+            .contains("is the state of `language_model[softmax_attention")
+    );
+}

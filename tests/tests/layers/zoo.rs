@@ -1,0 +1,82 @@
+//! Every layer in the variants whose code differs.
+
+use burn::tensor::Device;
+use seqzoo::layers::*;
+use seqzoo::parts::FeatureMapKind;
+use seqzoo::{Mixer, MixerConfig};
+use seqzoo_tests::double;
+
+pub const CHANNELS: usize = 12;
+
+/// A name and a configuration of 12 channels for every variant.
+pub fn variants() -> Vec<(String, MixerConfig)> {
+    let attention = SoftmaxAttentionConfig::new(CHANNELS).with_num_heads(2);
+    let linear = LinearAttentionConfig::new(CHANNELS).with_num_heads(2);
+    let gated = GatedLinearAttentionConfig::new(CHANNELS).with_num_heads(2).with_gate_logit_normalizer(1.0);
+    let retention = MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(2);
+    let mut all: Vec<(String, MixerConfig)> = vec![
+        ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
+        (
+            "attention, grouped, window 5".into(),
+            MixerConfig::SoftmaxAttention(
+                attention
+                    .with_num_kv_heads(Some(1))
+                    .with_window(Some(5))
+                    .with_rotary(false)
+                    .with_qkv_bias(true),
+            ),
+        ),
+        (
+            "based".into(),
+            MixerConfig::LinearAttention(LinearAttentionConfig {
+                num_heads: 2,
+                feature_dim: Some(3),
+                ..LinearAttentionConfig::based(CHANNELS)
+            }),
+        ),
+        (
+            "linear attention, elu, normalised, grouped, tied".into(),
+            MixerConfig::LinearAttention(
+                linear
+                    .clone()
+                    .with_feature_map(FeatureMapKind::EluPlusOne)
+                    .with_normalise(true)
+                    .with_num_kv_heads(Some(1))
+                    .with_tie_feature_map(true),
+            ),
+        ),
+        ("retention".into(), MixerConfig::MultiScaleRetention(retention.clone())),
+        ("retention, grouped".into(), MixerConfig::MultiScaleRetention(retention.with_num_kv_heads(Some(1)))),
+        ("gated linear attention".into(), MixerConfig::GatedLinearAttention(gated.clone())),
+        (
+            "gated linear attention, convolutions, grouped, no gate, clamped".into(),
+            MixerConfig::GatedLinearAttention(
+                gated
+                    .with_conv_size(Some(4))
+                    .with_num_kv_heads(Some(1))
+                    .with_output_gate(false)
+                    .with_clamp_min(Some(-0.5)),
+            ),
+        ),
+        ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),
+    ];
+    for map in [
+        FeatureMapKind::Identity,
+        FeatureMapKind::Relu,
+        FeatureMapKind::SquaredRelu,
+        FeatureMapKind::Hedgehog,
+        FeatureMapKind::LearnedRelu,
+        FeatureMapKind::ElementwiseProduct,
+        FeatureMapKind::Dpfp { nu: 2 },
+    ] {
+        let config = linear.clone().with_feature_map(map);
+        all.push((format!("linear attention, {map:?}"), MixerConfig::LinearAttention(config)));
+    }
+    all
+}
+
+/// The layer in `f64`.
+pub fn layer(config: &MixerConfig, device: &Device) -> Mixer {
+    device.seed(11);
+    double(config.try_init(device).unwrap())
+}

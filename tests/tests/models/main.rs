@@ -1,0 +1,7 @@
+//! The language model: a published one, generation, checkpoints.
+
+mod checkpoint;
+mod generation;
+mod golden;
+mod law;
+mod small;

@@ -1,0 +1,25 @@
+//! A small model of every kind of layer, and hybrids of them.
+
+use burn::tensor::Device;
+use seqzoo::MixerConfig;
+use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig};
+
+pub const VOCABULARY: usize = 23;
+
+/// Layer patterns: each layer alone, and a hybrid.
+pub fn patterns() -> Vec<Vec<MixerConfig>> {
+    let layer = |kind: &str| MixerConfig::published(kind, 16).unwrap();
+    let mut all: Vec<_> = MixerConfig::KINDS.iter().map(|kind| vec![layer(kind), layer(kind)]).collect();
+    all.push(vec![layer("base_conv"), layer("gated_linear_attention"), layer("softmax_attention")]);
+    all
+}
+
+pub fn config(pattern: Vec<MixerConfig>) -> LanguageModelConfig {
+    // A wide head makes the untrained model choose, and not repeat itself.
+    LanguageModelConfig::new(VOCABULARY, 16, pattern).with_embedding_std(0.5)
+}
+
+pub fn model(pattern: Vec<MixerConfig>, device: &Device) -> LanguageModel {
+    device.seed(3);
+    config(pattern).with_channel_mixer(ChannelMixerConfig::SwiGlu).init(device)
+}
