@@ -1,1 +1,4 @@
-fn main() {}
+//! x
+fn main() {
+    seqzoo_recall::cli::probe()
+}

@@ -1,0 +1,94 @@
+//! What a layer must be able to do, and what it must not: a mistake in a layer's mathematics shows
+//! as a failure to recall, a mistake in the task as a success of those who cannot.
+
+use super::Experiment;
+use crate::results::Standing;
+use crate::task::Split;
+use serde::{Deserialize, Serialize};
+
+/// A bound on the accuracy of a contestant: the median over seeds at its best learning rate, at its
+/// largest width.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The contestant.
+    pub contestant: String,
+    /// The slices with this many pairs; all where absent.
+    #[serde(default)]
+    pub pairs: Option<usize>,
+    /// It must reach this.
+    #[serde(default)]
+    pub at_least: Option<f64>,
+    /// It must not exceed this: a negative control.
+    #[serde(default)]
+    pub at_most: Option<f64>,
+}
+
+/// An expectation and what was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What was expected.
+    pub expectation: Expectation,
+    /// The accuracy found; nothing where no run has finished.
+    pub found: Option<f64>,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+impl Expectation {
+    pub(super) fn check(&self, experiment: &Experiment) -> Result<(), String> {
+        let name = &self.contestant;
+        if !experiment.contestants.iter().any(|contestant| contestant.name == *name) {
+            return Err(format!("an expectation names `{name}`, which is no contestant"));
+        }
+        if self.at_least.is_none() && self.at_most.is_none() {
+            return Err(format!("the expectation of `{name}` says neither `at_least` nor `at_most`"));
+        }
+        let known = experiment.task.segments(Split::Test);
+        if let Some(pairs) = self.pairs
+            && !known.iter().any(|(slice, _)| slice.pairs == pairs)
+        {
+            return Err(format!(
+                "the expectation of `{name}` wants {pairs} pairs, which no test segment has"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The bound in words.
+    pub fn bound(&self) -> String {
+        let slice = self.pairs.map_or(String::new(), |pairs| format!(" at {pairs} pairs"));
+        match (self.at_least, self.at_most) {
+            (Some(least), Some(most)) => format!("{least} to {most}{slice}"),
+            (Some(least), None) => format!("at least {least}{slice}"),
+            (None, Some(most)) => format!("at most {most}{slice}"),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn verdict(&self, standings: &[Standing]) -> Verdict {
+        let widest = standings
+            .iter()
+            .filter(|standing| standing.contestant == self.contestant)
+            .max_by_key(|standing| standing.width);
+        let accuracies: Vec<f64> = widest
+            .iter()
+            .flat_map(|standing| &standing.slices)
+            .filter(|entry| self.pairs.is_none_or(|pairs| entry.slice.pairs == pairs))
+            .map(|entry| entry.median)
+            .collect();
+        let found = match accuracies.is_empty() {
+            true => None,
+            false => Some(accuracies.iter().sum::<f64>() / accuracies.len() as f64),
+        };
+        let holds = found.is_some_and(|found| {
+            self.at_least.is_none_or(|least| found >= least) && self.at_most.is_none_or(|most| found <= most)
+        });
+        Verdict { expectation: self.clone(), found, holds }
+    }
+}
+
+/// What became of all expectations.
+pub fn verdicts(expectations: &[Expectation], standings: &[Standing]) -> Vec<Verdict> {
+    expectations.iter().map(|expectation| expectation.verdict(standings)).collect()
+}

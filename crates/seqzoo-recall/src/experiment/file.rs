@@ -1,0 +1,28 @@
+//! Experiments as TOML files.
+
+use super::Experiment;
+use crate::Error;
+use std::path::Path;
+
+impl Experiment {
+    /// Reads and checks an experiment.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or describes no experiment that can be run.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+        Self::parse(&text).map_err(|problem| Error::contents(path, problem))
+    }
+
+    /// Parses and checks an experiment.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let experiment: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        experiment.check().map_err(|error| error.to_string())?;
+        Ok(experiment)
+    }
+}

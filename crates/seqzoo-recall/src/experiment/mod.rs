@@ -1,0 +1,97 @@
+//! Experiments as data: a task, a training recipe, contestants and what is expected of them.
+
+mod contestant;
+mod expectation;
+mod file;
+mod run;
+mod tiers;
+mod training;
+
+pub use contestant::{Contestant, Layer, ModelSettings};
+pub use expectation::{Expectation, Verdict, verdicts};
+pub use run::{RunConfig, runs};
+pub use tiers::{TIERS, Tier, tier};
+pub use training::{Data, Decay, Moment, Schedule, Training};
+
+use crate::Error;
+use crate::task::{Filler, Task};
+use serde::{Deserialize, Serialize};
+
+/// Everything that one `recall run` does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// A short name, also that of its directory.
+    pub name: String,
+    /// One or two sentences for the report.
+    #[serde(default)]
+    pub description: String,
+    /// Every run is repeated with each seed.
+    pub seeds: Vec<u64>,
+    /// Every run is repeated with each learning rate; the best one is reported, and the whole row.
+    pub learning_rates: Vec<f64>,
+    /// What is to be remembered.
+    pub task: Task,
+    /// What all contestants have in common.
+    pub model: ModelSettings,
+    /// How they learn.
+    pub training: Training,
+    /// Who takes part.
+    pub contestants: Vec<Contestant>,
+    /// Which accuracies must be reached, and which must not.
+    #[serde(default)]
+    pub expectations: Vec<Expectation>,
+}
+
+impl Experiment {
+    /// The law of the data, in a few words: it decides what numbers may be compared.
+    pub fn mode(&self) -> &'static str {
+        let Task::Mqar(task) = &self.task;
+        let fixed = matches!(self.training.data, Data::Fixed { .. });
+        let reserved = matches!(task.filler, Filler::Reserved(_));
+        let epochs = self.training.schedule == Schedule::EpochCosine;
+        match (fixed && epochs, task.shuffle_queries, reserved) {
+            (true, false, false) => "zoology-compatible",
+            (false, true, true) => "clean",
+            _ => "custom",
+        }
+    }
+
+    /// Checks everything that can be checked before the first run, the layers included.
+    ///
+    /// # Errors
+    ///
+    /// If the experiment cannot be run, saying what to change.
+    pub fn check(&self) -> Result<(), Error> {
+        let fail = |problem: String| Error::Experiment { experiment: self.name.clone(), problem };
+        let unless = |holds: bool, problem: &str| if holds { Ok(()) } else { Err(fail(problem.to_string())) };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        unless(
+            !self.name.is_empty() && self.name.chars().all(plain) && !self.name.starts_with('.'),
+            "its name becomes a directory; use letters, digits, `-`, `_` and `.`",
+        )?;
+        unless(!self.seeds.is_empty(), "`seeds` is empty; give at least one")?;
+        unless(!self.learning_rates.is_empty(), "`learning_rates` is empty; give at least one")?;
+        unless(
+            self.learning_rates.iter().all(|rate| rate.is_finite() && *rate > 0.0),
+            "every learning rate must be a number above 0",
+        )?;
+        unless(!self.contestants.is_empty(), "there is no `[[contestants]]`; name at least one")?;
+        self.task.check().map_err(fail)?;
+        self.training.check(&self.task).map_err(fail)?;
+        self.model.check().map_err(fail)?;
+        for (index, contestant) in self.contestants.iter().enumerate() {
+            let twice = self.contestants[..index].iter().any(|other| other.name == contestant.name);
+            unless(!twice, &format!("two contestants are called `{}`", contestant.name))?;
+            for width in &self.model.widths {
+                contestant
+                    .check(*width)
+                    .map_err(|problem| fail(format!("the contestant `{}`: {problem}", contestant.name)))?;
+            }
+        }
+        for expectation in &self.expectations {
+            expectation.check(self).map_err(fail)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! The configurations that ship with the tool.
+
+use super::Experiment;
+
+/// A configuration that ships with the tool.
+#[derive(Clone, Copy, Debug)]
+pub struct Tier {
+    /// The name under which `recall run` takes it.
+    pub name: &'static str,
+    /// What to expect of it.
+    pub summary: &'static str,
+    /// The configuration itself.
+    pub text: &'static str,
+}
+
+/// All of them, from the quickest.
+pub const TIERS: &[Tier] = &[
+    Tier {
+        name: "quick",
+        summary: "MQAR in minutes on two cores: one learning rate, one seed, with negative controls",
+        text: include_str!("../../configs/quick.toml"),
+    },
+    Tier {
+        name: "tiny",
+        summary: "the same with three learning rates and three seeds, about an hour and a half on two cores",
+        text: include_str!("../../configs/tiny.toml"),
+    },
+    Tier {
+        name: "small",
+        summary: "a larger vocabulary, three widths, extrapolation in length: hours per layer on two cores",
+        text: include_str!("../../configs/small.toml"),
+    },
+    Tier {
+        name: "paper",
+        summary: "the published Zoology recipe, verbatim, for a GPU",
+        text: include_str!("../../configs/paper.toml"),
+    },
+];
+
+/// The configuration called `name`.
+pub fn tier(name: &str) -> Option<Experiment> {
+    let tier = TIERS.iter().find(|tier| tier.name == name)?;
+    Some(Experiment::parse(tier.text).unwrap_or_else(|problem| panic!("{}: {problem}", tier.name)))
+}

@@ -1,0 +1,46 @@
+//! Where a result was measured.
+
+use serde::{Deserialize, Serialize};
+
+/// The machine, the build and the backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's own name, where the system tells.
+    pub processor: String,
+    /// Logical cores.
+    pub cores: usize,
+    /// Threads that tensor operations used.
+    pub threads: usize,
+    /// Operating system and architecture.
+    pub system: String,
+    /// The device.
+    pub device: String,
+    /// Version of this library.
+    pub seqzoo: String,
+    /// Version of Burn.
+    pub burn: String,
+    /// Whether optimisations were on.
+    pub optimised: bool,
+}
+
+impl Machine {
+    /// This machine, with the device `device` and `threads` threads.
+    pub fn here(device: &str, threads: usize) -> Self {
+        Self {
+            processor: processor().unwrap_or_else(|| "unknown processor".into()),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            threads,
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            device: device.into(),
+            seqzoo: env!("CARGO_PKG_VERSION").into(),
+            burn: "0.22.1".into(),
+            optimised: !cfg!(debug_assertions),
+        }
+    }
+}
+
+fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}

@@ -1,0 +1,79 @@
+//! The result of one run.
+
+use crate::machine::Machine;
+use crate::task::Slice;
+use seqzoo::StateBytes;
+use serde::{Deserialize, Serialize};
+
+/// The accuracy on one slice of the test data.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SliceAccuracy {
+    /// The slice.
+    pub slice: Slice,
+    /// The share of supervised positions answered right.
+    pub accuracy: f64,
+    /// How many examples were scored.
+    pub examples: usize,
+}
+
+/// One evaluation on the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Steps taken.
+    pub step: usize,
+    /// The loss of that step.
+    pub loss: f64,
+    /// The accuracy of every slice.
+    pub slices: Vec<SliceAccuracy>,
+}
+
+/// The result of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// The hash of everything the result depends on.
+    pub key: String,
+    /// Who ran.
+    pub contestant: String,
+    /// Channels of the model.
+    pub width: usize,
+    /// The largest learning rate.
+    pub learning_rate: f64,
+    /// The seed.
+    pub seed: u64,
+    /// The mean accuracy over the slices.
+    pub accuracy: f64,
+    /// The accuracy of every slice at the last evaluation.
+    pub slices: Vec<SliceAccuracy>,
+    /// Whether the loss stopped being a number; the accuracies are then 0.
+    pub diverged: bool,
+    /// Parameters of the model.
+    pub parameters: usize,
+    /// The state of one sequence after the longest test example.
+    pub state: StateBytes,
+    /// Steps taken; fewer than planned where the run stopped early.
+    pub steps: usize,
+    /// Tokens trained on per second, evaluations left out.
+    pub training_tokens_per_second: f64,
+    /// Median time of a decoding step of one sequence.
+    pub step_microseconds: f64,
+    /// Seconds spent on the run, evaluations included, interruptions left out.
+    pub wall_seconds: f64,
+    /// The evaluations on the way.
+    pub curve: Vec<CurvePoint>,
+    /// Where it ran.
+    pub machine: Machine,
+}
+
+impl RunResult {
+    /// The result without what differs between two runs of the same configuration: times and the
+    /// machine.
+    pub fn reproducible(&self) -> Self {
+        Self {
+            training_tokens_per_second: 0.0,
+            step_microseconds: 0.0,
+            wall_seconds: 0.0,
+            machine: Machine::default(),
+            ..self.clone()
+        }
+    }
+}

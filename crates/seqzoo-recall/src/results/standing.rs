@@ -1,0 +1,154 @@
+//! Where a contestant stands: its best learning rate, its spread over seeds, its cost.
+
+use super::RunResult;
+use crate::task::Slice;
+use seqzoo::StateBytes;
+use serde::{Deserialize, Serialize};
+
+/// A run counts as a success from this accuracy on.
+const SUCCESS: f64 = 0.9;
+
+/// A contestant at one width, over all learning rates and seeds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The contestant.
+    pub contestant: String,
+    /// Channels of the model.
+    pub width: usize,
+    /// The learning rate with the highest mean accuracy.
+    pub learning_rate: f64,
+    /// The mean accuracy over slices and seeds at that rate.
+    pub accuracy: f64,
+    /// The accuracy of every slice at that rate.
+    pub slices: Vec<SliceStanding>,
+    /// The share of seeds whose accuracy reached 0.9 at that rate.
+    pub success: f64,
+    /// How many seeds ran at that rate.
+    pub seeds: usize,
+    /// The accuracy at every learning rate, in order.
+    pub rates: Vec<RatePoint>,
+    /// How many decades of learning rates, first to last, reach nine tenths of the best accuracy.
+    pub robust_decades: f64,
+    /// Parameters of the model.
+    pub parameters: usize,
+    /// The state of one sequence after the longest test example.
+    pub state: StateBytes,
+    /// Median over the runs at that rate of tokens trained on per second.
+    pub training_tokens_per_second: f64,
+    /// Median over the runs at that rate of the time of a decoding step.
+    pub step_microseconds: f64,
+    /// Seconds spent on all runs of this contestant and width.
+    pub wall_seconds: f64,
+}
+
+/// The accuracy on one slice over the seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SliceStanding {
+    /// The slice.
+    pub slice: Slice,
+    /// The median over seeds.
+    pub median: f64,
+    /// The lowest.
+    pub least: f64,
+    /// The highest.
+    pub most: f64,
+}
+
+/// The accuracy at one learning rate over the seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RatePoint {
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// The mean over seeds.
+    pub mean: f64,
+    /// The lowest.
+    pub least: f64,
+    /// The highest.
+    pub most: f64,
+}
+
+/// The standings of all contestants, in the order of their first results.
+pub fn standings(results: &[RunResult]) -> Vec<Standing> {
+    let mut groups: Vec<Vec<&RunResult>> = Vec::new();
+    for result in results {
+        let of = |group: &&mut Vec<&RunResult>| {
+            group[0].contestant == result.contestant && group[0].width == result.width
+        };
+        match groups.iter_mut().find(of) {
+            Some(group) => group.push(result),
+            None => groups.push(vec![result]),
+        }
+    }
+    groups.iter().map(|group| standing(group)).collect()
+}
+
+fn standing(group: &[&RunResult]) -> Standing {
+    let rates = rates(group);
+    let best = rates.iter().copied().max_by(|a, b| a.mean.total_cmp(&b.mean)).expect("a group has a result");
+    let chosen: Vec<&RunResult> =
+        group.iter().copied().filter(|result| result.learning_rate == best.learning_rate).collect();
+    let slices = (0..chosen[0].slices.len())
+        .map(|index| {
+            let spread = Spread::of(chosen.iter().map(|result| result.slices[index].accuracy));
+            let slice = chosen[0].slices[index].slice;
+            SliceStanding { slice, median: spread.median, least: spread.least, most: spread.most }
+        })
+        .collect();
+    let good: Vec<f64> =
+        rates.iter().filter(|rate| rate.mean >= 0.9 * best.mean).map(|rate| rate.learning_rate).collect();
+    let successes = chosen.iter().filter(|result| result.accuracy >= SUCCESS).count();
+    Standing {
+        contestant: chosen[0].contestant.clone(),
+        width: chosen[0].width,
+        learning_rate: best.learning_rate,
+        accuracy: best.mean,
+        slices,
+        success: successes as f64 / chosen.len() as f64,
+        seeds: chosen.len(),
+        robust_decades: (good[good.len() - 1] / good[0]).log10(),
+        rates,
+        parameters: chosen[0].parameters,
+        state: chosen[0].state,
+        training_tokens_per_second: Spread::of(chosen.iter().map(|result| result.training_tokens_per_second))
+            .median,
+        step_microseconds: Spread::of(chosen.iter().map(|result| result.step_microseconds)).median,
+        wall_seconds: group.iter().map(|result| result.wall_seconds).sum(),
+    }
+}
+
+fn rates(group: &[&RunResult]) -> Vec<RatePoint> {
+    let mut rates: Vec<f64> = group.iter().map(|result| result.learning_rate).collect();
+    rates.sort_by(f64::total_cmp);
+    rates.dedup();
+    rates
+        .into_iter()
+        .map(|learning_rate| {
+            let of = group.iter().filter(|result| result.learning_rate == learning_rate);
+            let spread = Spread::of(of.map(|result| result.accuracy));
+            RatePoint { learning_rate, mean: spread.mean, least: spread.least, most: spread.most }
+        })
+        .collect()
+}
+
+struct Spread {
+    mean: f64,
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (count, middle) = (values.len(), values.len() / 2);
+        let median =
+            if count % 2 == 1 { values[middle] } else { 0.5 * (values[middle - 1] + values[middle]) };
+        Self {
+            mean: values.iter().sum::<f64>() / count as f64,
+            median,
+            least: values[0],
+            most: values[count - 1],
+        }
+    }
+}

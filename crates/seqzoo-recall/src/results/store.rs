@@ -1,0 +1,123 @@
+//! The directory of an experiment.
+//!
+//! ```text
+//! experiment.json          what was run
+//! runs/<key>/run.json      one run's configuration; the key is its hash
+//! runs/<key>/checkpoints/  while it runs
+//! runs/<key>/result.json   once it is done; found again by any experiment with the same run
+//! results.jsonl            all results of the experiment, a line each
+//! report.html, report.md
+//! ```
+
+use super::RunResult;
+use crate::Error;
+use crate::experiment::{Experiment, RunConfig, runs};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+const EXPERIMENT: &str = "experiment.json";
+
+/// The directory of an experiment.
+#[derive(Clone, Debug)]
+pub struct Store {
+    directory: PathBuf,
+}
+
+impl Store {
+    /// Opens `directory` for `experiment`, making it if need be.
+    ///
+    /// # Errors
+    ///
+    /// If it already holds an experiment and `resume` is false, or cannot be written.
+    pub fn create(directory: &Path, experiment: &Experiment, resume: bool) -> Result<Self, Error> {
+        let store = Self { directory: directory.into() };
+        if store.path(EXPERIMENT).exists() && !resume {
+            return Err(Error::Argument(format!(
+                "{} already holds an experiment; add --resume to continue it, or choose another directory with --out",
+                directory.display()
+            )));
+        }
+        std::fs::create_dir_all(store.path("runs")).map_err(|error| Error::io(directory, error))?;
+        write(&store.path(EXPERIMENT), experiment)?;
+        Ok(store)
+    }
+
+    /// Opens a directory that [`create`](Self::create) made, and reads its experiment.
+    ///
+    /// # Errors
+    ///
+    /// If it holds no experiment.
+    pub fn open(directory: &Path) -> Result<(Self, Experiment), Error> {
+        let store = Self { directory: directory.into() };
+        let experiment = read(&store.path(EXPERIMENT))?;
+        Ok((store, experiment))
+    }
+
+    /// A path inside the directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// The directory of a run, made if need be.
+    pub fn run(&self, run: &RunConfig) -> Result<PathBuf, Error> {
+        let directory = self.path("runs").join(run.key());
+        std::fs::create_dir_all(&directory).map_err(|error| Error::io(&directory, error))?;
+        let path = directory.join("run.json");
+        if !path.exists() {
+            write(&path, run)?;
+        }
+        Ok(directory)
+    }
+
+    /// The result of a run, if it is done. Runs are found by their key, so the name is the caller's.
+    pub fn result(&self, run: &RunConfig) -> Result<Option<RunResult>, Error> {
+        let path = self.path("runs").join(run.key()).join("result.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let result: RunResult = read(&path)?;
+        Ok(Some(RunResult { contestant: run.contestant.clone(), ..result }))
+    }
+
+    /// Keeps the result of a run and removes what it no longer needs.
+    pub fn keep(&self, run: &RunConfig, result: &RunResult) -> Result<(), Error> {
+        let directory = self.run(run)?;
+        write(&directory.join("result.json"), result)?;
+        let checkpoints = directory.join("checkpoints");
+        match std::fs::remove_dir_all(&checkpoints) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&checkpoints, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// All results of `experiment` that are there, in the order of its runs.
+    pub fn results(&self, experiment: &Experiment) -> Result<Vec<RunResult>, Error> {
+        runs(experiment).iter().filter_map(|run| self.result(run).transpose()).collect()
+    }
+
+    /// Writes all results as JSON lines.
+    pub fn write_lines(&self, results: &[RunResult]) -> Result<(), Error> {
+        let lines: String = results
+            .iter()
+            .map(|result| serde_json::to_string(result).expect("a result is JSON") + "\n")
+            .collect();
+        write_text(&self.path("results.jsonl"), &lines)
+    }
+}
+
+/// Writes a file whole or not at all: beside its place first, then renamed.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), Error> {
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, text).map_err(|error| Error::io(&partial, error))?;
+    std::fs::rename(&partial, path).map_err(|error| Error::io(path, error))
+}
+
+fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    write_text(path, &(serde_json::to_string_pretty(value).expect("results are JSON") + "\n"))
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+    serde_json::from_str(&text).map_err(|error| Error::contents(path, error))
+}

@@ -1,0 +1,88 @@
+//! Checkpoints: a directory per step, complete once its `progress.json` is there, so that a run
+//! killed at any moment finds the last complete one.
+
+use super::trainer::Progress;
+use crate::Error;
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::store::ModuleRecord;
+use burn::tensor::Device;
+use seqzoo::models::LanguageModel;
+use std::path::{Path, PathBuf};
+
+const MODEL: &str = "model.bpk";
+const OPTIMIZER: &str = "optimizer.bpk";
+const PROGRESS: &str = "progress.json";
+
+/// The checkpoints of one run.
+pub(super) struct Checkpoints {
+    directory: PathBuf,
+}
+
+impl Checkpoints {
+    pub fn new(run: &Path) -> Self {
+        Self { directory: run.join("checkpoints") }
+    }
+
+    /// Writes a checkpoint, then removes the older ones.
+    pub fn save(
+        &self,
+        model: &LanguageModel,
+        optimizer: &ModuleOptimizer,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let directory = self.directory.join(format!("{:09}", progress.step));
+        if directory.join(PROGRESS).exists() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&directory).map_err(|error| Error::io(&directory, error))?;
+        let path = directory.join(MODEL);
+        model.clone().into_record().save(&path).map_err(|error| Error::contents(&path, error))?;
+        let path = directory.join(OPTIMIZER);
+        optimizer.save(&path).map_err(|error| Error::contents(&path, error))?;
+
+        let text = serde_json::to_string(progress).expect("progress is JSON");
+        let (partial, path) = (directory.join("progress.partial"), directory.join(PROGRESS));
+        std::fs::write(&partial, text).map_err(|error| Error::io(&partial, error))?;
+        std::fs::rename(&partial, &path).map_err(|error| Error::io(&path, error))?;
+        for older in self.all()? {
+            if older != directory {
+                std::fs::remove_dir_all(&older).map_err(|error| Error::io(&older, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last complete checkpoint, if there is one.
+    pub fn load(
+        &self,
+        model: LanguageModel,
+        make_optimizer: impl FnOnce(&LanguageModel) -> ModuleOptimizer,
+        device: &Device,
+    ) -> Result<Option<(LanguageModel, ModuleOptimizer, Progress)>, Error> {
+        let Some(directory) = self.all()?.into_iter().rev().find(|each| each.join(PROGRESS).exists()) else {
+            return Ok(None);
+        };
+        let path = directory.join(PROGRESS);
+        let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+        let progress = serde_json::from_str(&text).map_err(|error| Error::contents(&path, error))?;
+        let path = directory.join(MODEL);
+        let record = ModuleRecord::load(&path).map_err(|error| Error::contents(&path, error))?;
+        let model = model.load_record(record).to_device(device);
+        let path = directory.join(OPTIMIZER);
+        let optimizer = make_optimizer(&model).load(&path).map_err(|error| Error::contents(&path, error))?;
+        Ok(Some((model, optimizer, progress)))
+    }
+
+    /// All checkpoint directories, the oldest first.
+    fn all(&self) -> Result<Vec<PathBuf>, Error> {
+        let entries = match std::fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io(&self.directory, error)),
+        };
+        let mut all: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        all.sort();
+        Ok(all)
+    }
+}

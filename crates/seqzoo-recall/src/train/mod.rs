@@ -1,0 +1,10 @@
+//! One run: parameters and data from one seed, resumable to the bit.
+
+mod checkpoint;
+mod clip;
+mod cost;
+mod evaluate;
+mod optimizer;
+mod trainer;
+
+pub use trainer::{Progress, train};

@@ -1,0 +1,32 @@
+//! AdamW, with weight decay where the recipe wants it.
+
+use crate::experiment::{Decay, Training};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::Tensor;
+
+/// The optimizer for the parameters of `module`, which must already have their final identities.
+pub(super) fn optimizer<M: Module>(module: &M, training: &Training) -> ModuleOptimizer {
+    let adam = AdamWConfig::new().with_beta_2(training.beta_2 as f32).with_epsilon(1e-8);
+    let decayed = adam.clone().with_weight_decay(training.weight_decay as f32);
+    match training.decay {
+        Decay::All => decayed.init(),
+        Decay::Matrices => {
+            let mut vectors = Vectors(Vec::new());
+            module.visit(&mut vectors);
+            let undecayed = adam.with_weight_decay(0.0).build();
+            decayed.init().with_group(ParamGroup::from_ids(vectors.0), undecayed, None)
+        }
+    }
+}
+
+/// The parameters of one axis: norms and biases.
+struct Vectors(Vec<ParamId>);
+
+impl ModuleVisitor for Vectors {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        if D == 1 {
+            self.0.push(parameter.id);
+        }
+    }
+}
