@@ -1,34 +1,54 @@
-//! The command line (minimal for now).
-use crate::{experiment::*, machine::Machine, progress::Reporter, results::*};
-/// x
-pub fn probe() {
-    let mut e = tier("quick").unwrap();
-    if let Ok(only) = std::env::var("ONLY") {
-        e.contestants.retain(|c| c.name.contains(&only));
+//! The command line of the `recall` binary.
+
+mod arguments;
+mod list;
+mod run;
+mod show;
+
+pub use arguments::Arguments;
+
+use crate::Error;
+use arguments::Command;
+use clap::Parser;
+use std::process::ExitCode;
+
+/// An expectation failed under `--strict`.
+const EXPECTATION_FAILED: u8 = 1;
+/// The input was bad, or a file could not be read or written.
+const BAD_INPUT: u8 = 2;
+/// The user stopped the program.
+const INTERRUPTED: u8 = 130;
+
+/// Parses the command line, does what it says, and gives the exit code.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXPECTATION_FAILED),
+        Err(error) => {
+            eprintln!("recall: {error}");
+            ExitCode::from(match error {
+                Error::Interrupted => INTERRUPTED,
+                _ => BAD_INPUT,
+            })
+        }
     }
-    if let Ok(lr) = std::env::var("LR") {
-        e.learning_rates = vec![lr.parse().unwrap()];
+}
+
+/// Whether everything expected held, or nobody insisted.
+fn dispatch(arguments: &Arguments) -> Result<bool, Error> {
+    let common = &arguments.common;
+    match &arguments.command {
+        Command::Quick => run::quick(common),
+        Command::Run { experiment } => run::named(experiment, common),
+        Command::Report { directories } => run::report(directories, common),
+        Command::List => list::list(),
+        Command::Show { task, examples } => show::show(task, *examples, common),
     }
-    let (name, device) = crate::device::find(None).unwrap();
-    let dir = std::path::PathBuf::from(std::env::var("OUT").unwrap_or("/tmp/q".into()));
-    let store = Store::create(&dir, &e, true).unwrap();
-    for run in runs(&e) {
-        let r = crate::train::train(
-            &run,
-            &store.run(&run).unwrap(),
-            &device,
-            &Machine::here(&name, 2),
-            &Reporter::new(),
-        )
-        .unwrap();
-        eprintln!(
-            "{} {:?} tok/s {} wall {} step {}us state {:?}",
-            r.contestant,
-            r.accuracy,
-            r.training_tokens_per_second,
-            r.wall_seconds,
-            r.step_microseconds,
-            r.state
-        );
-    }
+}
+
+/// Writes to the standard output. A reader that has gone away is no error of ours.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

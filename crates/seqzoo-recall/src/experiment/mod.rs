@@ -11,7 +11,7 @@ pub use contestant::{Contestant, Layer, ModelSettings};
 pub use expectation::{Expectation, Verdict, verdicts};
 pub use run::{RunConfig, runs};
 pub use tiers::{TIERS, Tier, tier};
-pub use training::{Data, Decay, Moment, Schedule, Training};
+pub use training::{Batching, Data, Decay, Moment, Schedule, StopRule, Training};
 
 use crate::Error;
 use crate::task::{Filler, Task};

@@ -1,6 +1,7 @@
 //! How contestants learn, and what happens at each step.
 
-use crate::task::{Split, Task};
+use crate::results::SliceAccuracy;
+use crate::task::{Slice, Split, Task};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -44,6 +45,48 @@ pub enum Decay {
     All,
 }
 
+/// The size of a training batch. A batch holds examples of one segment only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Batching {
+    /// This many examples.
+    Examples(usize),
+    /// As many examples as this many tokens hold, so that segments of different lengths get equal
+    /// shares.
+    Tokens(usize),
+}
+
+impl Batching {
+    fn examples(self, length: usize) -> usize {
+        match self {
+            Self::Examples(count) => count,
+            Self::Tokens(count) => count / length,
+        }
+    }
+}
+
+/// When a run has learned enough.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopRule {
+    /// The accuracy of every slice is above this.
+    EverySliceAbove(f64),
+    /// The mean accuracy over the slices is above this.
+    MeanAbove(f64),
+}
+
+impl StopRule {
+    /// Whether these accuracies are enough.
+    pub fn reached(self, slices: &[SliceAccuracy]) -> bool {
+        match self {
+            Self::EverySliceAbove(most) => slices.iter().all(|slice| slice.accuracy > most),
+            Self::MeanAbove(most) => {
+                slices.iter().map(|slice| slice.accuracy).sum::<f64>() > most * slices.len() as f64
+            }
+        }
+    }
+}
+
 /// The training recipe: AdamW on batches of one segment each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,8 +95,8 @@ pub struct Training {
     pub data: Data,
     /// How the learning rate changes.
     pub schedule: Schedule,
-    /// Examples per step.
-    pub batch_size: usize,
+    /// How much each step works on.
+    pub batch: Batching,
     /// Examples per forward pass of an evaluation.
     #[serde(default = "test_batch")]
     pub test_batch_size: usize,
@@ -69,9 +112,9 @@ pub struct Training {
     /// The largest norm of the gradient of all parameters together; unbounded where absent.
     #[serde(default)]
     pub clip_norm: Option<f64>,
-    /// Stops a run once the accuracy of every slice is above this.
+    /// When a run has learned enough to end early; never where absent.
     #[serde(default)]
-    pub stop_above: Option<f64>,
+    pub stop_when: Option<StopRule>,
 }
 
 fn test_batch() -> usize {
@@ -96,7 +139,11 @@ pub struct Moment {
 impl Training {
     pub(super) fn check(&self, task: &Task) -> Result<(), String> {
         let unless = |holds: bool, problem: &str| if holds { Ok(()) } else { Err(problem.to_string()) };
-        unless(self.batch_size > 0 && self.test_batch_size > 0, "batch sizes must be above 0")?;
+        let fits = |segment: &(Slice, usize)| self.batch.examples(segment.0.length) > 0;
+        unless(
+            task.segments(Split::Train).iter().all(fits) && self.test_batch_size > 0,
+            "a batch must hold at least one example of every segment",
+        )?;
         unless(
             self.evaluate_every != Some(0),
             "`evaluate_every` is 0; leave it out or give a number of steps",
@@ -138,7 +185,12 @@ impl Training {
     }
 
     fn steps_per_epoch(&self, task: &Task) -> usize {
-        task.segments(Split::Train).iter().map(|(_, examples)| examples.div_ceil(self.batch_size)).sum()
+        task.segments(Split::Train).iter().map(|segment| self.batches(segment)).sum()
+    }
+
+    /// The number of batches of a segment of a fixed set; the last one may be smaller.
+    fn batches(&self, (slice, examples): &(Slice, usize)) -> usize {
+        examples.div_ceil(self.batch.examples(slice.length))
     }
 
     /// What the step `step`, counted from 0, works on.
@@ -148,12 +200,13 @@ impl Training {
         let every = |period: usize| (step + 1).is_multiple_of(period);
         match self.data {
             Data::Fresh { .. } => {
-                let segments = task.segments(Split::Train).len();
-                let batch = self.batch_size as u64;
+                let segments = task.segments(Split::Train);
+                let segment = step % segments.len();
+                let count = self.batch.examples(segments[segment].0.length) as u64;
                 Moment {
-                    segment: step % segments,
-                    first: (step / segments) as u64 * batch,
-                    count: batch,
+                    segment,
+                    first: (step / segments.len()) as u64 * count,
+                    count,
                     rate: self.rate(step as f64, total as f64),
                     evaluate: last || self.evaluate_every.is_some_and(every),
                 }
@@ -167,15 +220,17 @@ impl Training {
                 };
                 let mut segment = 0;
                 let segments = task.segments(Split::Train);
-                while within >= segments[segment].1.div_ceil(self.batch_size) {
-                    within -= segments[segment].1.div_ceil(self.batch_size);
+                while within >= self.batches(&segments[segment]) {
+                    within -= self.batches(&segments[segment]);
                     segment += 1;
                 }
-                let first = within * self.batch_size;
+                let (slice, examples) = segments[segment];
+                let size = self.batch.examples(slice.length);
+                let first = within * size;
                 Moment {
                     segment,
                     first: first as u64,
-                    count: self.batch_size.min(segments[segment].1 - first) as u64,
+                    count: size.min(examples - first) as u64,
                     rate,
                     evaluate: last || every(self.evaluate_every.unwrap_or(per_epoch)),
                 }

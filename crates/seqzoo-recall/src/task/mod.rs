@@ -73,6 +73,13 @@ impl Task {
         }
     }
 
+    /// An example for the eye.
+    pub fn picture(&self, example: &Example) -> String {
+        match self {
+            Self::Mqar(task) => task.picture(example),
+        }
+    }
+
     /// Says in one sentence what is wrong with the task, if anything is.
     pub fn check(&self) -> Result<(), String> {
         match self {

@@ -133,6 +133,26 @@ impl Mqar {
         ]
     }
 
+    /// Keys as `k17`, values as `v201`, filler as a dot; each query points at its answer.
+    pub(super) fn picture(&self, example: &Example) -> String {
+        let context = 2 * example.answers.len();
+        let half = (self.vocab_size / 2) as u32;
+        let name = |token: u32| match token {
+            0 => "·".to_string(),
+            key if key < half => format!("k{key}"),
+            value if (value as usize) < self.vocab_size => format!("v{value}"),
+            _ => "·".to_string(),
+        };
+        let words = example.tokens.iter().enumerate().map(|(position, token)| {
+            match example.answers.iter().find(|(asked, _)| *asked == position) {
+                Some((_, answer)) => format!("{}→{}", name(*token), name(*answer)),
+                None => name(*token),
+            }
+        });
+        let words: Vec<String> = words.collect();
+        format!("  remember  {}\n  answer    {}\n", words[..context].join(" "), words[context..].join(" "))
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         if self.vocab_size < 4 {
             return Err(format!("vocab_size = {}, but at least 4 tokens are wanted", self.vocab_size));

@@ -6,7 +6,6 @@ use crate::Error;
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
-use burn::tensor::Device;
 use seqzoo::models::LanguageModel;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +57,6 @@ impl Checkpoints {
         &self,
         model: LanguageModel,
         make_optimizer: impl FnOnce(&LanguageModel) -> ModuleOptimizer,
-        device: &Device,
     ) -> Result<Option<(LanguageModel, ModuleOptimizer, Progress)>, Error> {
         let Some(directory) = self.all()?.into_iter().rev().find(|each| each.join(PROGRESS).exists()) else {
             return Ok(None);
@@ -68,7 +66,7 @@ impl Checkpoints {
         let progress = serde_json::from_str(&text).map_err(|error| Error::contents(&path, error))?;
         let path = directory.join(MODEL);
         let record = ModuleRecord::load(&path).map_err(|error| Error::contents(&path, error))?;
-        let model = model.load_record(record).to_device(device);
+        let model = model.load_record(record);
         let path = directory.join(OPTIMIZER);
         let optimizer = make_optimizer(&model).load(&path).map_err(|error| Error::contents(&path, error))?;
         Ok(Some((model, optimizer, progress)))

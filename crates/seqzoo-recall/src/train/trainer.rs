@@ -62,8 +62,7 @@ pub fn train(
     let training_device = device.clone().autodiff();
     let checkpoints = Checkpoints::new(directory);
     let model = fresh(run, &training_device)?;
-    let resumed =
-        checkpoints.load(model.clone(), |model| optimizer(model, &run.training), &training_device)?;
+    let resumed = checkpoints.load(model.clone(), |model| optimizer(model, &run.training))?;
     let (mut model, mut optimizer, mut progress) = match resumed {
         Some(resumed) => resumed,
         None => {
@@ -144,9 +143,8 @@ pub fn train(
 impl Progress {
     /// Whether the run ends before its last step.
     fn finished(&self, run: &RunConfig) -> bool {
-        let enough = |slices: &[SliceAccuracy], most| slices.iter().all(|slice| slice.accuracy > most);
-        let learned = match (run.training.stop_above, self.curve.last()) {
-            (Some(most), Some(point)) => enough(&point.slices, most),
+        let learned = match (run.training.stop_when, self.curve.last()) {
+            (Some(rule), Some(point)) => rule.reached(&point.slices),
             _ => false,
         };
         learned || self.diverged

@@ -1,0 +1,79 @@
+//! What the command line understands.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Trains and scores sequence layers on recall tasks, and reports who remembers and what it costs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "recall",
+    version,
+    after_help = "Examples:\n  recall quick                      all layers on a small task, in minutes\n  \
+    recall show mqar                  see the task\n  recall run tiny --out runs/tiny   a shipped experiment\n  \
+    recall run mine.toml --strict     your own, failing if an expectation fails\n  \
+    recall report runs/a runs/b       one report over several\n\n\
+    Exit codes: 0 done, 1 an expectation failed under --strict, 2 bad input, 130 interrupted."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// What every command understands.
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Trains all layers on a small recall task, in minutes, and writes a report.
+    Quick,
+    /// Runs an experiment: a TOML file, or the name of a shipped one (see `list`).
+    Run {
+        /// The experiment.
+        #[arg(value_name = "CONFIG.toml | NAME")]
+        experiment: String,
+    },
+    /// Lists tasks, layers, shipped experiments and devices.
+    List,
+    /// Prints a few examples of a task.
+    Show {
+        /// The task, or an experiment whose task to show.
+        #[arg(value_name = "TASK | CONFIG.toml | NAME")]
+        task: String,
+        /// How many examples of each segment.
+        #[arg(long, default_value_t = 1)]
+        examples: u64,
+    },
+    /// Writes one report over the results in one or several directories.
+    Report {
+        /// Directories that `quick` or `run` wrote.
+        #[arg(required = true, value_name = "DIR")]
+        directories: Vec<PathBuf>,
+    },
+}
+
+/// Flags that every command takes.
+#[derive(Args, Debug)]
+pub(super) struct Common {
+    /// The device to compute on; the first one compiled in if left out (see `list`).
+    #[arg(long, global = true, value_name = "NAME")]
+    pub device: Option<String>,
+    /// Replaces the experiment's seeds by this one.
+    #[arg(long, global = true, value_name = "N")]
+    pub seed: Option<u64>,
+    /// The directory for results and report; `runs/` and the experiment's name if left out.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Continues what an earlier command left in the directory.
+    #[arg(long, global = true)]
+    pub resume: bool,
+    /// Threads for tensor operations on the CPU; all cores if left out.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Prints results as JSON lines in the place of the table.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Ends with exit code 1 if an expectation fails.
+    #[arg(long, global = true)]
+    pub strict: bool,
+}

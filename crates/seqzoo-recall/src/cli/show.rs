@@ -1,0 +1,38 @@
+//! `show`: a task for the eye.
+
+use super::arguments::Common;
+use super::{print, run};
+use crate::Error;
+use crate::task::{Coordinates, Split, Task};
+
+/// Prints examples of every test segment.
+pub(super) fn show(name: &str, examples: u64, common: &Common) -> Result<bool, Error> {
+    // A bare task is shown as the quick experiment sets it.
+    let experiment = match Task::KINDS.iter().any(|(kind, _)| *kind == name) {
+        true => run::find("quick")?,
+        false => run::find(name).map_err(|error| match error {
+            Error::Argument(problem) => {
+                let tasks: Vec<&str> = Task::KINDS.iter().map(|(kind, _)| *kind).collect();
+                Error::Argument(format!("{problem}; the tasks are {}", tasks.join(", ")))
+            }
+            other => other,
+        })?,
+    };
+    let seed = common.seed.unwrap_or(experiment.seeds[0]);
+    for (segment, (slice, _)) in experiment.task.segments(Split::Test).into_iter().enumerate() {
+        for index in 0..examples {
+            let at = Coordinates { seed, split: Split::Test, segment: segment as u64, index };
+            let example = experiment.task.example(at);
+            if common.json {
+                let line = serde_json::json!({
+                    "slice": slice, "index": index, "tokens": example.tokens, "answers": example.answers,
+                });
+                print(&line.to_string());
+            } else {
+                print(&format!("{slice}: test example {index} of seed {seed}"));
+                print(&experiment.task.picture(&example));
+            }
+        }
+    }
+    Ok(true)
+}

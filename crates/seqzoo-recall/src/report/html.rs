@@ -1,0 +1,83 @@
+//! One page that needs nothing else: tables, pictures, provenance.
+
+use super::table::escaped;
+use super::{Report, plots, rows};
+
+const STYLE: &str = "
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1420px; margin: 2em auto; padding: 0 1em; }
+h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2em; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25em .55em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
+table.numbers th:not(:first-child), table.numbers td:not(:first-child) { text-align: right; }
+th { border-bottom: 2px solid #888; }
+.fails { color: #b00020; font-weight: bold; } .holds { color: #00693e; font-weight: bold; }
+svg { max-width: 100%; height: auto; }
+pre { background: #f6f6f6; padding: 1em; overflow-x: auto; font-size: 13px; }
+";
+
+/// The whole page.
+pub(super) fn page(report: &Report) -> String {
+    let Report { experiments, results, standings, verdicts } = report;
+    let names: Vec<String> = experiments.iter().map(|experiment| escaped(&experiment.name)).collect();
+    let title = format!("Recall: {}", names.join(", "));
+    let mut body = format!("<h1>{title}</h1>\n");
+    for experiment in experiments {
+        let chance = "Grey dashes are the levels of guessing.";
+        body += &format!(
+            "<p>{} The data is {}; {} {chance}</p>\n",
+            escaped(experiment.description.trim()),
+            experiment.mode(),
+            meaning(experiment.mode())
+        );
+    }
+    body += &section("Who recalls, and at what cost", &rows::standings(standings).html());
+    body += "<p>Accuracy: the share of queries whose most likely token, among the whole vocabulary, is the right \
+        one; with several seeds the median and, in brackets, the lowest and highest. Rate: the best of the learning \
+        rates tried. Success: seeds whose mean accuracy reached 0.9. Bytes: the state of one sequence after the \
+        longest test example, all layers, convolutions included. Step: the median time of one decoding step of one \
+        sequence.</p>\n";
+    if !verdicts.is_empty() {
+        let table = rows::verdicts(verdicts)
+            .html()
+            .replace("<td>holds</td>", "<td class=\"holds\">holds</td>")
+            .replace("<td>FAILS</td>", "<td class=\"fails\">FAILS</td>");
+        body += &section("What was expected", &table);
+    }
+    body += &section("Accuracy against state", &plots::accuracy_by_state(experiments, standings));
+    body +=
+        &section("Accuracy against the number of pairs", &plots::accuracy_by_pairs(experiments, standings));
+    body += &section("Accuracy against the learning rate", &plots::accuracy_by_rate(standings));
+    if let Some(table) = rows::robustness(standings) {
+        body += &table.html();
+    }
+    body += &section("Accuracy while learning", &plots::accuracy_by_step(standings, results));
+    body += &section("Provenance", &rows::provenance(experiments, results).html());
+    for experiment in experiments {
+        let text = toml::to_string_pretty(experiment).unwrap_or_else(|error| error.to_string());
+        body += &format!(
+            "<details><summary>The configuration of {}</summary><pre>{}</pre></details>\n",
+            escaped(&experiment.name),
+            escaped(&text)
+        );
+    }
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\n\
+         <body>\n{body}</body></html>\n"
+    )
+}
+
+fn section(heading: &str, content: &str) -> String {
+    format!("<h2>{heading}</h2>\n<div class=\"scroll\">{content}</div>\n")
+}
+
+fn meaning(mode: &str) -> &'static str {
+    match mode {
+        "clean" => {
+            "every step sees new examples, queries come in random order, filler is an alphabet of its own."
+        }
+        "zoology-compatible" => "a fixed set in a fixed order, queries in the order of the context.",
+        _ => "see the configuration below for its law.",
+    }
+}

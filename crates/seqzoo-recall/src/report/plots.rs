@@ -1,0 +1,350 @@
+//! The pictures of a report, as SVG.
+
+use crate::experiment::Experiment;
+use crate::results::{RunResult, Standing};
+use crate::task::Split;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::prelude::*;
+use std::ops::Range;
+
+const SIZE: (u32, u32) = (860, 460);
+
+/// Colours that stay apart for most kinds of colour blindness (Wong 2011), then darker repeats.
+const COLOURS: [RGBColor; 10] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(90, 90, 90),
+    RGBColor(140, 60, 20),
+    RGBColor(0, 80, 60),
+    RGBColor(100, 50, 120),
+];
+
+/// A line of points, with the spread over seeds at each.
+struct Series {
+    name: String,
+    /// (x, accuracy, lowest, highest)
+    points: Vec<(f64, f64, f64, f64)>,
+}
+
+/// The level of guessing, over x.
+struct Chance {
+    name: String,
+    points: Vec<(f64, f64)>,
+}
+
+/// How the x axis is divided.
+enum Axis {
+    Linear,
+    /// Ticks at powers of the base, between which a distance is a ratio.
+    Powers(f64),
+    /// Ticks where there are points, between which a distance is a ratio.
+    Points,
+}
+
+/// Accuracy against the bytes of state that it takes.
+pub(super) fn accuracy_by_state(experiments: &[Experiment], standings: &[Standing]) -> String {
+    let series = by_contestant(standings, |standing| {
+        let (least, most) = standing
+            .rates
+            .iter()
+            .find(|rate| rate.learning_rate == standing.learning_rate)
+            .map_or((standing.accuracy, standing.accuracy), |rate| (rate.least, rate.most));
+        vec![(standing.state.total() as f64, standing.accuracy, least, most)]
+    });
+    let level = |wanted: usize| -> Vec<f64> {
+        experiments
+            .iter()
+            .flat_map(|experiment| {
+                let slices = experiment.task.segments(Split::Test);
+                slices
+                    .into_iter()
+                    .filter_map(move |(slice, _)| Some(experiment.task.chance(slice).get(wanted)?.1))
+            })
+            .collect()
+    };
+    let names = experiments.first().map_or(Vec::new(), |experiment| {
+        let slices = experiment.task.segments(Split::Test);
+        experiment.task.chance(slices[0].0).into_iter().map(|(name, _)| name).collect()
+    });
+    let (low, high) = extent(series.iter().flat_map(|series| series.points.iter().map(|point| point.0)));
+    let chances = names
+        .into_iter()
+        .enumerate()
+        .map(|(index, name)| {
+            let levels = level(index);
+            let mean = levels.iter().sum::<f64>() / levels.len().max(1) as f64;
+            Chance { name: name.into(), points: vec![(low / 2.0, mean), (high * 2.0, mean)] }
+        })
+        .collect();
+    draw("state of one sequence after the longest test example, bytes", Axis::Powers(2.0), series, chances)
+}
+
+/// Accuracy against the number of pairs to remember.
+pub(super) fn accuracy_by_pairs(experiments: &[Experiment], standings: &[Standing]) -> String {
+    let wide = widest(standings);
+    let series = by_contestant(&wide, |standing| {
+        standing
+            .slices
+            .iter()
+            .map(|entry| (entry.slice.pairs as f64, entry.median, entry.least, entry.most))
+            .collect()
+    });
+    let mut chances: Vec<Chance> = Vec::new();
+    for experiment in experiments {
+        for (slice, _) in experiment.task.segments(Split::Test) {
+            for (name, level) in experiment.task.chance(slice) {
+                let point = (slice.pairs as f64, level);
+                match chances.iter_mut().find(|chance| chance.name == name) {
+                    Some(chance) => chance.points.push(point),
+                    None => chances.push(Chance { name: name.into(), points: vec![point] }),
+                }
+            }
+        }
+    }
+    draw("pairs to remember", Axis::Points, series, chances)
+}
+
+/// Accuracy against the learning rate.
+pub(super) fn accuracy_by_rate(standings: &[Standing]) -> String {
+    let series = by_contestant(&widest(standings), |standing| {
+        standing.rates.iter().map(|rate| (rate.learning_rate, rate.mean, rate.least, rate.most)).collect()
+    });
+    draw("learning rate", Axis::Points, series, Vec::new())
+}
+
+/// Mean accuracy against training steps, of the runs at the best rate with the first seed.
+pub(super) fn accuracy_by_step(standings: &[Standing], results: &[RunResult]) -> String {
+    let series = by_contestant(&widest(standings), |standing| {
+        let run = results.iter().find(|result| {
+            (&result.contestant, result.width, result.learning_rate)
+                == (&standing.contestant, standing.width, standing.learning_rate)
+        });
+        let Some(run) = run else { return Vec::new() };
+        run.curve
+            .iter()
+            .map(|point| {
+                let mean =
+                    point.slices.iter().map(|slice| slice.accuracy).sum::<f64>() / point.slices.len() as f64;
+                (point.step as f64, mean, mean, mean)
+            })
+            .collect()
+    });
+    draw("training steps", Axis::Linear, series, Vec::new())
+}
+
+/// One series per contestant; several widths follow each other in it.
+fn by_contestant(
+    standings: &[Standing],
+    points: impl Fn(&Standing) -> Vec<(f64, f64, f64, f64)>,
+) -> Vec<Series> {
+    let mut all: Vec<Series> = Vec::new();
+    for standing in standings {
+        let new = points(standing);
+        match all.iter_mut().find(|series| series.name == standing.contestant) {
+            Some(series) => series.points.extend(new),
+            None => all.push(Series { name: standing.contestant.clone(), points: new }),
+        }
+    }
+    for series in &mut all {
+        series.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+    all
+}
+
+/// The standing of every contestant at its largest width.
+fn widest(standings: &[Standing]) -> Vec<Standing> {
+    let beaten = |standing: &Standing| {
+        standings.iter().any(|other| other.contestant == standing.contestant && other.width > standing.width)
+    };
+    standings.iter().filter(|standing| !beaten(standing)).cloned().collect()
+}
+
+fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, 0.0), |(low, high), value| (low.min(value), high.max(value)))
+}
+
+fn draw(label: &str, axis: Axis, series: Vec<Series>, chances: Vec<Chance>) -> String {
+    let mut text = String::new();
+    // Drawing into a string cannot fail for want of a file; an empty picture is the honest rest.
+    if try_draw(&mut text, label, axis, &series, &chances).is_err() {
+        text.clear();
+    }
+    text
+}
+
+fn try_draw(
+    text: &mut String,
+    label: &str,
+    axis: Axis,
+    series: &[Series],
+    chances: &[Chance],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let values: Vec<f64> =
+        series.iter().flat_map(|series| series.points.iter().map(|point| point.0)).collect();
+    if values.is_empty() {
+        return Ok(());
+    }
+    let horizontal = Horizontal::new(&axis, &values);
+    let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
+    let (plot, legend) = root.split_horizontally(610);
+    let mut chart = ChartBuilder::on(&plot)
+        .margin(12)
+        .x_label_area_size(46)
+        .y_label_area_size(58)
+        .build_cartesian_2d(horizontal, -0.02f64..1.02f64)?;
+    chart
+        .configure_mesh()
+        .x_desc(label)
+        .y_desc("accuracy")
+        .axis_desc_style(("sans-serif", 15))
+        .label_style(("sans-serif", 13))
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .y_labels(6)
+        .y_label_formatter(&|value| format!("{value:.1}"))
+        .draw()?;
+
+    let grey = RGBColor(120, 120, 120);
+    let mut row = Legend { area: &legend, y: 40 };
+    for (index, line) in series.iter().enumerate() {
+        let colour = COLOURS[index % COLOURS.len()];
+        let path = line.points.iter().map(|point| (point.0, point.1));
+        chart.draw_series(LineSeries::new(path, colour.stroke_width(2)))?;
+        chart.draw_series(
+            line.points.iter().map(|point| Circle::new((point.0, point.1), 5, colour.filled())),
+        )?;
+        let spreads = line.points.iter().filter(|point| point.2 < point.3);
+        chart.draw_series(spreads.map(|point| {
+            PathElement::new(vec![(point.0, point.2), (point.0, point.3)], colour.stroke_width(1))
+        }))?;
+        row.entry(&line.name, colour, 20, 0, true)?;
+    }
+    // On top, so that a contestant that only guesses does not hide the level of guessing.
+    for (chance, (dash, gap)) in chances.iter().zip([(6, 4), (2, 3)].into_iter().cycle()) {
+        let points = chance.points.iter().copied();
+        chart.draw_series(DashedLineSeries::new(points, dash, gap, grey.stroke_width(2)))?;
+        row.entry(&chance.name, grey, dash, gap, false)?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+/// The legend beside a picture, filled from the top.
+struct Legend<'a, 'b> {
+    area: &'a DrawingArea<SVGBackend<'b>, plotters::coord::Shift>,
+    y: i32,
+}
+
+impl Legend<'_, '_> {
+    /// A sample of a line, dashed where there is a gap, and its name.
+    fn entry(
+        &mut self,
+        name: &str,
+        colour: RGBColor,
+        dash: i32,
+        gap: i32,
+        dot: bool,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let (mut x, y) = (4, self.y);
+        while x < 24 {
+            let line = vec![(x, y), ((x + dash).min(24), y)];
+            self.area
+                .draw(&PathElement::new(line, colour.stroke_width(2)))
+                .map_err(|error| error.to_string())?;
+            x += dash + gap;
+        }
+        if dot {
+            self.area.draw(&Circle::new((14, y), 5, colour.filled())).map_err(|error| error.to_string())?;
+        }
+        let text = Text::new(name.to_string(), (32, y - 7), ("sans-serif", 14));
+        self.area.draw(&text).map_err(|error| error.to_string())?;
+        self.y += 24;
+        Ok(())
+    }
+}
+
+/// The x axis: linear, or with ratios as distances, and ticks at places that mean something.
+#[derive(Clone)]
+struct Horizontal {
+    range: Range<f64>,
+    ticks: Vec<f64>,
+    ratios: bool,
+}
+
+impl Horizontal {
+    fn new(axis: &Axis, values: &[f64]) -> Self {
+        let (low, high) = extent(values.iter().copied());
+        match axis {
+            Axis::Linear => {
+                let step = nice(high / 5.0);
+                let ticks =
+                    (0..=5).map(|index| step * f64::from(index)).filter(|tick| *tick <= high).collect();
+                Self { range: 0.0..high * 1.03, ticks, ratios: false }
+            }
+            Axis::Powers(base) => {
+                let (from, to) = ((low.ln() / base.ln()).floor(), (high.ln() / base.ln()).ceil());
+                let ticks = (from as i32 - 1..=to as i32 + 1).map(|power| base.powi(power)).collect();
+                Self { range: low / 1.6..high * 1.6, ticks, ratios: true }
+            }
+            Axis::Points => {
+                let mut ticks = values.to_vec();
+                ticks.sort_by(f64::total_cmp);
+                ticks.dedup();
+                Self { range: low / 1.3..high * 1.3, ticks, ratios: true }
+            }
+        }
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        if self.ratios { value.ln() } else { value }
+    }
+}
+
+/// The nearest of 1, 2, 5 times a power of ten.
+fn nice(value: f64) -> f64 {
+    let power = 10f64.powf(value.log10().floor());
+    let ratio = value / power;
+    power
+        * if ratio < 1.5 {
+            1.0
+        } else if ratio < 3.5 {
+            2.0
+        } else {
+            5.0
+        }
+}
+
+impl Ranged for Horizontal {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        let (low, high) = (self.place(self.range.start), self.place(self.range.end));
+        let share = (self.place(*value) - low) / (high - low);
+        limit.0 + (share * f64::from(limit.1 - limit.0)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.iter().copied().filter(|tick| self.range.contains(tick)).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.clone()
+    }
+}
+
+impl ValueFormatter<f64> for Horizontal {
+    fn format_ext(&self, value: &f64) -> String {
+        match *value {
+            small if small < 0.1 && small > 0.0 => format!("{small:e}"),
+            large if large >= 1024.0 && large % 1024.0 == 0.0 && self.ratios => {
+                format!("{}k", large / 1024.0)
+            }
+            other => format!("{other}"),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The tables of a report.
+
+use super::table::Table;
+use crate::experiment::{Experiment, Verdict};
+use crate::machine::Machine;
+use crate::results::{RunResult, SliceStanding, Standing};
+use crate::task::Slice;
+
+/// Accuracy, cost and speed of every contestant.
+pub(super) fn standings(standings: &[Standing]) -> Table {
+    let mut slices: Vec<Slice> = Vec::new();
+    for entry in standings.iter().flat_map(|standing| &standing.slices) {
+        if !slices.contains(&entry.slice) {
+            slices.push(entry.slice);
+        }
+    }
+    let mut headings = vec!["contestant".to_string(), "width".into(), "rate".into()];
+    headings.extend(slices.iter().map(Slice::to_string));
+    headings.extend(
+        ["success", "parameters", "recurrent B", "cache B", "conv B", "train tok/s", "step µs", "wall s"]
+            .map(String::from),
+    );
+    let rows = standings
+        .iter()
+        .map(|standing| {
+            let mut row = vec![
+                standing.contestant.clone(),
+                standing.width.to_string(),
+                format!("{:e}", standing.learning_rate),
+            ];
+            row.extend(slices.iter().map(|slice| {
+                let found = standing.slices.iter().find(|entry| entry.slice == *slice);
+                found.map_or(String::new(), |entry| accuracy(entry, standing.seeds))
+            }));
+            row.extend([
+                format!("{:.0}/{}", standing.success * standing.seeds as f64, standing.seeds),
+                standing.parameters.to_string(),
+                standing.state.recurrent.to_string(),
+                standing.state.cache.to_string(),
+                standing.state.convolution.to_string(),
+                format!("{:.0}", standing.training_tokens_per_second),
+                format!("{:.0}", standing.step_microseconds),
+                format!("{:.1}", standing.wall_seconds),
+            ]);
+            row
+        })
+        .collect();
+    Table { headings, rows, numbers: true }
+}
+
+/// The median, and the spread where there are several seeds.
+fn accuracy(entry: &SliceStanding, seeds: usize) -> String {
+    match seeds {
+        1 => format!("{:.3}", entry.median),
+        _ => format!("{:.3} [{:.3}, {:.3}]", entry.median, entry.least, entry.most),
+    }
+}
+
+/// What was expected and what was found.
+pub(super) fn verdicts(verdicts: &[Verdict]) -> Table {
+    let rows = verdicts
+        .iter()
+        .map(|verdict| {
+            vec![
+                verdict.expectation.contestant.clone(),
+                verdict.expectation.bound(),
+                verdict.found.map_or("no result yet".into(), |found| format!("{found:.3}")),
+                if verdict.holds { "holds".into() } else { "FAILS".into() },
+            ]
+        })
+        .collect();
+    let headings = ["contestant", "expected accuracy", "found", "verdict"].map(String::from).to_vec();
+    Table { headings, rows, numbers: false }
+}
+
+/// The robustness of every contestant that tried several learning rates.
+pub(super) fn robustness(standings: &[Standing]) -> Option<Table> {
+    let rows: Vec<Vec<String>> = standings
+        .iter()
+        .filter(|standing| standing.rates.len() > 1)
+        .map(|standing| {
+            let rates: Vec<String> = standing
+                .rates
+                .iter()
+                .map(|rate| format!("{:e}: {:.3}", rate.learning_rate, rate.mean))
+                .collect();
+            vec![
+                format!("{}, width {}", standing.contestant, standing.width),
+                format!("{:.1}", standing.robust_decades),
+                rates.join("   "),
+            ]
+        })
+        .collect();
+    let headings = ["contestant", "decades of rates within 0.9 of the best", "mean accuracy at each rate"];
+    (!rows.is_empty()).then(|| Table { headings: headings.map(String::from).to_vec(), rows, numbers: false })
+}
+
+/// Where the numbers come from.
+pub(super) fn provenance(experiments: &[Experiment], results: &[RunResult]) -> Table {
+    let mut machines: Vec<&Machine> = Vec::new();
+    for result in results {
+        if !machines.contains(&&result.machine) {
+            machines.push(&result.machine);
+        }
+    }
+    let mut rows = Vec::new();
+    let mut put = |name: &str, value: String| rows.push(vec![name.to_string(), value]);
+    for experiment in experiments {
+        let list = |numbers: Vec<String>| numbers.join(", ");
+        put("experiment", format!("{} ({} data)", experiment.name, experiment.mode()));
+        put("seeds", list(experiment.seeds.iter().map(u64::to_string).collect()));
+        put(
+            "learning rates",
+            list(experiment.learning_rates.iter().map(|rate| format!("{rate:e}")).collect()),
+        );
+        put("steps", experiment.training.steps(&experiment.task).to_string());
+    }
+    for machine in machines {
+        let Machine { processor, cores, threads, system, device, seqzoo, burn, optimised } = machine;
+        put("machine", format!("{processor}, {cores} cores, {system}"));
+        put("device", format!("{device}, {threads} threads, f32"));
+        let build = if *optimised { "optimised" } else { "not optimised: times mean nothing" };
+        put("versions", format!("seqzoo {seqzoo}, Burn {burn}, {build}"));
+    }
+    Table { headings: vec!["provenance".into(), String::new()], rows, numbers: false }
+}

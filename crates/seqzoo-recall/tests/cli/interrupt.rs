@@ -1,0 +1,63 @@
+//! A run that is stopped at any moment continues to the same result.
+
+use super::tool::Workplace;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const STEPS: usize = 300;
+
+/// Waits until the run in `out` has written a complete checkpoint.
+fn wait_for_checkpoint(out: &Path) {
+    for _ in 0..2000 {
+        let runs = std::fs::read_dir(out.join("runs")).into_iter().flatten().flatten();
+        let mut steps = runs
+            .filter_map(|run| std::fs::read_dir(run.path().join("checkpoints")).ok())
+            .flatten()
+            .flatten()
+            .map(|step| step.path().join("progress.json"));
+        if steps.any(|progress| progress.exists()) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("no checkpoint was written");
+}
+
+fn finished_results(workplace: &Workplace) -> Vec<seqzoo_recall::results::RunResult> {
+    assert_eq!(workplace.recall(&["run", "small.toml", "--out", "whole"]).code, Some(0));
+    workplace.results("whole")
+}
+
+#[cfg(unix)]
+#[test]
+fn after_ctrl_c_resume_gives_the_same_results() {
+    let workplace = Workplace::new(STEPS);
+    let mut child = workplace.start(&["run", "small.toml", "--out", "out"]);
+    wait_for_checkpoint(&workplace.path("out"));
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!workplace.path("out/results.jsonl").exists());
+
+    let said = workplace.recall(&["run", "small.toml", "--out", "out", "--resume"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("continued from step"), "{}", said.err);
+    assert_eq!(workplace.results("out"), finished_results(&workplace));
+}
+
+#[test]
+fn after_being_killed_resume_gives_the_same_results() {
+    let workplace = Workplace::new(STEPS);
+    for attempt in 0..3 {
+        let resume: &[&str] = if attempt == 0 { &[] } else { &["--resume"] };
+        let mut child = workplace.start(&[&["run", "small.toml", "--out", "out"], resume].concat());
+        wait_for_checkpoint(&workplace.path("out"));
+        std::thread::sleep(Duration::from_millis(137 * attempt));
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success(), "the run was to be killed before its end");
+    }
+    let said = workplace.recall(&["run", "small.toml", "--out", "out", "--resume"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(workplace.results("out"), finished_results(&workplace));
+}

@@ -1,0 +1,7 @@
+//! The `recall` binary as a user meets it.
+
+mod help;
+mod interrupt;
+mod mistakes;
+mod reports;
+mod tool;

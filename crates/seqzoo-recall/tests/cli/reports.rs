@@ -1,0 +1,88 @@
+//! Reports and exit codes.
+
+use super::tool::Workplace;
+
+#[test]
+fn a_run_prints_a_table_and_writes_a_report_that_needs_nothing_else() {
+    let workplace = Workplace::new(20);
+    let said = workplace.recall(&["run", "small.toml", "--out", "out"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    for word in
+        ["gated", "attention", "2 pairs in 16", "4 pairs in 16", "recurrent B", "holds", "out/report.html"]
+    {
+        assert!(said.out.contains(word), "{word}: {}", said.out);
+    }
+    assert!(said.err.contains("step 20, loss"), "plain lines where there is no terminal: {}", said.err);
+
+    let page = workplace.read("out/report.html");
+    assert_eq!(page.matches("<svg").count(), 4);
+    for word in ["<!DOCTYPE html>", "guessing any value", "Provenance", "learning_rates", "gated"] {
+        assert!(page.contains(word), "{word}");
+    }
+    let outside = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(!outside.contains("http"), "the page loads nothing");
+    let markdown = workplace.read("out/report.md");
+    assert!(markdown.starts_with("# small-test") && markdown.contains("| contestant"));
+}
+
+#[test]
+fn json_is_one_line_per_run() {
+    let workplace = Workplace::new(5);
+    let said = workplace.recall(&["run", "small.toml", "--out", "out", "--json"]);
+    assert_eq!(said.out, workplace.read("out/results.jsonl"));
+    let results = workplace.results("out");
+    assert_eq!(results.len(), 2);
+    assert!(results.iter().all(|result| result.slices.len() == 2 && result.seed == 3 && result.steps == 5));
+    assert!(results[0].state.recurrent > 0 && results[1].state.cache > 0);
+}
+
+#[test]
+fn strict_turns_a_failed_expectation_into_an_exit_code() {
+    let workplace = Workplace::new(5);
+    let text = workplace.read("small.toml").replacen("at_least = 0.0", "at_least = 1.1", 1);
+    workplace.write("strict.toml", &text);
+    let lenient = workplace.recall(&["run", "strict.toml", "--out", "a"]);
+    assert_eq!(lenient.code, Some(0));
+    assert!(lenient.out.contains("FAILS") && lenient.err.contains("expectations that fail: gated"));
+    assert_eq!(workplace.recall(&["run", "strict.toml", "--out", "b", "--strict"]).code, Some(1));
+    assert_eq!(workplace.recall(&["report", "a", "--strict"]).code, Some(1));
+}
+
+#[test]
+fn a_report_joins_directories() {
+    let workplace = Workplace::new(5);
+    workplace.recall(&["run", "small.toml", "--out", "a"]);
+    workplace.recall(&["run", "small.toml", "--out", "b", "--seed", "4"]);
+    let said = workplace.recall(&["report", "a", "b", "--out", "both"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("/2"), "two seeds: {}", said.out);
+    assert!(workplace.path("both/report.html").exists());
+    assert_eq!(workplace.recall(&["report", "a", "b", "--json"]).out.lines().count(), 4);
+}
+
+#[test]
+fn the_number_of_threads_changes_no_result() {
+    let workplace = Workplace::new(20);
+    workplace.recall(&["run", "small.toml", "--out", "one", "--threads", "1"]);
+    workplace.recall(&["run", "small.toml", "--out", "two", "--threads", "2"]);
+    assert_eq!(workplace.results("one"), workplace.results("two"));
+}
+
+#[test]
+fn shipped_experiments_start() {
+    let workplace = Workplace::new(5);
+    for name in ["tiny", "small"] {
+        let mut child = workplace.start(&["run", name, "--out", name]);
+        let runs = workplace.path(name).join("runs");
+        let started = || std::fs::read_dir(&runs).is_ok_and(|mut entries| entries.next().is_some());
+        for _ in 0..600 {
+            if started() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert!(started(), "{name} starts a run");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,28 @@
+//! Golden hashes: the data of the shipped experiments never changes unnoticed.
+
+use seqzoo_recall::experiment::{TIERS, tier};
+use seqzoo_recall::task::{Coordinates, Split};
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of the first 1000 examples of every segment of every shipped experiment.
+#[test]
+fn the_data_of_the_shipped_experiments_is_what_it_was() {
+    let mut lines = String::new();
+    for shipped in TIERS {
+        let experiment = tier(shipped.name).unwrap();
+        let seed = experiment.seeds[0];
+        for split in [Split::Train, Split::Test] {
+            for (segment, (slice, _)) in experiment.task.segments(split).into_iter().enumerate() {
+                let mut hash = Sha256::new();
+                for index in 0..1000 {
+                    let at = Coordinates { seed, split, segment: segment as u64, index };
+                    hash.update(experiment.task.example(at).bytes());
+                }
+                let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+                lines +=
+                    &format!("{:<6} {split:?} {slice:<18} {hash}\n", shipped.name, slice = slice.to_string());
+            }
+        }
+    }
+    insta::assert_snapshot!("hashes", lines);
+}

@@ -1,0 +1,5 @@
+//! The recall suite as a library: the law of its data, its recipes.
+
+mod hashes;
+mod mqar;
+mod recipes;
