@@ -11,3 +11,16 @@ pub use golden::Golden;
 pub use inputs::{Inputs, autodiff, flags, plain};
 pub use modules::{double, put_parameter_gradients};
 pub use states::{put_state, randomised, state_gradients, state_loss, tracked};
+
+/// The programs in the README and in the book, compiled and run.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/src/introduction.md")]
+    struct Introduction;
+    #[doc = include_str!("../../docs/src/contract.md")]
+    struct Contract;
+    #[doc = include_str!("../../docs/src/linear_attention.md")]
+    struct LinearAttention;
+}

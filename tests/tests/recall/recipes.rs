@@ -57,7 +57,7 @@ fn a_fixed_set_is_walked_in_order_every_epoch_and_the_rate_moves_once_per_epoch(
 
 #[test]
 fn warm_up_rises_to_one_and_the_cosine_falls_to_nothing() {
-    let experiment = tier("quick").unwrap();
+    let experiment = tier("tiny").unwrap();
     let rate = |step| experiment.training.moment(&experiment.task, step).rate;
     assert!(
         (rate(0) - 0.02).abs() < 1e-12 && (rate(24) - 0.5).abs() < 1e-12 && (rate(49) - 1.0).abs() < 1e-12
