@@ -43,5 +43,5 @@ mod error;
 mod mixer;
 
 pub use error::{CheckpointError, ConfigError, GenerateError, StateError};
-pub use mixer::{Mixer, MixerConfig, MixerStates, SequenceMixer};
+pub use mixer::{AnyState, Mixer, MixerConfig, SequenceMixer};
 pub use state::{MixerState, StateBytes};

@@ -183,7 +183,7 @@ impl SequenceMixer for LinearAttention {
         let HeadLayout { heads, value, .. } = self.layout;
         let options = (device, accumulator(self.query.weight.val().dtype()));
         LinearAttentionState {
-            memory: Tensor::zeros([batch, heads, self.features, value], options.clone()),
+            memory: Tensor::zeros([batch, heads, self.features, value], options),
             key_sum: self.normaliser.map(|_| Tensor::zeros([batch, heads, self.features], options)),
         }
     }

@@ -19,7 +19,8 @@ macro_rules! zoo {
 
         /// The state of any layer of the zoo.
         #[derive(Clone, Debug)]
-        pub enum MixerStates {
+        #[allow(clippy::large_enum_variant)]
+        pub enum AnyState {
             $(#[doc = concat!("See [`", stringify!($state), "`](crate::layers::", stringify!($state), ").")]
             $variant($state),)*
         }
@@ -84,11 +85,11 @@ macro_rules! zoo {
         }
 
         impl SequenceMixer for Mixer {
-            type State = MixerStates;
+            type State = AnyState;
 
-            fn init_state(&self, batch: usize, device: &Device) -> MixerStates {
+            fn init_state(&self, batch: usize, device: &Device) -> AnyState {
                 match self {
-                    $(Self::$variant(layer) => MixerStates::$variant(layer.init_state(batch, device)),)*
+                    $(Self::$variant(layer) => AnyState::$variant(layer.init_state(batch, device)),)*
                 }
             }
 
@@ -96,25 +97,25 @@ macro_rules! zoo {
                 &self,
                 input: Tensor<3>,
                 resets: Option<Tensor<2, Bool>>,
-                state: Option<MixerStates>,
-            ) -> (Tensor<3>, MixerStates) {
+                state: Option<AnyState>,
+            ) -> (Tensor<3>, AnyState) {
                 match self {
                     $(Self::$variant(layer) => {
                         let state = state.map(|state| match state {
-                            MixerStates::$variant(state) => state,
+                            AnyState::$variant(state) => state,
                             other => panic!(
                                 "The argument `state` is one of `{}`, but one of `{}` is wanted.",
                                 other.layer(), $name,
                             ),
                         });
                         let (output, state) = layer.forward_packed(input, resets, state);
-                        (output, MixerStates::$variant(state))
+                        (output, AnyState::$variant(state))
                     })*
                 }
             }
         }
 
-        impl MixerState for MixerStates {
+        impl MixerState for AnyState {
             fn layer(&self) -> String {
                 match self {
                     $(Self::$variant(state) => state.layer(),)*

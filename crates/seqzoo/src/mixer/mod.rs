@@ -4,6 +4,6 @@ mod any;
 mod config;
 mod contract;
 
-pub use any::{Mixer, MixerConfig, MixerStates};
+pub use any::{AnyState, Mixer, MixerConfig};
 
 pub use contract::SequenceMixer;

@@ -2,7 +2,7 @@
 
 use super::config::NormKind;
 use crate::parts::{RmsNorm, SwiGlu};
-use crate::{Mixer, MixerStates, SequenceMixer};
+use crate::{AnyState, Mixer, SequenceMixer};
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Bool, Device, Tensor};
@@ -59,8 +59,8 @@ impl Block {
         &self,
         input: Tensor<3>,
         resets: Option<Tensor<2, Bool>>,
-        state: Option<MixerStates>,
-    ) -> (Tensor<3>, MixerStates) {
+        state: Option<AnyState>,
+    ) -> (Tensor<3>, AnyState) {
         let (mixed, state) = self.mixer.forward_packed(self.mixer_norm.forward(input.clone()), resets, state);
         let hidden = input + mixed;
         let output = match &self.channels {

@@ -5,7 +5,7 @@ use super::config::LanguageModelConfig;
 use super::generate::Generator;
 use super::sampling::Sampling;
 use crate::state::{Scoped, StateMapper};
-use crate::{GenerateError, MixerState, MixerStates, SequenceMixer, StateError};
+use crate::{AnyState, GenerateError, MixerState, SequenceMixer, StateError};
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
@@ -39,7 +39,7 @@ pub struct LanguageModel {
 #[derive(Clone, Debug)]
 pub struct ModelState {
     /// One state per layer.
-    pub layers: Vec<MixerStates>,
+    pub layers: Vec<AnyState>,
     /// How many tokens have passed.
     pub position: u64,
 }
