@@ -43,4 +43,4 @@ mod segments;
 
 pub use form::{Form, Report};
 pub use heads::repeat_heads;
-pub use precision::accumulator;
+pub use precision::{accumulator, to_dtype};

@@ -13,6 +13,6 @@ pub fn accumulator(dtype: DType) -> DType {
 
 /// `tensor` in `dtype`; free where it already is. Operators widen their inputs to the accumulator's
 /// dtype first and return their outputs in the inputs' dtype last.
-pub(crate) fn to_dtype<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
+pub fn to_dtype<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
     if tensor.dtype() == dtype { tensor } else { tensor.cast(FloatDType::from(dtype)) }
 }

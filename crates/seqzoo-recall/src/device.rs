@@ -53,6 +53,7 @@ pub fn find(name: Option<&str>) -> Result<(String, Device), Error> {
         #[cfg(feature = "tch")]
         "tch" => Device::libtorch(),
         #[cfg(feature = "ndarray")]
+        #[allow(deprecated)]
         "ndarray" => Device::ndarray(),
         #[cfg(feature = "flex")]
         "flex" => Device::flex(),

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The version of Burn in `Cargo.lock`, which a test compares.
+const BURN: &str = "0.22.1";
+
 /// The machine, the build and the backend.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
@@ -33,7 +36,7 @@ impl Machine {
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             device: device.into(),
             seqzoo: env!("CARGO_PKG_VERSION").into(),
-            burn: "0.22.1".into(),
+            burn: BURN.into(),
             optimised: !cfg!(debug_assertions),
         }
     }
@@ -43,4 +46,16 @@ fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_burn_is_the_one_in_the_lock_file() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");
+        let lock = std::fs::read_to_string(path).unwrap();
+        assert!(lock.contains(&format!("name = \"burn\"\nversion = \"{BURN}\"")));
+    }
 }

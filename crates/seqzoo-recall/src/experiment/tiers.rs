@@ -22,7 +22,7 @@ pub const TIERS: &[Tier] = &[
     },
     Tier {
         name: "tiny",
-        summary: "the same with three learning rates and three seeds, about an hour and a half on two cores",
+        summary: "the same with three learning rates and three seeds, about twenty minutes on two cores",
         text: include_str!("../../configs/tiny.toml"),
     },
     Tier {

@@ -31,12 +31,14 @@ pub(super) fn page(report: &Report) -> String {
             meaning(experiment.mode())
         );
     }
-    body += &section("Who recalls, and at what cost", &rows::standings(standings).html());
+    body += &section("Who recalls", &rows::recall(standings).html());
     body += "<p>Accuracy: the share of queries whose most likely token, among the whole vocabulary, is the right \
         one; with several seeds the median and, in brackets, the lowest and highest. Rate: the best of the learning \
-        rates tried. Success: seeds whose mean accuracy reached 0.9. Bytes: the state of one sequence after the \
-        longest test example, all layers, convolutions included. Step: the median time of one decoding step of one \
-        sequence.</p>\n";
+        rates tried. Success: seeds whose mean accuracy reached 0.9.</p>\n";
+    body += &section("What it costs", &rows::cost(standings).html());
+    body += "<p>B: bytes of the state of one sequence after the longest test example, all layers, convolutions \
+        included. Step: the median time of one decoding step of one sequence. Wall: all runs of the contestant, \
+        evaluations included.</p>\n";
     if !verdicts.is_empty() {
         let table = rows::verdicts(verdicts)
             .html()

@@ -9,6 +9,7 @@ use crate::Error;
 use crate::experiment::{Experiment, Verdict, verdicts};
 use crate::results::{RunResult, Standing, standings, write_text};
 use std::path::{Path, PathBuf};
+use table::Table;
 
 /// Experiments and everything found out about their contestants.
 pub struct Report {
@@ -39,14 +40,18 @@ impl Report {
         &self.verdicts
     }
 
-    /// The table and the expectations, as wide as the terminal needs.
+    /// The tables for a terminal: who recalls, what it costs, what was expected.
     pub fn text(&self) -> String {
-        let mut text = rows::standings(&self.standings).terminal();
+        let tables: Vec<String> = self.tables().iter().map(Table::terminal).collect();
+        tables.join("\n\n")
+    }
+
+    fn tables(&self) -> Vec<Table> {
+        let mut tables = vec![rows::recall(&self.standings), rows::cost(&self.standings)];
         if !self.verdicts.is_empty() {
-            text += "\n\n";
-            text += &rows::verdicts(&self.verdicts).terminal();
+            tables.push(rows::verdicts(&self.verdicts));
         }
-        text
+        tables
     }
 
     /// The same as Markdown, with headings and provenance.
@@ -55,9 +60,8 @@ impl Report {
         for experiment in &self.experiments {
             text += &format!("# {}\n\n{}\n\n", experiment.name, experiment.description.trim());
         }
-        text += &format!("{}\n\n", rows::standings(&self.standings).markdown());
-        if !self.verdicts.is_empty() {
-            text += &format!("{}\n\n", rows::verdicts(&self.verdicts).markdown());
+        for table in self.tables() {
+            text += &format!("{}\n\n", table.markdown());
         }
         text += &format!("{}\n", rows::provenance(&self.experiments, &self.results).markdown());
         text

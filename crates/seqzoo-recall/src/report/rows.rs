@@ -6,34 +6,51 @@ use crate::machine::Machine;
 use crate::results::{RunResult, SliceStanding, Standing};
 use crate::task::Slice;
 
-/// Accuracy, cost and speed of every contestant.
-pub(super) fn standings(standings: &[Standing]) -> Table {
+/// Who recalls: the accuracy of every contestant on every slice.
+pub(super) fn recall(standings: &[Standing]) -> Table {
     let mut slices: Vec<Slice> = Vec::new();
     for entry in standings.iter().flat_map(|standing| &standing.slices) {
         if !slices.contains(&entry.slice) {
             slices.push(entry.slice);
         }
     }
-    let mut headings = vec!["contestant".to_string(), "width".into(), "rate".into()];
+    let mut headings = ["contestant", "width", "rate"].map(String::from).to_vec();
     headings.extend(slices.iter().map(Slice::to_string));
-    headings.extend(
-        ["success", "parameters", "recurrent B", "cache B", "conv B", "train tok/s", "step µs", "wall s"]
-            .map(String::from),
-    );
+    headings.push("success".into());
     let rows = standings
         .iter()
         .map(|standing| {
-            let mut row = vec![
-                standing.contestant.clone(),
-                standing.width.to_string(),
-                format!("{:e}", standing.learning_rate),
-            ];
+            let mut row = name(standing);
+            row.push(format!("{:e}", standing.learning_rate));
             row.extend(slices.iter().map(|slice| {
                 let found = standing.slices.iter().find(|entry| entry.slice == *slice);
                 found.map_or(String::new(), |entry| accuracy(entry, standing.seeds))
             }));
+            row.push(format!("{:.0}/{}", standing.success * standing.seeds as f64, standing.seeds));
+            row
+        })
+        .collect();
+    Table { headings, rows, numbers: true }
+}
+
+/// What it costs: parameters, state and time of every contestant.
+pub(super) fn cost(standings: &[Standing]) -> Table {
+    let headings = [
+        "contestant",
+        "width",
+        "parameters",
+        "recurrent B",
+        "cache B",
+        "conv B",
+        "train tok/s",
+        "step µs",
+        "wall s",
+    ];
+    let rows = standings
+        .iter()
+        .map(|standing| {
+            let mut row = name(standing);
             row.extend([
-                format!("{:.0}/{}", standing.success * standing.seeds as f64, standing.seeds),
                 standing.parameters.to_string(),
                 standing.state.recurrent.to_string(),
                 standing.state.cache.to_string(),
@@ -45,7 +62,11 @@ pub(super) fn standings(standings: &[Standing]) -> Table {
             row
         })
         .collect();
-    Table { headings, rows, numbers: true }
+    Table { headings: headings.map(String::from).to_vec(), rows, numbers: true }
+}
+
+fn name(standing: &Standing) -> Vec<String> {
+    vec![standing.contestant.clone(), standing.width.to_string()]
 }
 
 /// The median, and the spread where there are several seeds.

@@ -29,14 +29,25 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If it already holds an experiment and `resume` is false, or cannot be written.
+    /// If it already holds an experiment and `resume` is false, or one of another name, or cannot
+    /// be written.
     pub fn create(directory: &Path, experiment: &Experiment, resume: bool) -> Result<Self, Error> {
         let store = Self { directory: directory.into() };
-        if store.path(EXPERIMENT).exists() && !resume {
-            return Err(Error::Argument(format!(
-                "{} already holds an experiment; add --resume to continue it, or choose another directory with --out",
-                directory.display()
-            )));
+        if store.path(EXPERIMENT).exists() {
+            let held: Experiment = read(&store.path(EXPERIMENT))?;
+            let refuse = |problem: String| {
+                let directory = directory.display();
+                Err(Error::Argument(format!(
+                    "{directory} already holds the experiment `{}`; {problem}",
+                    held.name
+                )))
+            };
+            if !resume {
+                return refuse("add --resume to continue it, or choose another directory with --out".into());
+            }
+            if held.name != experiment.name {
+                return refuse(format!("choose another directory for `{}` with --out", experiment.name));
+            }
         }
         std::fs::create_dir_all(store.path("runs")).map_err(|error| Error::io(directory, error))?;
         write(&store.path(EXPERIMENT), experiment)?;

@@ -84,7 +84,7 @@ pub fn train(
         let (next, loss) = step(model, &mut optimizer, &batch, rate, run.training.clip_norm);
         model = next;
         progress.step += 1;
-        if progress.step % LOOK == 0 || moment.evaluate {
+        if progress.step == 1 || progress.step.is_multiple_of(LOOK) || moment.evaluate {
             loss_seen = f64::from(loss.into_scalar::<f32>());
             progress.diverged = !loss_seen.is_finite();
         }

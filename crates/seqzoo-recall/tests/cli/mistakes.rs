@@ -58,12 +58,19 @@ fn results_are_never_written_over() {
     let before = workplace.read("out/results.jsonl");
     let said = workplace.recall(&["run", "small.toml", "--out", "out"]);
     assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("out already holds an experiment; add --resume to continue it"));
+    assert!(said.err.contains("out already holds the experiment `small-test`; add --resume to continue it"));
     assert_eq!(workplace.read("out/results.jsonl"), before);
 
     let again = workplace.recall(&["run", "small.toml", "--out", "out", "--resume"]);
     assert_eq!(again.code, Some(0));
     assert_eq!(again.err.matches("already done").count(), 2);
+    assert_eq!(workplace.read("out/results.jsonl"), before);
+
+    let text = workplace.read("small.toml").replace("small-test", "another-test");
+    workplace.write("other.toml", &text);
+    let other = workplace.recall(&["run", "other.toml", "--out", "out", "--resume"]);
+    assert_eq!(other.code, Some(2));
+    assert!(other.err.contains("choose another directory for `another-test`"), "{}", other.err);
     assert_eq!(workplace.read("out/results.jsonl"), before);
 }
 

@@ -1,12 +1,13 @@
 //! Root-mean-square normalisation, plain and gated.
 
+use crate::ops::{accumulator, to_dtype};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, activation::silu};
 
 /// Root-mean-square normalisation over the last axis: `y = γ ⊙ x / sqrt(mean(x²) + ε)`.
 ///
-/// Unlike Burn's own it computes in the dtype of its input, so `f64` stays `f64`.
+/// It computes in `f32` or wider and returns the dtype of its input, so `f64` stays `f64`.
 ///
 /// Source: Zhang & Sennrich 2019, <https://arxiv.org/abs/1910.07467> (eq. 4).
 #[derive(Module, Debug)]
@@ -24,8 +25,10 @@ impl RmsNorm {
 
     /// `[.., D]` to `[.., D]`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let root = input.clone().square().mean_dim(D - 1).add_scalar(self.epsilon).sqrt();
-        input / root * self.gamma.val().unsqueeze()
+        let dtype = input.dtype();
+        let wide = to_dtype(input, accumulator(dtype));
+        let root = wide.clone().square().mean_dim(D - 1).add_scalar(self.epsilon).sqrt();
+        to_dtype(wide / root, dtype) * self.gamma.val().unsqueeze()
     }
 }
 
