@@ -52,8 +52,10 @@ fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
     let reporter = Reporter::new();
     for (index, run) in runs.iter().enumerate() {
         let reporter = reporter.of(index, runs.len());
-        if store.result(run)?.is_some() {
-            reporter.say(&format!("{}: already done", run.title()));
+        if let Some(result) = store.result(run)? {
+            let device = &result.machine.device;
+            let elsewhere = if *device == device_name { "" } else { " (another --out runs it anew)" };
+            reporter.say(&format!("{}: already done on {device}{elsewhere}", run.title()));
             continue;
         }
         let result = train(run, &store.run(run)?, &device, &machine, &reporter)?;
@@ -62,7 +64,7 @@ fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
     }
     let results = store.results(experiment)?;
     store.write_lines(&results)?;
-    finish(vec![experiment.clone()], results, &directory, common)
+    finish(vec![(experiment.clone(), results)], &directory, common)
 }
 
 fn summary(title: &str, result: &RunResult) -> String {
@@ -75,17 +77,13 @@ fn summary(title: &str, result: &RunResult) -> String {
 
 /// Reports on directories that are there.
 pub(super) fn report(directories: &[PathBuf], common: &Common) -> Result<bool, Error> {
-    let (mut experiments, mut results) = (Vec::new(), Vec::<RunResult>::new());
+    let mut experiments = Vec::new();
     for directory in directories {
         let (store, experiment) = Store::open(directory)?;
-        for result in store.results(&experiment)? {
-            if !results.iter().any(|other| other.key == result.key) {
-                results.push(result);
-            }
-        }
-        experiments.push(experiment);
+        let results = store.results(&experiment)?;
+        experiments.push((experiment, results));
     }
-    if results.is_empty() {
+    if experiments.iter().all(|(_, results)| results.is_empty()) {
         let listed: Vec<String> =
             directories.iter().map(|directory| directory.display().to_string()).collect();
         return Err(Error::Argument(format!(
@@ -94,29 +92,26 @@ pub(super) fn report(directories: &[PathBuf], common: &Common) -> Result<bool, E
         )));
     }
     let out = common.out.clone().unwrap_or_else(|| directories[0].clone());
-    finish(experiments, results, &out, common)
+    finish(experiments, &out, common)
 }
 
 /// Prints and writes the report; whether everything expected holds, or nobody insisted.
 fn finish(
-    experiments: Vec<Experiment>,
-    results: Vec<RunResult>,
+    experiments: Vec<(Experiment, Vec<RunResult>)>,
     directory: &Path,
     common: &Common,
 ) -> Result<bool, Error> {
+    let report = Report::new(experiments);
+    let page = report.write(directory)?;
     if common.json {
-        for result in &results {
+        for result in report.results() {
             print(&serde_json::to_string(result).expect("a result is JSON"));
         }
-    }
-    let report = Report::new(experiments, results);
-    let page = report.write(directory)?;
-    if !common.json {
+    } else {
         print(&format!("\n{}\n\nThe report: {}", report.text(), page.display()));
     }
     let failed: Vec<&str> = report
         .verdicts()
-        .iter()
         .filter(|verdict| !verdict.holds)
         .map(|verdict| verdict.expectation.contestant.as_str())
         .collect();

@@ -1,5 +1,6 @@
 //! One page that needs nothing else: tables, pictures, provenance.
 
+use super::comparison::Comparison;
 use super::table::escaped;
 use super::{Report, plots, rows};
 
@@ -18,10 +19,21 @@ pre { background: #f6f6f6; padding: 1em; overflow-x: auto; font-size: 13px; }
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
-    let Report { experiments, results, standings, verdicts } = report;
-    let names: Vec<String> = experiments.iter().map(|experiment| escaped(&experiment.name)).collect();
+    let names: Vec<String> =
+        report.comparisons.iter().map(|comparison| escaped(&comparison.names())).collect();
     let title = format!("Recall: {}", names.join(", "));
-    let mut body = format!("<h1>{title}</h1>\n");
+    let body: String = report.comparisons.iter().map(chapter).collect();
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\n\
+         <body>\n{body}</body></html>\n"
+    )
+}
+
+/// Everything about one comparison.
+fn chapter(comparison: &Comparison) -> String {
+    let Comparison { experiments, results, standings, verdicts } = comparison;
+    let mut body = format!("<h1>Recall: {}</h1>\n", escaped(&comparison.names()));
     for experiment in experiments {
         let chance = "Grey dashes are the levels of guessing.";
         body += &format!(
@@ -63,11 +75,7 @@ pub(super) fn page(report: &Report) -> String {
             escaped(&text)
         );
     }
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\n\
-         <body>\n{body}</body></html>\n"
-    )
+    body
 }
 
 fn section(heading: &str, content: &str) -> String {

@@ -1,70 +1,65 @@
 //! Reports: a table for the terminal and for Markdown, and one self-contained HTML page.
 
+mod comparison;
 mod html;
 mod plots;
 mod rows;
 mod table;
 
 use crate::Error;
-use crate::experiment::{Experiment, Verdict, verdicts};
-use crate::results::{RunResult, Standing, standings, write_text};
+use crate::experiment::{Experiment, Verdict};
+use crate::results::{RunResult, write_text};
+use comparison::Comparison;
 use std::path::{Path, PathBuf};
 use table::Table;
 
 /// Experiments and everything found out about their contestants.
 pub struct Report {
-    experiments: Vec<Experiment>,
-    results: Vec<RunResult>,
-    standings: Vec<Standing>,
-    verdicts: Vec<Verdict>,
+    comparisons: Vec<Comparison>,
 }
 
 impl Report {
-    /// A report over the results of one or several experiments.
-    pub fn new(experiments: Vec<Experiment>, results: Vec<RunResult>) -> Self {
-        let standings = standings(&results);
-        let verdicts = experiments
-            .iter()
-            .flat_map(|experiment| verdicts(&experiment.expectations, &standings))
-            .collect();
-        Self { experiments, results, standings, verdicts }
-    }
-
-    /// Where every contestant stands.
-    pub fn standings(&self) -> &[Standing] {
-        &self.standings
+    /// A report over experiments and their results. Experiments on the same task with the same recipe
+    /// share their tables; others stand below each other.
+    pub fn new(experiments: Vec<(Experiment, Vec<RunResult>)>) -> Self {
+        Self { comparisons: comparison::comparisons(experiments) }
     }
 
     /// What became of the expectations.
-    pub fn verdicts(&self) -> &[Verdict] {
-        &self.verdicts
+    pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        self.comparisons.iter().flat_map(|comparison| &comparison.verdicts)
+    }
+
+    /// Every result, once.
+    pub fn results(&self) -> impl Iterator<Item = &RunResult> {
+        self.comparisons.iter().flat_map(|comparison| &comparison.results)
     }
 
     /// The tables for a terminal: who recalls, what it costs, what was expected.
     pub fn text(&self) -> String {
-        let tables: Vec<String> = self.tables().iter().map(Table::terminal).collect();
-        tables.join("\n\n")
-    }
-
-    fn tables(&self) -> Vec<Table> {
-        let mut tables = vec![rows::recall(&self.standings), rows::cost(&self.standings)];
-        if !self.verdicts.is_empty() {
-            tables.push(rows::verdicts(&self.verdicts));
-        }
-        tables
+        let several = self.comparisons.len() > 1;
+        let parts = self.comparisons.iter().map(|comparison| {
+            let tables: Vec<String> = tables(comparison).iter().map(Table::terminal).collect();
+            let heading = if several { format!("{}\n\n", comparison.names()) } else { String::new() };
+            heading + &tables.join("\n\n")
+        });
+        parts.collect::<Vec<_>>().join("\n\n")
     }
 
     /// The same as Markdown, with headings and provenance.
     pub fn markdown(&self) -> String {
         let mut text = String::new();
-        for experiment in &self.experiments {
-            text += &format!("# {}\n\n{}\n\n", experiment.name, experiment.description.trim());
+        for comparison in &self.comparisons {
+            for experiment in &comparison.experiments {
+                text += &format!("# {}\n\n{}\n\n", experiment.name, experiment.description.trim());
+            }
+            for table in tables(comparison) {
+                text += &format!("{}\n\n", table.markdown());
+            }
+            let provenance = rows::provenance(&comparison.experiments, &comparison.results);
+            text += &format!("{}\n\n", provenance.markdown());
         }
-        for table in self.tables() {
-            text += &format!("{}\n\n", table.markdown());
-        }
-        text += &format!("{}\n", rows::provenance(&self.experiments, &self.results).markdown());
-        text
+        text.trim_end().to_string() + "\n"
     }
 
     /// Writes `report.html` and `report.md` into `directory`, and says where the page is.
@@ -79,4 +74,13 @@ impl Report {
         write_text(&page, &html::page(self))?;
         Ok(page)
     }
+}
+
+fn tables(comparison: &Comparison) -> Vec<Table> {
+    let Comparison { standings, verdicts, .. } = comparison;
+    let mut tables = vec![rows::recall(standings), rows::cost(standings)];
+    if !verdicts.is_empty() {
+        tables.push(rows::verdicts(verdicts));
+    }
+    tables
 }

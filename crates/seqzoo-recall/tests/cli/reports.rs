@@ -61,6 +61,27 @@ fn a_report_joins_directories() {
 }
 
 #[test]
+fn a_report_never_mixes_different_recipes_or_layers() {
+    let workplace = Workplace::new(5);
+    workplace.recall(&["run", "small.toml", "--out", "a"]);
+    let text = workplace.read("small.toml");
+    workplace.write("longer.toml", &text.replace("steps = 5", "steps = 6").replace("small-test", "longer"));
+    workplace.recall(&["run", "longer.toml", "--out", "b"]);
+    let said = workplace.recall(&["report", "a", "b", "--out", "both"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(!said.out.contains("/2"), "no seed is counted for another recipe: {}", said.out);
+    assert!(said.out.contains("small-test\n\n") && said.out.contains("longer\n\n"), "{}", said.out);
+    assert_eq!(workplace.read("both/report.html").matches("<h1>").count(), 2);
+
+    workplace.write("other.toml", &text.replacen("num_heads = 2", "num_heads = 1", 1));
+    workplace.recall(&["run", "other.toml", "--out", "c"]);
+    let said = workplace.recall(&["report", "a", "c", "a", "--out", "three"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(!said.out.contains("/2"), "{}", said.out);
+    assert!(said.out.contains("(2)"), "another layer of the same name gets its own row: {}", said.out);
+}
+
+#[test]
 fn the_number_of_threads_changes_no_result() {
     let workplace = Workplace::new(20);
     workplace.recall(&["run", "small.toml", "--out", "one", "--threads", "1"]);
