@@ -15,6 +15,8 @@ pub enum Form {
         /// Tokens per chunk; a power of two.
         size: usize,
     },
+    /// The whole sequence at once: the parallel form of operators that have no chunks.
+    Parallel,
     /// A native kernel. No operator has one yet, so asking for it is an error.
     Kernel,
 }
@@ -36,17 +38,19 @@ impl fmt::Display for Report {
         match self.form {
             Form::Chunked { size } => write!(f, "chunked in {size} tokens ({})", self.reason),
             Form::Naive => write!(f, "token by token ({})", self.reason),
+            Form::Parallel => write!(f, "the whole sequence at once ({})", self.reason),
             form => write!(f, "{form:?} ({})", self.reason),
         }
     }
 }
 
 impl Form {
-    /// The form that runs for `time` tokens.
+    /// The form that an operator with chunks takes for `time` tokens.
     ///
     /// # Panics
     ///
-    /// If a kernel is asked for, since no operator has one, or a chunk size is not a power of two.
+    /// If a chunk size is not a power of two, or a form is asked for that the operator does not have:
+    /// a kernel, or the whole sequence at once.
     #[track_caller]
     pub fn resolve(self, time: usize) -> Report {
         match self {
@@ -65,9 +69,31 @@ impl Form {
                 );
                 Report { form: self, reason: "asked for" }
             }
-            Form::Kernel => panic!(
-                "The form `Kernel` was asked for, but this operator has no kernel; \
+            Form::Parallel | Form::Kernel => panic!(
+                "The form `{self:?}` was asked for, but this operator does not have it; \
                  use `Form::Auto`, or `Form::Chunked {{ size: 64 }}`."
+            ),
+        }
+    }
+
+    /// The form that an operator without chunks takes.
+    ///
+    /// # Panics
+    ///
+    /// If a form is asked for that the operator does not have: chunks, or a kernel.
+    #[track_caller]
+    pub fn resolve_whole(self, time: usize) -> Report {
+        match self {
+            Form::Auto if time == 1 => {
+                Report { form: Form::Naive, reason: "one token takes the recurrent step" }
+            }
+            Form::Auto => {
+                Report { form: Form::Parallel, reason: "this operator has no chunks and no kernel" }
+            }
+            Form::Naive | Form::Parallel => Report { form: self, reason: "asked for" },
+            Form::Chunked { .. } | Form::Kernel => panic!(
+                "The form `{self:?}` was asked for, but this operator does not have it; \
+                 use `Form::Auto` or `Form::Parallel`."
             ),
         }
     }
@@ -85,13 +111,26 @@ mod tests {
     }
 
     #[test]
+    fn an_operator_without_chunks_takes_the_whole_sequence() {
+        assert_eq!(Form::Auto.resolve_whole(1).form, Form::Naive);
+        assert_eq!(Form::Auto.resolve_whole(2).form, Form::Parallel);
+        assert!(Form::Auto.resolve_whole(2).to_string().starts_with("the whole sequence at once"));
+    }
+
+    #[test]
+    #[should_panic(expected = "use `Form::Auto` or `Form::Parallel`")]
+    fn chunks_are_refused_where_there_are_none() {
+        Form::Chunked { size: 64 }.resolve_whole(100);
+    }
+
+    #[test]
     #[should_panic(expected = "power of two is wanted")]
     fn a_chunk_of_48_is_refused() {
         Form::Chunked { size: 48 }.resolve(100);
     }
 
     #[test]
-    #[should_panic(expected = "has no kernel")]
+    #[should_panic(expected = "does not have it")]
     fn a_kernel_is_never_replaced_silently() {
         Form::Kernel.resolve(100);
     }

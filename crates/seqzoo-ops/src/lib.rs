@@ -40,6 +40,7 @@ mod form;
 mod heads;
 mod precision;
 mod segments;
+mod tail;
 
 pub use form::{Form, Report};
 pub use heads::repeat_heads;

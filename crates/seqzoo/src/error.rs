@@ -21,6 +21,13 @@ impl ConfigError {
     pub(crate) fn unless(holds: bool, subject: &str, problem: impl FnOnce() -> String) -> Result<(), Self> {
         if holds { Ok(()) } else { Err(Self::new(subject, problem())) }
     }
+
+    /// An error unless `value` is finite and at least 0: an epsilon or a standard deviation.
+    pub(crate) fn unless_finite(subject: &str, name: &str, value: f64) -> Result<(), Self> {
+        Self::unless(value.is_finite() && value >= 0.0, subject, || {
+            format!("{name} = {value}, but a finite number of at least 0 is wanted")
+        })
+    }
 }
 
 /// A state file that cannot be written or does not fit.
@@ -114,6 +121,9 @@ pub enum GenerateError {
         /// The size of the vocabulary.
         vocabulary: usize,
     },
+    /// The state to continue from does not fit.
+    #[error("the state to continue from {0}")]
+    State(String),
     /// A sampling option is out of range.
     #[error("{0}")]
     Sampling(String),

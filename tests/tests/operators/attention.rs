@@ -7,7 +7,7 @@ use seqzoo::ops::attention::{AttentionOptions, AttentionState, attention};
 use seqzoo_tests::{Golden, Inputs, Outcome, autodiff, flags, largest_error, plain};
 
 const EXACT: f64 = 1e-10;
-const WHOLE: Form = Form::Chunked { size: 1 };
+const WHOLE: Form = Form::Parallel;
 
 #[derive(Clone)]
 struct Case {

@@ -7,7 +7,7 @@ use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
 use seqzoo_tests::{Inputs, Outcome, autodiff, flags, plain};
 
 const EXACT: f64 = 1e-12;
-const WHOLE: Form = Form::Chunked { size: 1 };
+const WHOLE: Form = Form::Parallel;
 
 #[derive(Clone)]
 struct Case {

@@ -5,6 +5,7 @@ mod parallel;
 
 use crate::heads::repeat_heads;
 use crate::precision::{accumulator, to_dtype};
+use crate::tail::tail;
 use crate::{Form, Report, checks};
 use burn::tensor::{Bool, Tensor};
 
@@ -30,8 +31,8 @@ pub struct AttentionOptions {
     pub window: Option<usize>,
     /// `[B, T]`, true where everything before the token is hidden from it and from later ones.
     pub resets: Option<Tensor<2, Bool>>,
-    /// How to compute it. This operator has no chunks: `Chunked` of any size is the whole sequence
-    /// at once, at a cost quadratic in its length.
+    /// How to compute it: this operator has the forms `Naive` and `Parallel`. The cost of `Parallel` is
+    /// quadratic in the number of tokens given at once.
     pub form: Form,
 }
 
@@ -53,7 +54,8 @@ pub struct AttentionOptions {
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T` is 0 or the window is 0.
+/// If a shape disagrees, `HK` does not divide `H`, `T` is 0, the window is 0, or a form is asked for
+/// that this operator does not have.
 ///
 /// # Source
 ///
@@ -80,11 +82,8 @@ pub fn attention(
 #[track_caller]
 pub fn attention_report(time: usize, options: &AttentionOptions) -> Report {
     match options.form {
-        Form::Auto => Report {
-            form: Form::Chunked { size: time.next_power_of_two() },
-            reason: "softmax attention takes all its tokens at once",
-        },
-        form => form.resolve(time),
+        Form::Auto => Report { form: Form::Parallel, reason: "one token or many, all scores at once" },
+        form => form.resolve_whole(time),
     }
 }
 
@@ -150,11 +149,13 @@ impl AttentionState {
         let length = self.keys.dims()[1];
         let Some(window) = window else { return self };
         let kept = window.saturating_sub(1).clamp(1, length);
-        let from = length - kept;
+        if kept == length {
+            return self;
+        }
         Self {
-            keys: self.keys.narrow(1, from, kept),
-            values: self.values.narrow(1, from, kept),
-            visible: self.visible.map(|visible| visible.narrow(1, from, kept)),
+            keys: tail(self.keys, kept),
+            values: tail(self.values, kept),
+            visible: self.visible.map(|visible| visible.narrow(1, length - kept, kept)),
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, AttentionState) {
             }
         };
         let seen = match window {
-            Some(window) => seen.trimmed(Some(window + 1)),
+            Some(window) => seen.trimmed(Some(window.saturating_add(1))),
             None => seen,
         };
         let (keys, values) = seen.heads_first(heads);

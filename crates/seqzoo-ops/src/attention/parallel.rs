@@ -58,8 +58,11 @@ fn out_of_reach(cached: usize, time: usize, window: Option<usize>, device: &Devi
     let columns = columns.unsqueeze_dim::<2>(0).expand(shape);
     let future = columns.clone().greater(rows.clone());
     match window {
-        Some(window) => future.bool_or((rows - columns).greater_equal_scalar(window as i64)),
-        None => future,
+        // A window beyond the whole sequence hides nothing, and might not fit the device's integers.
+        Some(window) if window < cached + time => {
+            future.bool_or((rows - columns).greater_equal_scalar(window as i64))
+        }
+        _ => future,
     }
 }
 

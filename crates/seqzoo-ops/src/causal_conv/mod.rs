@@ -18,8 +18,7 @@ pub struct CausalConvOptions {
     pub initial_state: Option<Tensor<3>>,
     /// `[B, T]`, true where the state is cleared before the token.
     pub resets: Option<Tensor<2, Bool>>,
-    /// How to compute it. This operator has no chunks: `Chunked` of any size is the whole sequence
-    /// at once.
+    /// How to compute it: this operator has the forms `Naive` and `Parallel`.
     pub form: Form,
 }
 
@@ -39,7 +38,8 @@ pub struct CausalConvOptions {
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T` is 0 or `W` is less than 2.
+/// If a shape disagrees, `T` is 0, `W` is less than 2, or a form is asked for that this operator does
+/// not have.
 #[track_caller]
 pub fn causal_conv(
     input: Tensor<3>,
@@ -50,7 +50,7 @@ pub fn causal_conv(
     let report = causal_conv_report(input.dims()[1], &options);
     let problem = Problem::new(input, weight, options);
     let (output, state) = match report.form {
-        Form::Chunked { .. } => parallel::parallel(problem),
+        Form::Parallel => parallel::parallel(problem),
         _ => naive::naive(problem),
     };
     (to_dtype(output, dtype), state)
@@ -59,7 +59,7 @@ pub fn causal_conv(
 /// Which form [`causal_conv`] takes for `time` tokens under `options`, and why.
 #[track_caller]
 pub fn causal_conv_report(time: usize, options: &CausalConvOptions) -> Report {
-    options.form.resolve(time)
+    options.form.resolve_whole(time)
 }
 
 /// Arguments after checking, in the accumulator's dtype.

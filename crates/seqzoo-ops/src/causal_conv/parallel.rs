@@ -2,6 +2,7 @@
 
 use super::Problem;
 use crate::segments::segment_ids;
+use crate::tail::tail;
 use burn::tensor::{Bool, Int, Tensor};
 
 pub(super) fn parallel(problem: Problem) -> (Tensor<3>, Tensor<3>) {
@@ -24,7 +25,7 @@ pub(super) fn parallel(problem: Problem) -> (Tensor<3>, Tensor<3>) {
         output = output + shifted * weight.clone().narrow(1, tap, 1).reshape([1, 1, channels]);
     }
 
-    let mut state = extended.narrow(1, time, width - 1);
+    let mut state = tail(extended, width - 1);
     if let Some(segments) = segments {
         let stale = segments.differ_from_last(time).unsqueeze_dim::<3>(2);
         state = state.mask_fill(stale.expand([batch, width - 1, channels]), 0.0);

@@ -17,6 +17,10 @@ pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, LinearAttent
         Some(sum) => (with_ones(value), Tensor::cat(vec![state.memory, sum.unsqueeze_dim(3)], 3)),
         None => (value, state.memory),
     };
+    let memory = match &resets {
+        Some(resets) => cleared(memory, resets.clone().narrow(1, 0, 1)),
+        None => memory,
+    };
     let decay = with_resets(decay, resets, time, query.dtype());
 
     let chunk = size.min(time.next_power_of_two());
@@ -81,6 +85,13 @@ pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, LinearAttent
 fn with_ones(value: Tensor<4>) -> Tensor<4> {
     let ones = value.clone().narrow(3, 0, 1).ones_like();
     Tensor::cat(vec![value, ones], 3)
+}
+
+/// The initial memory, zero where the first token is a reset: a decay of zero would leave the
+/// infinities of a state that has overflown.
+fn cleared(memory: Tensor<4>, reset: Tensor<2, Bool>) -> Tensor<4> {
+    let mask = reset.unsqueeze_dims::<4>(&[2, 3]).expand(memory.dims());
+    memory.mask_fill(mask, 0.0)
 }
 
 /// Spreads a fixed decay over the tokens and writes resets as decays that leave nothing.

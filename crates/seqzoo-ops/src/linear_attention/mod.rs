@@ -28,15 +28,22 @@ use problem::Problem;
 /// * `query`, `key`: `[B, T, HK, K]`; `HK` divides `H`, and value head `j` reads key head
 ///   `j / (H / HK)`.
 /// * `value`: `[B, T, H, V]`.
-/// * `decay`: see [`Decay`]; its heads are `H` or `HK`.
+/// * `decay`: see [`Decay`]. [`Decay::PerHead`] has `H` heads; the others have `H`, or a number that
+///   divides it and is repeated like the heads of the keys.
 /// * Returns the output `[B, T, H, V]` and the state after the last token.
 ///
 /// Both returned tensors are differentiable in every argument, the initial state included.
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T` is 0, the chunk size is not a power of two, or a normaliser is asked
-/// for with an initial state that has no key sum.
+/// If a shape disagrees, `T` is 0, the chunk size is not a power of two, a form is asked for that this
+/// operator does not have, or a normaliser is asked for with an initial state that has no key sum.
+///
+/// # Finite numbers
+///
+/// Inputs and state must be finite. The recurrence stays clean in front of an infinite value and behind
+/// the reset that follows it, but the chunked form multiplies it by zero inside its chunk. A reset
+/// before the first token clears even an infinite initial state in every form.
 ///
 /// # Sources
 ///

@@ -11,9 +11,9 @@ pub enum Decay {
     None,
     /// One fixed log decay per head, `[H]`: RetNet, Lightning Attention.
     PerHead(Tensor<1>),
-    /// One log decay per token and head, `[B, T, H]`: Mamba-2, simple GLA.
+    /// One log decay per token and head, `[B, T, H]` (or fewer heads that divide `H`): Mamba-2, simple GLA.
     Scalar(Tensor<3>),
-    /// One log decay per token, head and key channel, `[B, T, H, K]`: GLA, HGRN2.
+    /// One log decay per token, head and key channel, `[B, T, H, K]` (or fewer heads that divide `H`): GLA, HGRN2.
     Vector(Tensor<4>),
 }
 

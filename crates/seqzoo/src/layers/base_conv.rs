@@ -1,11 +1,11 @@
 //! The gated short convolution that stands first in recall models.
 
-use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig};
+use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, biased_projection};
 use crate::state::{StateMapper, StatePart};
 use crate::{ConfigError, MixerState, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
 
 const NAME: &str = "base_conv";
@@ -31,12 +31,11 @@ impl BaseConvConfig {
     /// If there are no channels or fewer than 2 taps.
     pub fn try_init(&self, device: &Device) -> Result<BaseConv, ConfigError> {
         let (d_model, width) = (self.d_model, self.width);
+        self.initializer.check(NAME)?;
         let conv = ShortConvConfig::new(d_model).with_width(width).with_bias(true).with_activation(false);
         Ok(BaseConv {
             conv: conv.try_init(device)?,
-            projection: LinearConfig::new(d_model, d_model)
-                .with_initializer(self.initializer.input(d_model))
-                .init(device),
+            projection: biased_projection(d_model, d_model, self.initializer, device),
         })
     }
 

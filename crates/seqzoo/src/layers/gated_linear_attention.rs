@@ -3,14 +3,14 @@
 use crate::ops::accumulator;
 use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
 use crate::parts::{
-    GatedRmsNorm, HeadLayout, ProjectionInit, RmsNorm, ShortConv, ShortConvConfig, join_heads, projection,
+    GatedRmsNorm, HeadLayout, ProjectionInit, RmsNorm, ShortConvs, biased_projection, join_heads, projection,
     split_heads,
 };
 use crate::state::{StateMapper, StatePart};
 use crate::{ConfigError, MixerState, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor, activation::log_sigmoid};
 use seqzoo_ops::repeat_heads;
 
@@ -35,6 +35,9 @@ pub struct GatedLinearAttentionConfig {
     /// Taps of a short convolution behind the query, key and value projections; none where absent
     /// (4 is usual).
     pub conv_size: Option<usize>,
+    /// Whether those convolutions have biases.
+    #[config(default = false)]
+    pub conv_bias: bool,
     /// Whether the output passes a gate.
     #[config(default = true)]
     pub output_gate: bool,
@@ -79,14 +82,8 @@ impl GatedLinearAttentionConfig {
             format!("clamp_min = {}, but log decays are at most 0", self.clamp_min.unwrap_or_default())
         })?;
         let keys = layout.key_value_heads * layout.key;
-        let values = layout.key_value_heads * layout.value;
-        let convolutions = match self.conv_size {
-            None => Vec::new(),
-            Some(width) => [layout.heads * layout.key, keys, values]
-                .into_iter()
-                .map(|channels| ShortConvConfig::new(channels).with_width(width).try_init(device))
-                .collect::<Result<_, _>>()?,
-        };
+        self.initializer.check(NAME)?;
+        ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
         let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
         let width = layout.heads * layout.value;
         let gate = self.output_gate.then(|| projection(self.d_model, width, self.initializer, device));
@@ -95,13 +92,11 @@ impl GatedLinearAttentionConfig {
             key,
             value,
             decay_down: projection(self.d_model, rank, self.initializer, device),
-            decay_up: LinearConfig::new(rank, keys)
-                .with_initializer(self.initializer.input(rank))
-                .init(device),
+            decay_up: biased_projection(rank, keys, self.initializer, device),
             gate,
             output: layout.output(self.d_model, self.initializer, device),
             norm: GatedRmsNorm { norm: RmsNorm::new(layout.value, self.norm_epsilon, device) },
-            convolutions,
+            convolutions: layout.convolutions(self.conv_size, self.conv_bias, device)?,
             layout,
             normalizer: self.gate_logit_normalizer,
             clamp_min: self.clamp_min,
@@ -121,14 +116,15 @@ impl GatedLinearAttentionConfig {
 /// Gated linear attention: every key channel of every token says how much of the past it keeps.
 ///
 /// ```text
-/// S_t = diag(exp(g_t)) S_{t-1} + k_t v_tᵀ        g_t = log σ(W₂ W₁ x_t + b) / 16
+/// S_t = diag(exp(g_t)) S_{t-1} + k_t v_tᵀ        g_t = max(log σ(W₂ W₁ x_t + b) / 16, clamp)
 /// y_t = W_o ( RMSNorm(S_tᵀ q_t / √K) ⊙ silu(W_g x_t) )
 /// ```
 ///
 /// Where
 ///
 /// * `q`, `k`, `v` are projections of the input, each through a short convolution if one is asked for,
-/// * the norm works on each head by itself, and the gate behind it is optional.
+/// * the norm works on each head by itself, and the gate behind it is optional,
+/// * 16 is `gate_logit_normalizer`, and the clamp is `clamp_min`, absent by default.
 ///
 /// The state is `S`, `4·H·K·V` bytes per sequence, and the last inputs of the convolutions.
 ///
@@ -153,8 +149,8 @@ pub struct GatedLinearAttention {
     pub output: Linear,
     /// The norm of each head's output, gated where there is a gate.
     pub norm: GatedRmsNorm,
-    /// None, or those of query, key and value.
-    pub convolutions: Vec<ShortConv>,
+    /// The convolutions of query, key and value, if any.
+    pub convolutions: ShortConvs,
     #[module(skip)]
     layout: HeadLayout,
     normalizer: f64,
@@ -191,7 +187,7 @@ impl SequenceMixer for GatedLinearAttention {
         let dtype = accumulator(self.query.weight.val().dtype());
         GatedLinearAttentionState {
             memory: Tensor::zeros([batch, heads, key, value], (device, dtype)),
-            convolutions: self.convolutions.iter().map(|conv| conv.init_state(batch, device)).collect(),
+            convolutions: self.convolutions.init_state(batch, device),
         }
     }
 
@@ -204,14 +200,9 @@ impl SequenceMixer for GatedLinearAttention {
         let HeadLayout { heads, key_value_heads, .. } = self.layout;
         let state = state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
 
-        let mut projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
-        let mut convolutions = Vec::with_capacity(self.convolutions.len());
-        for ((tokens, conv), state) in projected.iter_mut().zip(&self.convolutions).zip(state.convolutions) {
-            let (output, state) = conv.forward(tokens.clone(), resets.clone(), Some(state));
-            *tokens = output;
-            convolutions.push(state);
-        }
-        let [query, key, value] = projected;
+        let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
+        let ([query, key, value], convolutions) =
+            self.convolutions.forward(projected, resets.as_ref(), state.convolutions);
 
         let options = LinearAttentionOptions {
             initial_state: Some(op::LinearAttentionState { memory: state.memory, key_sum: None }),
@@ -240,15 +231,9 @@ impl MixerState for GatedLinearAttentionState {
     }
 
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        let names = ["query_conv", "key_conv", "value_conv"];
         Self {
             memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
-            convolutions: self
-                .convolutions
-                .into_iter()
-                .zip(names)
-                .map(|(state, name)| mapper.tensor(name, StatePart::Convolution, state))
-                .collect(),
+            convolutions: ShortConvs::map_states(self.convolutions, mapper),
         }
     }
 }

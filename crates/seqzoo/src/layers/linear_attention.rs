@@ -46,6 +46,12 @@ pub struct LinearAttentionConfig {
     /// Added to the divisor.
     #[config(default = 1e-10)]
     pub normaliser_epsilon: f64,
+    /// Whether the features of each query are divided by their sum (plus 1e-4).
+    #[config(default = false)]
+    pub norm_q: bool,
+    /// Whether the features of each key are divided by their sum (plus 1e-4).
+    #[config(default = false)]
+    pub norm_k: bool,
     /// Multiplies the queries; the number of features to the power −½ where absent.
     pub scale: Option<f64>,
     /// Whether each head's output passes a root-mean-square norm.
@@ -79,22 +85,20 @@ impl LinearAttentionConfig {
     ///
     /// If the heads do not divide the channels, or the feature map has no room.
     pub fn try_init(&self, device: &Device) -> Result<LinearAttention, ConfigError> {
-        // With `feature_dim` the key channels do not come from `expand_k`, so it need not divide.
-        let expand_k = self.feature_dim.map_or(self.expand_k, |_| self.expand_v);
-        let mut layout = HeadLayout::expanded(
-            NAME,
-            self.d_model,
-            self.num_heads,
-            self.num_kv_heads,
-            expand_k,
-            self.expand_v,
-        )?;
-        if let Some(feature_dim) = self.feature_dim {
-            ConfigError::unless(feature_dim > 0, NAME, || {
-                "feature_dim is 0; give it at least 1 channel".into()
-            })?;
-            layout.key = feature_dim;
-        }
+        let Self { d_model, num_heads, num_kv_heads, expand_k, expand_v, .. } = *self;
+        let layout = match self.feature_dim {
+            None => HeadLayout::expanded(NAME, d_model, num_heads, num_kv_heads, expand_k, expand_v)?,
+            Some(0) => {
+                return Err(ConfigError::new(NAME, "feature_dim is 0; give it at least 1 channel"));
+            }
+            Some(keys) => HeadLayout::of_keys(NAME, d_model, num_heads, num_kv_heads, keys, expand_v)?,
+        };
+        self.initializer.check(NAME)?;
+        ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
+        ConfigError::unless_finite(NAME, "normaliser_epsilon", self.normaliser_epsilon)?;
+        ConfigError::unless(self.scale.is_none_or(f64::is_finite), NAME, || {
+            "scale is not a finite number".into()
+        })?;
         let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
         let key_map = match self.tie_feature_map {
             true => None,
@@ -110,6 +114,8 @@ impl LinearAttentionConfig {
             norm: self.output_norm.then(|| RmsNorm::new(layout.value, self.norm_epsilon, device)),
             layout,
             features: self.feature_map.features(layout.key),
+            norm_query: self.norm_q,
+            norm_key: self.norm_k,
             scale: self.scale,
             normaliser: self.normalise.then_some(self.normaliser_epsilon),
         })
@@ -136,7 +142,8 @@ impl LinearAttentionConfig {
 /// Where
 ///
 /// * `q`, `k`, `v` are projections of the input and `φ` is a [feature map](FeatureMapKind),
-/// * the division is optional (`normalise`), and so is the norm (`output_norm`).
+/// * the division is optional (`normalise`), and so is the norm (`output_norm`),
+/// * features may be divided by their own sum first (`norm_q`, `norm_k`).
 ///
 /// The state is `S` and, where normalised, `z`: `4·H·K·(V + 1)` bytes per sequence with `K` features
 /// per head, whatever the number of tokens.
@@ -163,6 +170,8 @@ pub struct LinearAttention {
     #[module(skip)]
     layout: HeadLayout,
     features: usize,
+    norm_query: bool,
+    norm_key: bool,
     scale: Option<f64>,
     normaliser: Option<f64>,
 }
@@ -198,6 +207,8 @@ impl SequenceMixer for LinearAttention {
         let query = self.query_map.forward(split_heads(self.query.forward(input.clone()), heads));
         let key_map = self.key_map.as_ref().unwrap_or(&self.query_map);
         let key = key_map.forward(split_heads(self.key.forward(input.clone()), key_value_heads));
+        let query = if self.norm_query { over_sum(query) } else { query };
+        let key = if self.norm_key { over_sum(key) } else { key };
         let value = split_heads(self.value.forward(input), key_value_heads);
         let options = LinearAttentionOptions {
             initial_state: state
@@ -221,6 +232,12 @@ impl SequenceMixer for LinearAttention {
         let state = LinearAttentionState { memory: state.memory, key_sum: state.key_sum };
         (self.output.forward(join_heads(read)), state)
     }
+}
+
+/// Features divided by their sum: `φ / (Σ φ + 1e-4)`.
+fn over_sum(features: Tensor<4>) -> Tensor<4> {
+    let sum = features.clone().sum_dim(3).add_scalar(1e-4);
+    features / sum
 }
 
 impl MixerState for LinearAttentionState {

@@ -2,7 +2,9 @@
 
 use crate::ops::accumulator;
 use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
-use crate::parts::{GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, join_heads, projection, split_heads};
+use crate::parts::{
+    GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, ShortConvs, join_heads, projection, split_heads,
+};
 use crate::state::{StateMapper, StatePart};
 use crate::{ConfigError, MixerState, SequenceMixer};
 use burn::config::Config;
@@ -29,6 +31,12 @@ pub struct MultiScaleRetentionConfig {
     /// Value channels of all heads, as a multiple of `d_model`.
     #[config(default = 2.0)]
     pub expand_v: f64,
+    /// Taps of a short convolution behind the query, key and value projections; none where absent
+    /// (4 is usual).
+    pub conv_size: Option<usize>,
+    /// Whether those convolutions have biases.
+    #[config(default = false)]
+    pub conv_bias: bool,
     /// The base of the rotary angles.
     #[config(default = 10000.0)]
     pub rotary_base: f64,
@@ -55,6 +63,8 @@ impl MultiScaleRetentionConfig {
             self.expand_k,
             self.expand_v,
         )?;
+        self.initializer.check(NAME)?;
+        ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
         let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
         Ok(MultiScaleRetention {
             query,
@@ -63,6 +73,7 @@ impl MultiScaleRetentionConfig {
             gate: projection(self.d_model, layout.heads * layout.value, self.initializer, device),
             output: layout.output(self.d_model, self.initializer, device),
             norm: GatedRmsNorm::new(layout.value, self.norm_epsilon, device),
+            convolutions: layout.convolutions(self.conv_size, self.conv_bias, device)?,
             rotary: Rotary::new(NAME, self.rotary_base, layout.key)?,
             layout,
         })
@@ -87,10 +98,11 @@ impl MultiScaleRetentionConfig {
 ///
 /// Where
 ///
-/// * `q`, `k`, `v` are projections of the input, `q` and `k` turned by rotary positions,
+/// * `q`, `k`, `v` are projections of the input, each through a short convolution if one is asked for,
+///   then `q` and `k` turned by rotary positions,
 /// * the norm works on each head by itself.
 ///
-/// The state is `S`, `4·H·K·V` bytes per sequence, and the position.
+/// The state is `S`, `4·H·K·V` bytes per sequence, the last inputs of the convolutions, and the position.
 ///
 /// Source: Sun et al. 2023, <https://arxiv.org/abs/2307.08621> (sec. 2.1 to 2.3), in the form of
 /// flash-linear-attention: rotary positions in the place of xPos, and a plain norm.
@@ -110,6 +122,8 @@ pub struct MultiScaleRetention {
     pub output: Linear,
     /// The gated norm of each head's output.
     pub norm: GatedRmsNorm,
+    /// The convolutions of query, key and value, if any.
+    pub convolutions: ShortConvs,
     #[module(skip)]
     rotary: Rotary,
     #[module(skip)]
@@ -121,6 +135,8 @@ pub struct MultiScaleRetention {
 pub struct MultiScaleRetentionState {
     /// The memory `S`, `[B, H, K, V]`.
     pub memory: Tensor<4>,
+    /// The last inputs of the query, key and value convolutions, if the layer has them.
+    pub convolutions: Vec<Tensor<3>>,
     /// How many tokens have passed.
     pub position: u64,
 }
@@ -142,6 +158,7 @@ impl SequenceMixer for MultiScaleRetention {
         let dtype = accumulator(self.query.weight.val().dtype());
         MultiScaleRetentionState {
             memory: Tensor::zeros([batch, heads, key, value], (device, dtype)),
+            convolutions: self.convolutions.init_state(batch, device),
             position: 0,
         }
     }
@@ -154,17 +171,19 @@ impl SequenceMixer for MultiScaleRetention {
     ) -> (Tensor<3>, Self::State) {
         let HeadLayout { heads, key_value_heads, key: key_dim, .. } = self.layout;
         let time = input.dims()[1];
-        let position = state.as_ref().map_or(0, |state| state.position);
-        let query = split_heads(self.query.forward(input.clone()), heads);
-        let key = split_heads(self.key.forward(input.clone()), key_value_heads);
-        let value = split_heads(self.value.forward(input.clone()), key_value_heads);
+        let state = state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
+        let position = state.position;
+        let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
+        let ([query, key, value], convolutions) =
+            self.convolutions.forward(projected, resets.as_ref(), state.convolutions);
+        let query = split_heads(query, heads);
+        let (key, value) = (split_heads(key, key_value_heads), split_heads(value, key_value_heads));
         let gate = split_heads(self.gate.forward(input), heads);
 
         let rotation = self.rotary.at(position, time, key_dim, query.dtype(), &query.device());
         let decay = Decay::PerHead(self.log_decay(&query));
         let options = LinearAttentionOptions {
-            initial_state: state
-                .map(|state| op::LinearAttentionState { memory: state.memory, key_sum: None }),
+            initial_state: Some(op::LinearAttentionState { memory: state.memory, key_sum: None }),
             resets,
             ..Default::default()
         };
@@ -176,7 +195,8 @@ impl SequenceMixer for MultiScaleRetention {
             options,
         );
         let output = self.output.forward(join_heads(self.norm.forward(read, gate)));
-        (output, MultiScaleRetentionState { memory: state.memory, position: position + time as u64 })
+        let position = position + time as u64;
+        (output, MultiScaleRetentionState { memory: state.memory, convolutions, position })
     }
 }
 
@@ -188,6 +208,7 @@ impl MixerState for MultiScaleRetentionState {
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
         Self {
             memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
+            convolutions: ShortConvs::map_states(self.convolutions, mapper),
             position: mapper.number("position", self.position),
         }
     }

@@ -1,12 +1,14 @@
 //! Softmax attention: the layer that forgets nothing, and what that costs.
 
 use crate::ops::attention::{AttentionOptions, AttentionState, attention};
-use crate::parts::{ProjectionInit, Rotary, check_heads, join_heads, projection, split_heads};
+use crate::parts::{
+    ProjectionInit, Rotary, biased_projection, check_heads, join_heads, projection, split_heads,
+};
 use crate::state::StateMapper;
 use crate::{ConfigError, MixerState, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
 
 const NAME: &str = "softmax_attention";
@@ -70,13 +72,9 @@ impl SoftmaxAttentionConfig {
             true => Some(Rotary::new(NAME, self.rotary_base, head_dim)?),
             false => None,
         };
-        let input = |width| {
-            let mut linear = projection(self.d_model, width, self.initializer, device);
-            if self.qkv_bias {
-                linear.bias = LinearConfig::new(self.d_model, width).init(device).bias;
-            }
-            linear
-        };
+        self.initializer.check(NAME)?;
+        let into = if self.qkv_bias { biased_projection } else { projection };
+        let input = |width| into(self.d_model, width, self.initializer, device);
         Ok(SoftmaxAttention {
             query: input(heads * head_dim),
             key: input(key_value_heads * head_dim),
@@ -104,6 +102,7 @@ impl SoftmaxAttentionConfig {
 ///
 /// ```text
 /// o_i = Σ_j softmax_j(q_iᵀ k_j / √d) v_j        over j ≤ i, and i − j < window
+/// y_i = W_o o_i
 /// ```
 ///
 /// Where
@@ -112,7 +111,7 @@ impl SoftmaxAttentionConfig {
 /// * query head `h` reads key and value head `h / (heads / key_value_heads)`.
 ///
 /// The state is the cache of keys and values: `8·HK·d` bytes per token and sequence, up to
-/// `window - 1` tokens with a window.
+/// `window - 1` tokens (at least 1) with a window.
 ///
 /// Source: Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>; grouped heads: Ainslie et al.
 /// 2023, <https://arxiv.org/abs/2305.13245>.
@@ -205,8 +204,19 @@ impl MixerState for SoftmaxAttentionState {
         let keys = mapper.cache("keys", keys, extents);
         let values = mapper.cache("values", values, extents);
         let visible = mapper.mask("visible", visible);
+        let position = mapper.number("position", self.position);
+        let length = keys.as_ref().map_or(0, |keys| keys.dims()[1]);
+        mapper.fits(
+            values.as_ref().map_or(0, |values| values.dims()[1]) == length
+                && visible.as_ref().is_none_or(|visible| visible.dims()[1] == length),
+            "`keys`, `values` and `visible` are of different lengths",
+        );
+        mapper.fits(
+            (length > 0) == (position > 0) && length as u64 <= position,
+            "its cache does not fit its position",
+        );
         let cache = keys.zip(values).map(|(keys, values)| AttentionState { keys, values, visible });
         let batch = cache.as_ref().map_or(batch, |cache| cache.keys.dims()[0]);
-        Self { cache, position: mapper.number("position", self.position), shape: [batch, heads, head_dim] }
+        Self { cache, position, shape: [batch, heads, head_dim] }
     }
 }

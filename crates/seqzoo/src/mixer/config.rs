@@ -59,8 +59,11 @@ impl<'de> Deserialize<'de> for MixerConfig {
         let Some(Value::String(kind)) = object.remove("kind") else {
             return Err(D::Error::missing_field("kind"));
         };
-        let Some(d_model) = object.get("d_model").and_then(Value::as_u64) else {
-            return Err(D::Error::missing_field("d_model"));
+        let d_model = match object.get("d_model") {
+            None => return Err(D::Error::missing_field("d_model")),
+            Some(value) => value.as_u64().ok_or_else(|| {
+                D::Error::custom(format!("`d_model` is {value}, but a whole number is wanted"))
+            })?,
         };
         Self::from_options(&kind, d_model as usize, object).map_err(D::Error::custom)
     }

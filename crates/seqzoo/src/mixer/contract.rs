@@ -24,6 +24,10 @@ pub trait SequenceMixer: Module {
 
     /// [`forward`](Self::forward) over sequences packed behind each other, or over episodes:
     /// `resets` is `[B, T]`, true where the state is cleared before the token.
+    ///
+    /// # Panics
+    ///
+    /// If a shape disagrees, there are no tokens, or the state is of another layer or batch.
     fn forward_packed(
         &self,
         input: Tensor<3>,

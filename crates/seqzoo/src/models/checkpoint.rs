@@ -48,14 +48,24 @@ impl LanguageModel {
     ///
     /// # Errors
     ///
-    /// If the file is missing or malformed, or does not hold exactly this model's weights.
+    /// If the file is missing or malformed, or does not hold exactly this model's weights in this model's
+    /// precision. The model is then what it was.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         let path = path.as_ref();
         std::fs::metadata(path).map_err(|error| CheckpointError::io(path, error))?;
         let mut store = SafetensorsStore::from_file(path);
-        let found = self.load_from(&mut store).map_err(|error| CheckpointError::contents(path, error))?;
+        let mut loaded = self.clone();
+        let found = loaded.load_from(&mut store).map_err(|error| CheckpointError::contents(path, error))?;
+        let (wanted, dtype) = (self.embedding.weight.val().dtype(), loaded.embedding.weight.val().dtype());
+        if dtype != wanted {
+            let problem = format!("its weights are {dtype:?}, but {wanted:?} is wanted");
+            return Err(CheckpointError::contents(path, problem));
+        }
         match found.unused.as_slice() {
-            [] => Ok(()),
+            [] => {
+                *self = loaded;
+                Ok(())
+            }
             [first, ..] => {
                 let problem =
                     format!("it holds {} tensors that the model lacks, `{first}` first", found.unused.len());

@@ -79,6 +79,9 @@ impl LanguageModelConfig {
         wanted(self.vocab_size > 0, "vocab_size is 0; give it at least 1 token".into())?;
         wanted(self.d_model > 0, "d_model is 0; give it at least 1 channel".into())?;
         wanted(!self.pattern.is_empty(), "the pattern names no layer; name at least one".into())?;
+        ConfigError::unless_finite(NAME, "embedding_std", self.embedding_std)?;
+        ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
+        self.initializer.check(NAME)?;
         let count = self.num_layers.unwrap_or(self.pattern.len());
         wanted(count > 0, "num_layers is 0; give it at least 1".into())?;
 

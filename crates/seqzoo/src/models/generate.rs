@@ -2,15 +2,16 @@
 
 use super::language_model::{LanguageModel, ModelState};
 use super::sampling::{Sampler, Sampling};
-use crate::GenerateError;
+use crate::{GenerateError, MixerState};
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-/// An endless iterator over generated tokens. It holds the model's state, not the text: memory is
-/// constant for recurrent layers.
+/// An endless iterator over generated tokens. It holds the model without autodiff and its state, not the
+/// text: memory is constant for recurrent layers.
 ///
 /// Made by [`LanguageModel::generate`].
-pub struct Generator<'a> {
-    model: &'a LanguageModel,
+pub struct Generator {
+    model: LanguageModel,
     state: ModelState,
     /// Tokens that the state has not seen.
     pending: Vec<usize>,
@@ -18,9 +19,9 @@ pub struct Generator<'a> {
     device: Device,
 }
 
-impl<'a> Generator<'a> {
+impl Generator {
     pub(super) fn new(
-        model: &'a LanguageModel,
+        model: &LanguageModel,
         prompt: &[usize],
         state: Option<ModelState>,
         sampling: Sampling,
@@ -32,14 +33,27 @@ impl<'a> Generator<'a> {
         if let Some(token) = prompt.iter().copied().find(|token| *token >= vocabulary) {
             return Err(GenerateError::UnknownToken { token, vocabulary });
         }
+        // Off the tape, which would grow with every token.
+        let model = model.valid();
         let device = model.embedding.weight.val().device();
-        Ok(Self {
-            model,
-            state: state.unwrap_or_else(|| model.init_state(1, &device)),
-            pending: prompt.to_vec(),
-            sampler: Sampler::new(sampling)?,
-            device,
-        })
+        let fresh = model.init_state(1, &device);
+        let state = match state {
+            None => fresh,
+            Some(state) if state.layer() != fresh.layer() => {
+                let (found, wanted) = (state.layer(), fresh.layer());
+                return Err(GenerateError::State(format!(
+                    "is one of `{found}`, but one of `{wanted}` is wanted"
+                )));
+            }
+            Some(state) if state.batch() != 1 => {
+                let batch = state.batch();
+                return Err(GenerateError::State(format!(
+                    "is of {batch} sequences, but 1 is wanted; `select` one of them"
+                )));
+            }
+            Some(state) => state.without_autodiff(),
+        };
+        Ok(Self { model, state, pending: prompt.to_vec(), sampler: Sampler::new(sampling)?, device })
     }
 
     /// The state after everything but the [pending](Self::pending) tokens.
@@ -53,7 +67,7 @@ impl<'a> Generator<'a> {
     }
 }
 
-impl Iterator for Generator<'_> {
+impl Iterator for Generator {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {

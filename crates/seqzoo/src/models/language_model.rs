@@ -64,6 +64,10 @@ impl LanguageModel {
 
     /// Tokens `[B, T]` to the channels in front of the head `[B, T, D]`: what to select from where
     /// only some positions are scored. `resets` as in [`SequenceMixer::forward_packed`].
+    ///
+    /// # Panics
+    ///
+    /// If the state is of another model or batch.
     pub fn hidden(
         &self,
         tokens: Tensor<2, Int>,
@@ -108,7 +112,7 @@ impl LanguageModel {
     /// # Errors
     ///
     /// If the prompt is empty or holds an unknown token, or a sampling option is out of range.
-    pub fn generate(&self, prompt: &[usize], sampling: Sampling) -> Result<Generator<'_>, GenerateError> {
+    pub fn generate(&self, prompt: &[usize], sampling: Sampling) -> Result<Generator, GenerateError> {
         Generator::new(self, prompt, None, sampling)
     }
 
@@ -117,13 +121,13 @@ impl LanguageModel {
     ///
     /// # Errors
     ///
-    /// As [`generate`](Self::generate).
+    /// As [`generate`](Self::generate), and if the state is of another model or of several sequences.
     pub fn generate_from(
         &self,
         state: ModelState,
         prompt: &[usize],
         sampling: Sampling,
-    ) -> Result<Generator<'_>, GenerateError> {
+    ) -> Result<Generator, GenerateError> {
         Generator::new(self, prompt, Some(state), sampling)
     }
 

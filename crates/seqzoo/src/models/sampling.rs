@@ -59,8 +59,15 @@ impl Sampler {
         Ok(Self { sampling, random: ChaCha8Rng::seed_from_u64(seed) })
     }
 
-    /// The next token.
+    /// The next token. A logit that is not a number is never chosen where another is one.
+    ///
+    /// # Panics
+    ///
+    /// If there are no logits.
+    #[track_caller]
     pub fn next(&mut self, logits: &[f32]) -> usize {
+        assert!(!logits.is_empty(), "The argument `logits` is empty, but at least one token is wanted.");
+        let logits = &logits.iter().map(|logit| logit.max(f32::MIN)).collect::<Vec<_>>();
         let Sampling::Random { temperature, top_k, top_p, .. } = self.sampling else {
             return greedy(logits);
         };
@@ -143,6 +150,15 @@ mod tests {
         assert_eq!(drawn(random(1.0, None, Some(0.6))).map(|count| count > 0), [false, true, false, false]);
         assert_eq!(drawn(random(1.0, None, Some(0.8))).map(|count| count > 0), [false, true, true, false]);
         assert!(drawn(random(1.0, None, Some(1.0))).iter().all(|count| *count > 0));
+    }
+
+    #[test]
+    fn what_is_no_number_is_never_chosen() {
+        for logits in [[f32::NAN, 1.0, 2.0], [2.0, f32::NAN, 3.0], [f32::NEG_INFINITY, f32::NAN, 0.0]] {
+            for sampling in [Sampling::Greedy, random(0.01, None, None)] {
+                assert_eq!(Sampler::new(sampling).unwrap().next(&logits), 2);
+            }
+        }
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl RmsNorm {
         let dtype = input.dtype();
         let wide = to_dtype(input, accumulator(dtype));
         let root = wide.clone().square().mean_dim(D - 1).add_scalar(self.epsilon).sqrt();
-        to_dtype(wide / root, dtype) * self.gamma.val().unsqueeze()
+        let gamma = to_dtype(self.gamma.val(), accumulator(dtype)).unsqueeze();
+        to_dtype(wide / root * gamma, dtype)
     }
 }
 

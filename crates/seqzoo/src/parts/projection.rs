@@ -1,5 +1,6 @@
 //! Linear projections of a layer, and how their channels divide into heads.
 
+use super::ShortConvs;
 use crate::ConfigError;
 use burn::config::Config;
 use burn::nn::{Initializer, Linear, LinearConfig};
@@ -21,6 +22,14 @@ pub enum ProjectionInit {
 }
 
 impl ProjectionInit {
+    /// Says what is wrong with the initialisation of `layer`, if anything is.
+    pub(crate) fn check(self, layer: &str) -> Result<(), ConfigError> {
+        match self {
+            Self::Normal { std } => ConfigError::unless_finite(layer, "the initializer's std", std),
+            Self::Uniform | Self::FanIn => Ok(()),
+        }
+    }
+
     /// The initialiser of a projection into the mixer.
     pub(crate) fn input(self, fan_in: usize) -> Initializer {
         match self {
@@ -45,6 +54,16 @@ pub(crate) fn projection(from: usize, to: usize, init: ProjectionInit, device: &
     LinearConfig::new(from, to).with_bias(false).with_initializer(init.input(from)).init(device)
 }
 
+/// A projection into the mixer with a bias: zero at first, as in published models, but PyTorch's
+/// uniform one with [`ProjectionInit::Uniform`].
+pub(crate) fn biased_projection(from: usize, to: usize, init: ProjectionInit, device: &Device) -> Linear {
+    let mut linear = LinearConfig::new(from, to).with_initializer(init.input(from)).init(device);
+    if init != ProjectionInit::Uniform {
+        linear.bias = Some(Initializer::Zeros.init([to], device));
+    }
+    linear
+}
+
 /// The channels of keys and values, and their division into heads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadLayout {
@@ -66,25 +85,35 @@ impl HeadLayout {
         expand_k: f64,
         expand_v: f64,
     ) -> Result<Self, ConfigError> {
+        let key = |heads| share(layer, d_model, heads, "expand_k", expand_k);
+        Self::new(layer, d_model, heads, key_value_heads, key, expand_v)
+    }
+
+    /// The same with `key` channels per head, whatever `d_model` is.
+    pub fn of_keys(
+        layer: &str,
+        d_model: usize,
+        heads: usize,
+        key_value_heads: Option<usize>,
+        key: usize,
+        expand_v: f64,
+    ) -> Result<Self, ConfigError> {
+        Self::new(layer, d_model, heads, key_value_heads, |_| Ok(key), expand_v)
+    }
+
+    fn new(
+        layer: &str,
+        d_model: usize,
+        heads: usize,
+        key_value_heads: Option<usize>,
+        key: impl FnOnce(usize) -> Result<usize, ConfigError>,
+        expand_v: f64,
+    ) -> Result<Self, ConfigError> {
         let key_value_heads = key_value_heads.unwrap_or(heads);
         check_heads(layer, d_model, heads, key_value_heads)?;
-        let channels = |name: &str, factor: f64| {
-            let wide = (d_model as f64 * factor).floor() as usize;
-            let fits = factor > 0.0 && wide > 0 && wide.is_multiple_of(heads);
-            ConfigError::unless(fits, layer, || {
-                format!(
-                    "{name} = {factor} makes {wide} channels of d_model = {d_model}, which do not divide \
-                     into {heads} heads; change {name}, d_model or num_heads"
-                )
-            })?;
-            Ok(wide / heads)
-        };
-        Ok(Self {
-            heads,
-            key_value_heads,
-            key: channels("expand_k", expand_k)?,
-            value: channels("expand_v", expand_v)?,
-        })
+        let key = key(heads)?;
+        let value = share(layer, d_model, heads, "expand_v", expand_v)?;
+        Ok(Self { heads, key_value_heads, key, value })
     }
 
     /// Query, key and value projections.
@@ -96,10 +125,34 @@ impl HeadLayout {
         ]
     }
 
+    /// The short convolutions behind those projections, if there are any.
+    pub fn convolutions(
+        &self,
+        width: Option<usize>,
+        bias: bool,
+        device: &Device,
+    ) -> Result<ShortConvs, ConfigError> {
+        let (keys, values) = (self.key_value_heads * self.key, self.key_value_heads * self.value);
+        ShortConvs::try_init([self.heads * self.key, keys, values], width, bias, device)
+    }
+
     /// The projection back to the model's channels.
     pub fn output(&self, d_model: usize, init: ProjectionInit, device: &Device) -> Linear {
         init.output_projection(self.heads * self.value, d_model, device)
     }
+}
+
+/// The channels of each head, where the option `name` says how many `d_model` makes in all.
+fn share(layer: &str, d_model: usize, heads: usize, name: &str, factor: f64) -> Result<usize, ConfigError> {
+    let wide = (d_model as f64 * factor).floor() as usize;
+    let fits = factor > 0.0 && wide > 0 && wide.is_multiple_of(heads);
+    ConfigError::unless(fits, layer, || {
+        format!(
+            "{name} = {factor} makes {wide} channels of d_model = {d_model}, which do not divide \
+             into {heads} heads; change {name}, d_model or num_heads"
+        )
+    })?;
+    Ok(wide / heads)
 }
 
 /// Checks what all layers with heads have in common.

@@ -39,10 +39,11 @@ impl Rotary {
     /// The rotations of `time` tokens, the first at `position`.
     pub fn at(&self, position: u64, time: usize, head_dim: usize, dtype: DType, device: &Device) -> Rotation {
         let half = head_dim / 2;
+        let frequencies: Vec<f64> = (0..half).map(|i| self.base.powf(-(i as f64) / half as f64)).collect();
         let (mut cos, mut sin) = (Vec::with_capacity(time * half), Vec::with_capacity(time * half));
         for t in 0..time {
-            for i in 0..half {
-                let angle = (position + t as u64) as f64 * self.base.powf(-(i as f64) / half as f64);
+            for frequency in &frequencies {
+                let angle = (position + t as u64) as f64 * frequency;
                 cos.push(angle.cos());
                 sin.push(angle.sin());
             }

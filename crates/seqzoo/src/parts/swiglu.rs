@@ -28,11 +28,9 @@ impl SwiGlu {
         }
     }
 
-    /// The usual hidden width: two thirds of `4 · d_model`, rounded up to a multiple of 256 once it
-    /// is that large, of 8 below.
+    /// The usual hidden width: two thirds of `4 · d_model`, rounded up to a multiple of 256.
     pub fn usual_hidden(d_model: usize) -> usize {
-        let wide = (8 * d_model).div_ceil(3);
-        wide.next_multiple_of(if wide >= 256 { 256 } else { 8 })
+        (8 * d_model / 3).next_multiple_of(256)
     }
 
     /// `[B, T, D]` to `[B, T, D]`.

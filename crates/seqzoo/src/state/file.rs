@@ -205,6 +205,12 @@ impl StateMapper for Restore<'_> {
         Some(Tensor::from_data(data.convert::<bool>(), self.device))
     }
 
+    fn fits(&mut self, holds: bool, problem: &str) {
+        if !holds {
+            self.fail(problem.to_string());
+        }
+    }
+
     fn number(&mut self, name: &str, number: u64) -> u64 {
         match self.numbers.get(name) {
             Some(stored) => *stored,

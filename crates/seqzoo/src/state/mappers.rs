@@ -38,6 +38,12 @@ pub trait StateMapper {
         let _ = name;
         number
     }
+
+    /// Says whether the fields visited so far fit each other; `problem` where they do not. Only a state
+    /// that comes from outside can fail it.
+    fn fits(&mut self, holds: bool, problem: &str) {
+        let _ = (holds, problem);
+    }
 }
 
 /// A mapper that puts a prefix before every name, for states made of states.
@@ -78,6 +84,10 @@ impl<M: StateMapper> StateMapper for Scoped<'_, M> {
     fn number(&mut self, name: &str, number: u64) -> u64 {
         self.inner.number(&self.name(name), number)
     }
+
+    fn fits(&mut self, holds: bool, problem: &str) {
+        self.inner.fits(holds, &format!("{}: {problem}", self.prefix));
+    }
 }
 
 pub(super) struct Select(pub Tensor<1, Int>);
@@ -97,6 +107,43 @@ pub(super) struct Detach;
 impl StateMapper for Detach {
     fn tensor<const D: usize>(&mut self, _: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
         tensor.detach()
+    }
+
+    fn mask(&mut self, _: &str, mask: Option<Mask>) -> Option<Mask> {
+        mask
+    }
+}
+
+pub(super) struct LeaveAutodiff;
+
+impl StateMapper for LeaveAutodiff {
+    fn tensor<const D: usize>(&mut self, _: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+        tensor.without_autodiff()
+    }
+
+    fn mask(&mut self, _: &str, mask: Option<Mask>) -> Option<Mask> {
+        mask.map(Tensor::without_autodiff)
+    }
+}
+
+/// Finds the number of sequences in a state.
+#[derive(Default)]
+pub(super) struct Batch(pub Option<usize>);
+
+impl StateMapper for Batch {
+    fn tensor<const D: usize>(&mut self, _: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+        self.0.get_or_insert(tensor.dims()[0]);
+        tensor
+    }
+
+    fn cache<const D: usize>(
+        &mut self,
+        _: &str,
+        cache: Option<Tensor<D>>,
+        extents: [usize; D],
+    ) -> Option<Tensor<D>> {
+        self.0.get_or_insert(extents[0]);
+        cache
     }
 
     fn mask(&mut self, _: &str, mask: Option<Mask>) -> Option<Mask> {

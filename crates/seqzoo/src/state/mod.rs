@@ -14,7 +14,7 @@ pub use mappers::{Scoped, StateMapper, StatePart};
 
 use crate::StateError;
 use burn::tensor::{Bool, Device, Int, Tensor};
-use mappers::{Detach, MoveTo, Select};
+use mappers::{Batch, Detach, LeaveAutodiff, MoveTo, Select};
 use std::fmt::Debug;
 use std::path::Path;
 
@@ -41,7 +41,19 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
         self.map_state(&mut Detach)
     }
 
-    /// The state on another device.
+    /// The same numbers without autodiff: for inference behind training, with the layer's `valid()`.
+    fn without_autodiff(self) -> Self {
+        self.map_state(&mut LeaveAutodiff)
+    }
+
+    /// How many sequences the state is of.
+    fn batch(&self) -> usize {
+        let mut batch = Batch::default();
+        self.clone().map_state(&mut batch);
+        batch.0.unwrap_or(0)
+    }
+
+    /// The state on another device, with autodiff where it had it.
     fn to_device(self, device: &Device) -> Self {
         self.map_state(&mut MoveTo(device.clone()))
     }

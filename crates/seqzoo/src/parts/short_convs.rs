@@ -1,0 +1,73 @@
+//! The short convolutions behind the query, key and value projections.
+
+use super::{ShortConv, ShortConvConfig};
+use crate::ConfigError;
+use crate::state::{StateMapper, StatePart};
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Tensor};
+
+const NAMES: [&str; 3] = ["query_conv", "key_conv", "value_conv"];
+
+/// A [`ShortConv`] each for query, key and value, or none at all.
+#[derive(Module, Debug)]
+pub struct ShortConvs {
+    /// None, or those of query, key and value.
+    pub convs: Vec<ShortConv>,
+}
+
+impl ShortConvs {
+    /// Convolutions of `width` taps over `channels` of query, key and value; none without a width.
+    pub(crate) fn try_init(
+        channels: [usize; 3],
+        width: Option<usize>,
+        bias: bool,
+        device: &Device,
+    ) -> Result<Self, ConfigError> {
+        let Some(width) = width else { return Ok(Self { convs: Vec::new() }) };
+        let conv =
+            |channels| ShortConvConfig::new(channels).with_width(width).with_bias(bias).try_init(device);
+        Ok(Self { convs: channels.into_iter().map(conv).collect::<Result<_, _>>()? })
+    }
+
+    /// The states of all convolutions before the first token.
+    pub fn init_state(&self, batch: usize, device: &Device) -> Vec<Tensor<3>> {
+        self.convs.iter().map(|conv| conv.init_state(batch, device)).collect()
+    }
+
+    /// Query, key and value `[B, T, _]` through their convolutions, and the states after the last token.
+    ///
+    /// # Panics
+    ///
+    /// If the states are not as many as the convolutions.
+    #[track_caller]
+    pub fn forward(
+        &self,
+        projected: [Tensor<3>; 3],
+        resets: Option<&Tensor<2, Bool>>,
+        states: Vec<Tensor<3>>,
+    ) -> ([Tensor<3>; 3], Vec<Tensor<3>>) {
+        assert_eq!(
+            states.len(),
+            self.convs.len(),
+            "The argument `state` holds {} convolution states, but the layer has {} convolutions.",
+            states.len(),
+            self.convs.len()
+        );
+        let (mut tokens, mut after) = (projected, Vec::with_capacity(states.len()));
+        for ((tokens, conv), state) in tokens.iter_mut().zip(&self.convs).zip(states) {
+            let (output, state) = conv.forward(tokens.clone(), resets.cloned(), Some(state));
+            *tokens = output;
+            after.push(state);
+        }
+        (tokens, after)
+    }
+
+    /// Visits the states of the convolutions by name.
+    pub(crate) fn map_states<M: StateMapper>(states: Vec<Tensor<3>>, mapper: &mut M) -> Vec<Tensor<3>> {
+        states
+            .into_iter()
+            .zip(NAMES)
+            .map(|(state, name)| mapper.tensor(name, StatePart::Convolution, state))
+            .collect()
+    }
+}
