@@ -3,21 +3,24 @@
 use crate::Error;
 use burn::tensor::Device;
 
-/// The names that `--device` takes in this build; the first is the default.
+/// Every backend, and whether it is compiled in.
+const BACKENDS: [(&str, bool); 10] = [
+    ("cuda", cfg!(feature = "cuda")),
+    ("metal", cfg!(feature = "metal")),
+    ("rocm", cfg!(feature = "rocm")),
+    ("vulkan", cfg!(feature = "vulkan")),
+    ("webgpu", cfg!(feature = "webgpu")),
+    ("wgpu", cfg!(feature = "wgpu")),
+    ("cpu", cfg!(feature = "cpu")),
+    ("tch", cfg!(feature = "tch")),
+    ("flex", cfg!(feature = "flex")),
+    ("ndarray", cfg!(feature = "ndarray")),
+];
+
+/// The names that `--device` takes in this build; the first is the default, the last runs on any
+/// machine where there is one that does.
 pub fn names() -> Vec<&'static str> {
-    let all = [
-        ("cuda", cfg!(feature = "cuda")),
-        ("metal", cfg!(feature = "metal")),
-        ("rocm", cfg!(feature = "rocm")),
-        ("vulkan", cfg!(feature = "vulkan")),
-        ("webgpu", cfg!(feature = "webgpu")),
-        ("wgpu", cfg!(feature = "wgpu")),
-        ("cpu", cfg!(feature = "cpu")),
-        ("tch", cfg!(feature = "tch")),
-        ("flex", cfg!(feature = "flex")),
-        ("ndarray", cfg!(feature = "ndarray")),
-    ];
-    all.into_iter().filter(|(_, enabled)| *enabled).map(|(name, _)| name).collect()
+    BACKENDS.into_iter().filter(|(_, enabled)| *enabled).map(|(name, _)| name).collect()
 }
 
 /// The device `name`, or the first compiled in.
@@ -30,8 +33,11 @@ pub fn find(name: Option<&str>) -> Result<(String, Device), Error> {
     };
     let name = name.unwrap_or(first);
     if !names.contains(&name) {
+        let known = BACKENDS.iter().any(|(backend, _)| *backend == name);
+        let remedy =
+            if known { format!("; build with `--features {name}` for that one") } else { String::new() };
         return Err(Error::Argument(format!(
-            "there is no device `{name}` in this build; it has {}; build with `--features {name}` for another backend",
+            "there is no device `{name}` in this build; it has {}{remedy}",
             names.join(", ")
         )));
     }

@@ -33,16 +33,6 @@ pub enum Error {
     /// An argument of the command line that names nothing.
     #[error("{0}")]
     Argument(String),
-    /// A run whose loss is no longer a number.
-    #[error(
-        "{run}: the loss is not a number at step {step}; a lower learning rate or a smaller clipping norm may help"
-    )]
-    Diverged {
-        /// The run.
-        run: String,
-        /// The step.
-        step: usize,
-    },
     /// The user stopped the program.
     #[error("interrupted; the same command with --resume continues from the last checkpoint")]
     Interrupted,

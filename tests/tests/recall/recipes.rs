@@ -6,19 +6,19 @@ use std::collections::HashSet;
 #[test]
 fn every_shipped_experiment_can_be_run() {
     for shipped in TIERS {
-        let experiment = tier(shipped.name).unwrap();
+        let experiment = tier(shipped.name).unwrap().unwrap();
         assert_eq!(experiment.name, shipped.name);
         let runs = runs(&experiment);
         let keys: HashSet<String> = runs.iter().map(|run| run.key()).collect();
         assert_eq!(keys.len(), runs.len(), "{}: two runs are the same", shipped.name);
     }
-    assert_eq!(tier("quick").unwrap().mode(), "clean");
-    assert_eq!(tier("paper").unwrap().mode(), "zoology-compatible");
+    assert_eq!(tier("quick").unwrap().unwrap().mode(), "clean");
+    assert_eq!(tier("paper").unwrap().unwrap().mode(), "zoology-compatible");
 }
 
 #[test]
 fn fresh_data_is_never_seen_twice_and_segments_take_turns() {
-    let experiment = tier("quick").unwrap();
+    let experiment = tier("quick").unwrap().unwrap();
     let mut seen = HashSet::new();
     for step in 0..300 {
         let moment = experiment.training.moment(&experiment.task, step);
@@ -31,14 +31,14 @@ fn fresh_data_is_never_seen_twice_and_segments_take_turns() {
 
 #[test]
 fn equal_shares_of_tokens_give_longer_segments_fewer_examples() {
-    let experiment = tier("small").unwrap();
+    let experiment = tier("small").unwrap().unwrap();
     let count = |step| experiment.training.moment(&experiment.task, step).count;
     assert_eq!([count(0), count(1), count(2), count(3)], [64, 64, 64, 32]);
 }
 
 #[test]
 fn a_fixed_set_is_walked_in_order_every_epoch_and_the_rate_moves_once_per_epoch() {
-    let experiment = tier("paper").unwrap();
+    let experiment = tier("paper").unwrap().unwrap();
     let (task, training) = (&experiment.task, &experiment.training);
     let per_epoch = 391 + 4 * 79;
     assert_eq!(training.steps(task), 32 * per_epoch);
@@ -57,7 +57,7 @@ fn a_fixed_set_is_walked_in_order_every_epoch_and_the_rate_moves_once_per_epoch(
 
 #[test]
 fn warm_up_rises_to_one_and_the_cosine_falls_to_nothing() {
-    let experiment = tier("tiny").unwrap();
+    let experiment = tier("tiny").unwrap().unwrap();
     let rate = |step| experiment.training.moment(&experiment.task, step).rate;
     assert!(
         (rate(0) - 0.02).abs() < 1e-12 && (rate(24) - 0.5).abs() < 1e-12 && (rate(49) - 1.0).abs() < 1e-12
@@ -69,7 +69,7 @@ fn warm_up_rises_to_one_and_the_cosine_falls_to_nothing() {
 
 #[test]
 fn the_key_of_a_run_is_what_its_result_depends_on() {
-    let experiment = tier("quick").unwrap();
+    let experiment = tier("quick").unwrap().unwrap();
     let run = runs(&experiment).remove(0);
     let mut renamed = run.clone();
     renamed.contestant = "another name".into();
@@ -104,7 +104,7 @@ fn an_experiment_that_cannot_be_run_says_what_to_change() {
         problem("pairs = 16\nat_least", "pairs = 17\nat_least")
             .contains("17 pairs, which no test segment has")
     );
-    assert!(problem("examples = 32", "examples = 0").contains("at least one example of every segment"));
+    assert!(problem("examples = 32", "examples = 0").contains("1 to 1048576 examples of every segment"));
     assert!(problem("warmup = 0.05", "warmup = 5").contains("a fraction of the steps"));
     assert!(problem("widths = [64]", "widths = []").contains("model.widths"));
     assert!(problem("kind = \"mqar\"", "kind = \"mqra\"").contains("mqra"));

@@ -61,14 +61,15 @@ pub(super) struct Common {
     /// Replaces the experiment's seeds by this one.
     #[arg(long, global = true, value_name = "N")]
     pub seed: Option<u64>,
-    /// The directory for results and report; `runs/` and the experiment's name if left out.
+    /// The directory for results and report; `runs/` and the experiment's name if left out, `runs/report`
+    /// for a report over several directories.
     #[arg(long, global = true, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Continues what an earlier command left in the directory.
     #[arg(long, global = true)]
     pub resume: bool,
     /// Threads for tensor operations on the CPU; all cores if left out.
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Prints results as JSON lines in the place of the table.
     #[arg(long, global = true)]

@@ -1,21 +1,26 @@
 //! `list`.
 
+use super::arguments::Common;
 use super::print;
 use crate::experiment::TIERS;
 use crate::task::Task;
 use crate::{Error, device};
 use seqzoo::MixerConfig;
+use serde_json::json;
 
 /// Prints everything that has a name.
-pub(super) fn list() -> Result<bool, Error> {
+pub(super) fn list(common: &Common) -> Result<bool, Error> {
+    if common.json {
+        print(&as_json().to_string());
+        return Ok(true);
+    }
     print("Tasks (recall show TASK):");
     for (name, summary) in Task::KINDS {
         print(&format!("  {name:<24} {summary}"));
     }
     print("\nLayers (`kind` in an experiment), with their published defaults at width 64:");
     for kind in MixerConfig::KINDS {
-        let config = MixerConfig::published(kind, 64).expect("a listed layer has defaults");
-        let data = serde_json::to_value(config).expect("a configuration is JSON");
+        let data = published(kind);
         let options: Vec<String> = data
             .as_object()
             .into_iter()
@@ -31,4 +36,22 @@ pub(super) fn list() -> Result<bool, Error> {
     }
     print(&format!("\nDevices (--device NAME): {}", device::names().join(", ")));
     Ok(true)
+}
+
+fn published(kind: &str) -> serde_json::Value {
+    let config = MixerConfig::published(kind, 64).expect("a listed layer has defaults");
+    serde_json::to_value(config).expect("a configuration is JSON")
+}
+
+fn as_json() -> serde_json::Value {
+    let named = |all: Vec<(&str, &str)>| {
+        let each = all.into_iter().map(|(name, summary)| json!({"name": name, "summary": summary}));
+        each.collect::<Vec<_>>()
+    };
+    json!({
+        "tasks": named(Task::KINDS.to_vec()),
+        "layers": MixerConfig::KINDS.iter().map(|kind| published(kind)).collect::<Vec<_>>(),
+        "experiments": named(TIERS.iter().map(|tier| (tier.name, tier.summary)).collect()),
+        "devices": device::names(),
+    })
 }

@@ -42,13 +42,14 @@ fn dispatch(arguments: &Arguments) -> Result<bool, Error> {
         Command::Quick => run::quick(common),
         Command::Run { experiment } => run::named(experiment, common),
         Command::Report { directories } => run::report(directories, common),
-        Command::List => list::list(),
+        Command::List => list::list(common),
         Command::Show { task, examples } => show::show(task, *examples, common),
     }
 }
 
-/// Writes to the standard output. A reader that has gone away is no error of ours.
-fn print(text: &str) {
+/// Writes to the standard output, and says whether somebody still reads it. A reader that has gone away is
+/// no error of ours.
+fn print(text: &str) -> bool {
     use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{text}");
+    writeln!(std::io::stdout(), "{text}").is_ok()
 }

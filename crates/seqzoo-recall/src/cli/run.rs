@@ -27,10 +27,15 @@ pub(super) fn named(name: &str, common: &Common) -> Result<bool, Error> {
 
 /// The experiment of a file, or a shipped one.
 pub(super) fn find(name: &str) -> Result<Experiment, Error> {
-    if let Some(experiment) = tier(name) {
+    if let Some(experiment) = tier(name)? {
         return Ok(experiment);
     }
     let path = Path::new(name);
+    if path.is_dir() {
+        return Err(Error::Argument(format!(
+            "{name} is a directory; give a TOML file (`recall report {name}` reports on results)"
+        )));
+    }
     if path.extension().is_none() && !path.exists() {
         let shipped: Vec<&str> = TIERS.iter().map(|tier| tier.name).collect();
         return Err(Error::Argument(format!(
@@ -48,14 +53,14 @@ fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
     let store = Store::create(&directory, experiment, common.resume)?;
     stop::listen();
 
+    // A damaged result is found before hours of training, not after.
+    store.results(experiment)?;
     let runs = runs(experiment);
     let reporter = Reporter::new();
     for (index, run) in runs.iter().enumerate() {
         let reporter = reporter.of(index, runs.len());
         if let Some(result) = store.result(run)? {
-            let device = &result.machine.device;
-            let elsewhere = if *device == device_name { "" } else { " (another --out runs it anew)" };
-            reporter.say(&format!("{}: already done on {device}{elsewhere}", run.title()));
+            reporter.say(&format!("{}: already done{}", run.title(), elsewhere(&result, &machine)));
             continue;
         }
         let result = train(run, &store.run(run)?, &device, &machine, &reporter)?;
@@ -65,6 +70,15 @@ fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
     let results = store.results(experiment)?;
     store.write_lines(&results)?;
     finish(vec![(experiment.clone(), results)], &directory, common)
+}
+
+/// Where a result was found, if not here: times are then not this machine's.
+fn elsewhere(result: &RunResult, machine: &Machine) -> String {
+    let of = |machine: &Machine| {
+        format!("on {} with seqzoo {} and Burn {}", machine.device, machine.seqzoo, machine.burn)
+    };
+    let (there, here) = (of(&result.machine), of(machine));
+    if there == here { String::new() } else { format!(" {there}; another --out runs it {here}") }
 }
 
 fn summary(title: &str, result: &RunResult) -> String {
@@ -91,7 +105,10 @@ pub(super) fn report(directories: &[PathBuf], common: &Common) -> Result<bool, E
             listed.join(", ")
         )));
     }
-    let out = common.out.clone().unwrap_or_else(|| directories[0].clone());
+    let out = common.out.clone().unwrap_or_else(|| match directories {
+        [only] => only.clone(),
+        _ => Path::new("runs").join("report"),
+    });
     finish(experiments, &out, common)
 }
 
@@ -112,7 +129,7 @@ fn finish(
     }
     let failed: Vec<&str> = report
         .verdicts()
-        .filter(|verdict| !verdict.holds)
+        .filter(|verdict| !verdict.holds())
         .map(|verdict| verdict.expectation.contestant.as_str())
         .collect();
     if !failed.is_empty() {

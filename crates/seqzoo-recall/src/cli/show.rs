@@ -23,14 +23,18 @@ pub(super) fn show(name: &str, examples: u64, common: &Common) -> Result<bool, E
         for index in 0..examples {
             let at = Coordinates { seed, split: Split::Test, segment: segment as u64, index };
             let example = experiment.task.example(at);
-            if common.json {
-                let line = serde_json::json!({
+            let text = match common.json {
+                true => serde_json::json!({
                     "slice": slice, "index": index, "tokens": example.tokens, "answers": example.answers,
-                });
-                print(&line.to_string());
-            } else {
-                print(&format!("{slice}: test example {index} of seed {seed}"));
-                print(&experiment.task.picture(&example));
+                })
+                .to_string(),
+                false => {
+                    let picture = experiment.task.picture(&example);
+                    format!("{slice}: test example {index} of seed {seed}\n{picture}")
+                }
+            };
+            if !print(&text) {
+                return Ok(true);
             }
         }
     }

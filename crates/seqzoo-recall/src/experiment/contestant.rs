@@ -1,9 +1,13 @@
 //! Who takes part: a pattern of layers under a name.
 
+use crate::device;
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig, NormKind};
 use seqzoo::{ConfigError, MixerConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+/// The widest model that is taken for one and not for a mistake.
+const MOST_CHANNELS: usize = 65_536;
 
 /// What the models of all contestants have in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,10 +39,23 @@ fn usual_deviation() -> f64 {
 
 impl ModelSettings {
     pub(super) fn check(&self) -> Result<(), String> {
-        match self.widths.iter().all(|width| *width > 0) && !self.widths.is_empty() {
-            true => Ok(()),
-            false => Err("`model.widths` must name at least one width, all above 0".into()),
+        if self.widths.is_empty() || !self.widths.iter().all(|width| (1..=MOST_CHANNELS).contains(width)) {
+            return Err(format!(
+                "`model.widths` must name at least one width, all from 1 to {MOST_CHANNELS}"
+            ));
         }
+        if !(self.embedding_std.is_finite() && self.embedding_std >= 0.0) {
+            return Err(format!(
+                "`model.embedding_std` is {}, but a finite number of at least 0 is wanted",
+                self.embedding_std
+            ));
+        }
+        Ok(())
+    }
+
+    /// The same but for the widths, which each run has one of.
+    pub fn without_widths(&self) -> Self {
+        Self { widths: Vec::new(), ..self.clone() }
     }
 
     /// The model of `layers` at `width`.
@@ -93,10 +110,13 @@ pub struct Contestant {
 impl Contestant {
     /// Says what is wrong with a layer, if anything is, without drawing parameters for long.
     pub(super) fn check(&self, width: usize) -> Result<(), String> {
+        if self.name.trim().is_empty() || self.name.chars().any(char::is_control) {
+            return Err("its name must be printable and not empty".into());
+        }
         if self.layers.is_empty() {
             return Err("it has no layers; name at least one".into());
         }
-        let (_, device) = crate::device::find(None).map_err(|error| error.to_string())?;
+        let (_, device) = device::find(device::names().last().copied()).map_err(|error| error.to_string())?;
         for layer in &self.layers {
             layer
                 .config(width)

@@ -31,8 +31,29 @@ pub struct Verdict {
     pub expectation: Expectation,
     /// The accuracy found; nothing where no run has finished.
     pub found: Option<f64>,
-    /// Whether it holds.
-    pub holds: bool,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of an expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It holds.
+    Holds,
+    /// The accuracy is not in its bounds.
+    Fails,
+    /// A run has lost its way: its accuracy says nothing of the layer.
+    Diverged,
+    /// Runs of the contestant are missing.
+    Unfinished,
+}
+
+impl Verdict {
+    /// Whether the expectation holds.
+    pub fn holds(&self) -> bool {
+        self.outcome == Outcome::Holds
+    }
 }
 
 impl Expectation {
@@ -43,6 +64,15 @@ impl Expectation {
         }
         if self.at_least.is_none() && self.at_most.is_none() {
             return Err(format!("the expectation of `{name}` says neither `at_least` nor `at_most`"));
+        }
+        let is_accuracy = |bound: Option<f64>| bound.is_none_or(|bound| (0.0..=1.0).contains(&bound));
+        if !is_accuracy(self.at_least)
+            || !is_accuracy(self.at_most)
+            || self.at_least.zip(self.at_most).is_some_and(|(least, most)| least > most)
+        {
+            return Err(format!(
+                "the expectation of `{name}` wants accuracies from 0 to 1, `at_least` not above `at_most`"
+            ));
         }
         let known = experiment.task.segments(Split::Test);
         if let Some(pairs) = self.pairs
@@ -66,7 +96,7 @@ impl Expectation {
         }
     }
 
-    fn verdict(&self, standings: &[Standing]) -> Verdict {
+    fn verdict(&self, standings: &[Standing], finished: bool) -> Verdict {
         let widest = standings
             .iter()
             .filter(|standing| standing.contestant == self.contestant)
@@ -84,11 +114,23 @@ impl Expectation {
         let holds = found.is_some_and(|found| {
             self.at_least.is_none_or(|least| found >= least) && self.at_most.is_none_or(|most| found <= most)
         });
-        Verdict { expectation: self.clone(), found, holds }
+        let outcome = match widest {
+            _ if !finished => Outcome::Unfinished,
+            Some(standing) if standing.diverged > 0 => Outcome::Diverged,
+            _ if holds => Outcome::Holds,
+            _ => Outcome::Fails,
+        };
+        Verdict { expectation: self.clone(), found, outcome }
     }
 }
 
-/// What became of all expectations.
-pub fn verdicts(expectations: &[Expectation], standings: &[Standing]) -> Vec<Verdict> {
-    expectations.iter().map(|expectation| expectation.verdict(standings)).collect()
+/// What became of all expectations of `experiment`, given where its contestants stand and who of them
+/// has `finished` all runs.
+pub fn verdicts(
+    experiment: &Experiment,
+    standings: &[Standing],
+    finished: impl Fn(&str) -> bool,
+) -> Vec<Verdict> {
+    let judge = |expectation: &Expectation| expectation.verdict(standings, finished(&expectation.contestant));
+    experiment.expectations.iter().map(judge).collect()
 }

@@ -8,7 +8,7 @@ mod tiers;
 mod training;
 
 pub use contestant::{Contestant, Layer, ModelSettings};
-pub use expectation::{Expectation, Verdict, verdicts};
+pub use expectation::{Expectation, Outcome, Verdict, verdicts};
 pub use run::{RunConfig, runs};
 pub use tiers::{TIERS, Tier, tier};
 pub use training::{Batching, Data, Decay, Moment, Schedule, StopRule, Training};
@@ -50,11 +50,32 @@ impl Experiment {
         let fixed = matches!(self.training.data, Data::Fixed { .. });
         let reserved = matches!(task.filler, Filler::Reserved(_));
         let epochs = self.training.schedule == Schedule::EpochCosine;
-        match (fixed && epochs, task.shuffle_queries, reserved) {
+        let segments = task.train.iter().chain(&task.test);
+        let published =
+            task.power_a == 0.01 && segments.into_iter().all(|segment| task.vocab_size > segment.length);
+        match (fixed && epochs && published, task.shuffle_queries, reserved) {
             (true, false, false) => "zoology-compatible",
             (false, true, true) => "clean",
             _ => "custom",
         }
+    }
+
+    /// What makes this experiment another one than `held`: a setting that differs, or runs that it no
+    /// longer wants. More seeds, learning rates, widths and contestants do not.
+    pub fn departs_from(&self, held: &Self) -> Option<&'static str> {
+        fn lacks<T: PartialEq>(held: &[T], new: &[T]) -> bool {
+            held.iter().any(|each| !new.contains(each))
+        }
+        let parts = [
+            ("`task` settings", self.task != held.task),
+            ("`training` settings", self.training != held.training),
+            ("`model` settings", self.model.without_widths() != held.model.without_widths()),
+            ("`seeds`", lacks(&held.seeds, &self.seeds)),
+            ("`learning_rates`", lacks(&held.learning_rates, &self.learning_rates)),
+            ("`model.widths`", lacks(&held.model.widths, &self.model.widths)),
+            ("`contestants`", lacks(&held.contestants, &self.contestants)),
+        ];
+        parts.into_iter().find(|(_, differs)| *differs).map(|(part, _)| part)
     }
 
     /// Checks everything that can be checked before the first run, the layers included.
@@ -76,6 +97,12 @@ impl Experiment {
             self.learning_rates.iter().all(|rate| rate.is_finite() && *rate > 0.0),
             "every learning rate must be a number above 0",
         )?;
+        let once = |numbers: &[f64]| (1..numbers.len()).all(|i| !numbers[..i].contains(&numbers[i]));
+        let whole = |numbers: &[usize]| numbers.iter().map(|number| *number as f64).collect::<Vec<_>>();
+        let seeds = (1..self.seeds.len()).all(|i| !self.seeds[..i].contains(&self.seeds[i]));
+        unless(seeds, "a seed is named twice in `seeds`; the same run twice proves nothing")?;
+        unless(once(&self.learning_rates), "a rate is named twice in `learning_rates`")?;
+        unless(once(&whole(&self.model.widths)), "a width is named twice in `model.widths`")?;
         unless(!self.contestants.is_empty(), "there is no `[[contestants]]`; name at least one")?;
         self.task.check().map_err(fail)?;
         self.training.check(&self.task).map_err(fail)?;

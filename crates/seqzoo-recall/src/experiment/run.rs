@@ -33,8 +33,7 @@ pub struct RunConfig {
 impl RunConfig {
     /// A hash of everything that the result depends on.
     pub fn key(&self) -> String {
-        let mut model = self.model.clone();
-        model.widths.clear();
+        let model = self.model.without_widths();
         let parts = (
             GENERATION,
             &self.layers,

@@ -117,6 +117,9 @@ pub struct Training {
     pub stop_when: Option<StopRule>,
 }
 
+/// A larger batch is taken for a mistake.
+const MOST_EXAMPLES: usize = 1 << 20;
+
 fn test_batch() -> usize {
     64
 }
@@ -139,18 +142,28 @@ pub struct Moment {
 impl Training {
     pub(super) fn check(&self, task: &Task) -> Result<(), String> {
         let unless = |holds: bool, problem: &str| if holds { Ok(()) } else { Err(problem.to_string()) };
-        let fits = |segment: &(Slice, usize)| self.batch.examples(segment.0.length) > 0;
+        let sizes =
+            task.segments(Split::Train).into_iter().map(|(slice, _)| self.batch.examples(slice.length));
         unless(
-            task.segments(Split::Train).iter().all(fits) && self.test_batch_size > 0,
-            "a batch must hold at least one example of every segment",
+            sizes.chain([self.test_batch_size]).all(|size| (1..=MOST_EXAMPLES).contains(&size)),
+            &format!("a batch must hold 1 to {MOST_EXAMPLES} examples of every segment"),
         )?;
         unless(
             self.evaluate_every != Some(0),
             "`evaluate_every` is 0; leave it out or give a number of steps",
         )?;
         unless((0.0..1.0).contains(&self.beta_2), "`beta_2` must be at least 0 and below 1")?;
-        unless(self.weight_decay >= 0.0, "`weight_decay` must be at least 0")?;
-        unless(self.clip_norm.is_none_or(|norm| norm > 0.0), "`clip_norm` must be above 0")?;
+        unless(
+            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
+            "`weight_decay` must be a finite number of at least 0",
+        )?;
+        unless(
+            self.clip_norm.is_none_or(|norm| norm > 0.0 && norm.is_finite()),
+            "`clip_norm` must be a finite number above 0; leave it out for no bound",
+        )?;
+        if let Some(StopRule::EverySliceAbove(most) | StopRule::MeanAbove(most)) = self.stop_when {
+            unless((0.0..1.0).contains(&most), "`stop_when` is an accuracy: at least 0 and below 1")?;
+        }
         if let Schedule::WarmupCosine { warmup } = self.schedule {
             unless(
                 (0.0..1.0).contains(&warmup),
@@ -160,6 +173,11 @@ impl Training {
         match self.data {
             Data::Fresh { steps } => {
                 unless(steps > 0, "the number of steps is 0")?;
+                unless(
+                    task.segments(Split::Train).iter().all(|(_, examples)| *examples == 0),
+                    "with fresh data a `[[task.train]]` segment has no number of `examples`; leave it out, or \
+                     use a `fixed` set",
+                )?;
                 unless(
                     self.schedule != Schedule::EpochCosine,
                     "`epoch_cosine` wants epochs; use `warmup_cosine` with fresh data",

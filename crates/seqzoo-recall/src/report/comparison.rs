@@ -1,6 +1,6 @@
 //! Which experiments may stand in one table.
 
-use crate::experiment::{Experiment, Layer, ModelSettings, Verdict, verdicts};
+use crate::experiment::{Experiment, Layer, Verdict, runs, verdicts};
 use crate::results::{RunResult, Standing, standings};
 
 /// Experiments on the same task with the same recipe and the same kind of model, and everything found
@@ -10,6 +10,8 @@ pub(super) struct Comparison {
     pub results: Vec<RunResult>,
     pub standings: Vec<Standing>,
     pub verdicts: Vec<Verdict>,
+    /// How many runs the experiments want.
+    pub wanted: usize,
 }
 
 /// Divides experiments and their results into comparisons, in the order of their first experiments.
@@ -23,6 +25,7 @@ pub(super) fn comparisons(parts: Vec<(Experiment, Vec<RunResult>)>) -> Vec<Compa
                 results: Vec::new(),
                 standings: Vec::new(),
                 verdicts: Vec::new(),
+                wanted: 0,
             });
             all.len() - 1
         });
@@ -38,24 +41,50 @@ pub(super) fn comparisons(parts: Vec<(Experiment, Vec<RunResult>)>) -> Vec<Compa
         comparison.experiments.push(experiment);
     }
     for comparison in &mut all {
-        comparison.standings = standings(&comparison.results);
-        for experiment in &comparison.experiments {
-            for verdict in verdicts(&experiment.expectations, &comparison.standings) {
-                if !comparison.verdicts.contains(&verdict) {
-                    comparison.verdicts.push(verdict);
-                }
-            }
-        }
+        comparison.judge();
     }
     all
 }
 
 fn comparable(one: &Experiment, other: &Experiment) -> bool {
-    let model = |experiment: &Experiment| ModelSettings { widths: Vec::new(), ..experiment.model.clone() };
-    one.task == other.task && one.training == other.training && model(one) == model(other)
+    one.task == other.task
+        && one.training == other.training
+        && one.model.without_widths() == other.model.without_widths()
 }
 
 impl Comparison {
+    /// Finds out where everybody stands, what is missing and what became of the expectations.
+    fn judge(&mut self) {
+        self.standings = standings(&self.results);
+        let mut wanted: Vec<(String, String)> = Vec::new();
+        for run in self.experiments.iter().flat_map(runs) {
+            let run = (run.key(), run.contestant);
+            if !wanted.contains(&run) {
+                wanted.push(run);
+            }
+        }
+        let there = |run: &(String, String)| {
+            self.results.iter().any(|result| (&result.key, &result.contestant) == (&run.0, &run.1))
+        };
+        let finished = |contestant: &str| wanted.iter().all(|run| run.1 != contestant || there(run));
+        for experiment in &self.experiments {
+            for verdict in verdicts(experiment, &self.standings, finished) {
+                if !self.verdicts.contains(&verdict) {
+                    self.verdicts.push(verdict);
+                }
+            }
+        }
+        self.wanted = wanted.len();
+    }
+
+    /// What to know of runs that have not finished, if any have not.
+    pub fn missing(&self) -> Option<String> {
+        let finished = self.results.len();
+        (finished < self.wanted).then(|| {
+            format!("Only {finished} of {} runs have finished; --resume continues them.", self.wanted)
+        })
+    }
+
     /// The names of the experiments, each once.
     pub fn names(&self) -> String {
         let mut names: Vec<&str> =

@@ -32,7 +32,7 @@ pub(super) fn page(report: &Report) -> String {
 
 /// Everything about one comparison.
 fn chapter(comparison: &Comparison) -> String {
-    let Comparison { experiments, results, standings, verdicts } = comparison;
+    let Comparison { experiments, results, standings, verdicts, .. } = comparison;
     let mut body = format!("<h1>Recall: {}</h1>\n", escaped(&comparison.names()));
     for experiment in experiments {
         let chance = "Grey dashes are the levels of guessing.";
@@ -42,6 +42,9 @@ fn chapter(comparison: &Comparison) -> String {
             experiment.mode(),
             meaning(experiment.mode())
         );
+    }
+    if let Some(missing) = comparison.missing() {
+        body += &format!("<p class=\"fails\">{}</p>\n", escaped(&missing));
     }
     body += &section("Who recalls", &rows::recall(standings).html());
     body += "<p>Accuracy: the share of queries whose most likely token, among the whole vocabulary, is the right \
@@ -55,7 +58,7 @@ fn chapter(comparison: &Comparison) -> String {
         let table = rows::verdicts(verdicts)
             .html()
             .replace("<td>holds</td>", "<td class=\"holds\">holds</td>")
-            .replace("<td>FAILS</td>", "<td class=\"fails\">FAILS</td>");
+            .replace("<td>FAILS", "<td class=\"fails\">FAILS");
         body += &section("What was expected", &table);
     }
     body += &section("Accuracy against state", &plots::accuracy_by_state(experiments, standings));
@@ -87,7 +90,7 @@ fn meaning(mode: &str) -> &'static str {
         "clean" => {
             "every step sees new examples, queries come in random order, filler is an alphabet of its own."
         }
-        "zoology-compatible" => "a fixed set in a fixed order, queries in the order of the context.",
+        "zoology-compatible" => "a fixed set in a fixed order, early pairs mostly asked early.",
         _ => "see the configuration below for its law.",
     }
 }

@@ -40,8 +40,9 @@ impl Report {
         let several = self.comparisons.len() > 1;
         let parts = self.comparisons.iter().map(|comparison| {
             let tables: Vec<String> = tables(comparison).iter().map(Table::terminal).collect();
-            let heading = if several { format!("{}\n\n", comparison.names()) } else { String::new() };
-            heading + &tables.join("\n\n")
+            let heading = several.then(|| comparison.names());
+            let parts = heading.into_iter().chain(tables).chain(comparison.missing());
+            parts.collect::<Vec<_>>().join("\n\n")
         });
         parts.collect::<Vec<_>>().join("\n\n")
     }
@@ -52,6 +53,9 @@ impl Report {
         for comparison in &self.comparisons {
             for experiment in &comparison.experiments {
                 text += &format!("# {}\n\n{}\n\n", experiment.name, experiment.description.trim());
+            }
+            if let Some(missing) = comparison.missing() {
+                text += &format!("**{missing}**\n\n");
             }
             for table in tables(comparison) {
                 text += &format!("{}\n\n", table.markdown());

@@ -1,13 +1,17 @@
 //! The pictures of a report, as SVG.
 
 use crate::experiment::Experiment;
-use crate::results::{RunResult, Standing};
+use crate::results::{RunResult, SliceStanding, Standing};
 use crate::task::Split;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 use std::ops::Range;
 
-const SIZE: (u32, u32) = (860, 460);
+/// The picture without its legend.
+const PLOT: (u32, u32) = (610, 460);
+
+/// The height of a line of the legend, and where its text starts.
+const ENTRY: (u32, u32) = (24, 32);
 
 /// Colours that stay apart for most kinds of colour blindness (Wong 2011), then darker repeats.
 const COLOURS: [RGBColor; 10] = [
@@ -85,25 +89,43 @@ pub(super) fn accuracy_by_state(experiments: &[Experiment], standings: &[Standin
 
 /// Accuracy against the number of pairs to remember.
 pub(super) fn accuracy_by_pairs(experiments: &[Experiment], standings: &[Standing]) -> String {
-    let wide = widest(standings);
-    let series = by_contestant(&wide, |standing| {
-        standing
-            .slices
-            .iter()
-            .map(|entry| (entry.slice.pairs as f64, entry.median, entry.least, entry.most))
-            .collect()
-    });
+    let mut series: Vec<Series> = Vec::new();
+    for standing in widest(standings) {
+        let mut lengths: Vec<usize> = standing.slices.iter().map(|entry| entry.slice.length).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        // Lines join slices that differ in the number of pairs alone, if any slices share a length.
+        let apart = standing.slices.iter().any(|entry| {
+            let same = |other: &&SliceStanding| other.slice.pairs == entry.slice.pairs;
+            standing.slices.iter().filter(same).count() > 1
+        });
+        let groups = if apart { lengths.into_iter().map(Some).collect() } else { vec![None] };
+        for length in groups {
+            let entries =
+                standing.slices.iter().filter(|entry| length.is_none_or(|only| only == entry.slice.length));
+            let mut points: Vec<_> = entries
+                .map(|entry| (entry.slice.pairs as f64, entry.median, entry.least, entry.most))
+                .collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let of = length.map_or(String::new(), |length| format!(", {length} tokens"));
+            series.push(Series { name: standing.contestant.clone() + &of, points });
+        }
+    }
     let mut chances: Vec<Chance> = Vec::new();
     for experiment in experiments {
         for (slice, _) in experiment.task.segments(Split::Test) {
             for (name, level) in experiment.task.chance(slice) {
                 let point = (slice.pairs as f64, level);
                 match chances.iter_mut().find(|chance| chance.name == name) {
+                    Some(chance) if chance.points.contains(&point) => {}
                     Some(chance) => chance.points.push(point),
                     None => chances.push(Chance { name: name.into(), points: vec![point] }),
                 }
             }
         }
+    }
+    for chance in &mut chances {
+        chance.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     draw("pairs to remember", Axis::Points, series, chances)
 }
@@ -189,8 +211,13 @@ fn try_draw(
         return Ok(());
     }
     let horizontal = Horizontal::new(&axis, &values);
-    let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
-    let (plot, legend) = root.split_horizontally(610);
+    let names = series.iter().map(|series| &series.name).chain(chances.iter().map(|chance| &chance.name));
+    let longest = names.map(|name| name.chars().count()).max().unwrap_or(0) as u32;
+    let entries = (series.len() + chances.len()) as u32;
+    let size = (PLOT.0 + ENTRY.1 + 8 * longest.max(27), PLOT.1.max(60 + ENTRY.0 * entries));
+    let root = SVGBackend::with_string(text, size).into_drawing_area();
+    let (picture, legend) = root.split_horizontally(PLOT.0);
+    let (plot, _) = picture.split_vertically(PLOT.1);
     let mut chart = ChartBuilder::on(&plot)
         .margin(12)
         .x_label_area_size(46)
@@ -260,9 +287,9 @@ impl Legend<'_, '_> {
         if dot {
             self.area.draw(&Circle::new((14, y), 5, colour.filled())).map_err(|error| error.to_string())?;
         }
-        let text = Text::new(name.to_string(), (32, y - 7), ("sans-serif", 14));
+        let text = Text::new(name.to_string(), (ENTRY.1 as i32, y - 7), ("sans-serif", 14));
         self.area.draw(&text).map_err(|error| error.to_string())?;
-        self.y += 24;
+        self.y += ENTRY.0 as i32;
         Ok(())
     }
 }

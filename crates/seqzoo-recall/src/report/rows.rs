@@ -1,7 +1,7 @@
 //! The tables of a report.
 
 use super::table::Table;
-use crate::experiment::{Experiment, Verdict};
+use crate::experiment::{Experiment, Outcome, Verdict};
 use crate::machine::Machine;
 use crate::results::{RunResult, SliceStanding, Standing};
 use crate::task::Slice;
@@ -26,7 +26,7 @@ pub(super) fn recall(standings: &[Standing]) -> Table {
                 let found = standing.slices.iter().find(|entry| entry.slice == *slice);
                 found.map_or(String::new(), |entry| accuracy(entry, standing.seeds))
             }));
-            row.push(format!("{:.0}/{}", standing.success * standing.seeds as f64, standing.seeds));
+            row.push(success(standing));
             row
         })
         .collect();
@@ -69,6 +69,15 @@ fn name(standing: &Standing) -> Vec<String> {
     vec![standing.contestant.clone(), standing.width.to_string()]
 }
 
+/// How many seeds succeeded, and how many diverged.
+fn success(standing: &Standing) -> String {
+    let succeeded = format!("{:.0}/{}", standing.success * standing.seeds as f64, standing.seeds);
+    match standing.diverged {
+        0 => succeeded,
+        diverged => format!("{succeeded} ({diverged} diverged)"),
+    }
+}
+
 /// The median, and the spread where there are several seeds.
 fn accuracy(entry: &SliceStanding, seeds: usize) -> String {
     match seeds {
@@ -86,7 +95,13 @@ pub(super) fn verdicts(verdicts: &[Verdict]) -> Table {
                 verdict.expectation.contestant.clone(),
                 verdict.expectation.bound(),
                 verdict.found.map_or("no result yet".into(), |found| format!("{found:.3}")),
-                if verdict.holds { "holds".into() } else { "FAILS".into() },
+                match verdict.outcome {
+                    Outcome::Holds => "holds",
+                    Outcome::Fails => "FAILS",
+                    Outcome::Diverged => "FAILS: a run diverged",
+                    Outcome::Unfinished => "FAILS: runs are missing",
+                }
+                .into(),
             ]
         })
         .collect();

@@ -16,7 +16,9 @@ impl Table {
     }
 
     pub fn markdown(&self) -> String {
-        self.drawn(presets::ASCII_MARKDOWN)
+        let escaped = |cells: &Vec<String>| cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        let rows = self.rows.iter().map(escaped).collect();
+        Self { headings: escaped(&self.headings), rows, numbers: self.numbers }.drawn(presets::ASCII_MARKDOWN)
     }
 
     fn drawn(&self, style: TableStyle) -> String {

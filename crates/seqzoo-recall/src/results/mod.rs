@@ -7,4 +7,4 @@ mod store;
 pub use record::{CurvePoint, RunResult, SliceAccuracy};
 pub use standing::{RatePoint, SliceStanding, Standing, standings};
 pub use store::Store;
-pub(crate) use store::write_text;
+pub(crate) use store::{sync, write_text};

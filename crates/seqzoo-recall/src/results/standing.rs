@@ -25,6 +25,8 @@ pub struct Standing {
     pub success: f64,
     /// How many seeds ran at that rate.
     pub seeds: usize,
+    /// How many of them diverged.
+    pub diverged: usize,
     /// The accuracy at every learning rate, in order.
     pub rates: Vec<RatePoint>,
     /// How many decades of learning rates, first to last, reach nine tenths of the best accuracy.
@@ -94,8 +96,8 @@ fn standing(group: &[&RunResult]) -> Standing {
             SliceStanding { slice, median: spread.median, least: spread.least, most: spread.most }
         })
         .collect();
-    let good: Vec<f64> =
-        rates.iter().filter(|rate| rate.mean >= 0.9 * best.mean).map(|rate| rate.learning_rate).collect();
+    let robust = |rate: &&RatePoint| rate.mean >= 0.9 * best.mean && best.mean > 0.0;
+    let good: Vec<f64> = rates.iter().filter(robust).map(|rate| rate.learning_rate).collect();
     let successes = chosen.iter().filter(|result| result.accuracy >= SUCCESS).count();
     Standing {
         contestant: chosen[0].contestant.clone(),
@@ -105,7 +107,11 @@ fn standing(group: &[&RunResult]) -> Standing {
         slices,
         success: successes as f64 / chosen.len() as f64,
         seeds: chosen.len(),
-        robust_decades: (good[good.len() - 1] / good[0]).log10(),
+        diverged: chosen.iter().filter(|result| result.diverged).count(),
+        robust_decades: match good.as_slice() {
+            [] => 0.0,
+            [first, ..] => (good[good.len() - 1] / first).log10(),
+        },
         rates,
         parameters: chosen[0].parameters,
         state: chosen[0].state,

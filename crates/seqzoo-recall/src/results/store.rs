@@ -4,9 +4,10 @@
 //! experiment.json          what was run
 //! runs/<key>/run.json      one run's configuration; the key is its hash
 //! runs/<key>/checkpoints/  while it runs
-//! runs/<key>/result.json   once it is done; found again by any experiment with the same run
+//! runs/<key>/result.json   once it is done
 //! results.jsonl            all results of the experiment, a line each
 //! report.html, report.md
+//! lock                     held by the process that writes here
 //! ```
 
 use super::RunResult;
@@ -14,14 +15,17 @@ use crate::Error;
 use crate::experiment::{Experiment, RunConfig, runs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 const EXPERIMENT: &str = "experiment.json";
 
 /// The directory of an experiment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Store {
     directory: PathBuf,
+    /// Held for as long as the store may write.
+    _lock: Option<File>,
 }
 
 impl Store {
@@ -29,10 +33,12 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If it already holds an experiment and `resume` is false, or one of another name, or cannot
-    /// be written.
+    /// If it already holds an experiment and `resume` is false, or a different one, if another process
+    /// writes there, or it cannot be written. An experiment may grow: more seeds, learning rates, widths
+    /// and contestants.
     pub fn create(directory: &Path, experiment: &Experiment, resume: bool) -> Result<Self, Error> {
-        let store = Self { directory: directory.into() };
+        std::fs::create_dir_all(directory).map_err(|error| Error::io(directory, error))?;
+        let store = Self { directory: directory.into(), _lock: lock(&directory.join("lock"))? };
         if store.path(EXPERIMENT).exists() {
             let held: Experiment = read(&store.path(EXPERIMENT))?;
             let refuse = |problem: String| {
@@ -48,6 +54,11 @@ impl Store {
             if held.name != experiment.name {
                 return refuse(format!("choose another directory for `{}` with --out", experiment.name));
             }
+            if let Some(part) = experiment.departs_from(&held) {
+                return refuse(format!(
+                    "its {part} are others; repeat them, or choose another directory with --out"
+                ));
+            }
         }
         std::fs::create_dir_all(store.path("runs")).map_err(|error| Error::io(directory, error))?;
         write(&store.path(EXPERIMENT), experiment)?;
@@ -60,8 +71,15 @@ impl Store {
     ///
     /// If it holds no experiment.
     pub fn open(directory: &Path) -> Result<(Self, Experiment), Error> {
-        let store = Self { directory: directory.into() };
-        let experiment = read(&store.path(EXPERIMENT))?;
+        let store = Self { directory: directory.into(), _lock: None };
+        let path = store.path(EXPERIMENT);
+        if !path.exists() {
+            return Err(Error::Argument(format!(
+                "{} holds no experiment; give a directory that `recall quick` or `recall run` wrote",
+                directory.display()
+            )));
+        }
+        let experiment = read(&path)?;
         Ok((store, experiment))
     }
 
@@ -87,7 +105,13 @@ impl Store {
         if !path.exists() {
             return Ok(None);
         }
-        let result: RunResult = read(&path)?;
+        let result: RunResult = read(&path).map_err(|error| match error {
+            Error::Contents { path, problem } => {
+                let problem = format!("{problem}; remove this file to do the run again");
+                Error::Contents { path, problem }
+            }
+            other => other,
+        })?;
         Ok(Some(RunResult { contestant: run.contestant.clone(), ..result }))
     }
 
@@ -121,7 +145,30 @@ impl Store {
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), Error> {
     let partial = path.with_extension("partial");
     std::fs::write(&partial, text).map_err(|error| Error::io(&partial, error))?;
+    sync(&partial)?;
     std::fs::rename(&partial, path).map_err(|error| Error::io(path, error))
+}
+
+/// Waits until a file has reached the disk, so that what is renamed or removed afterwards may rely on it.
+pub(crate) fn sync(path: &Path) -> Result<(), Error> {
+    File::options()
+        .write(true)
+        .open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| Error::io(path, error))
+}
+
+/// Takes the lock of a directory, or nothing where the file system has no locks.
+fn lock(path: &Path) -> Result<Option<File>, Error> {
+    let file = File::create(path).map_err(|error| Error::io(path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::Error(_)) => Ok(None),
+        Err(TryLockError::WouldBlock) => Err(Error::Argument(format!(
+            "another recall works in {}; wait for its end, or choose another directory with --out",
+            path.parent().unwrap_or(path).display()
+        ))),
+    }
 }
 
 fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {

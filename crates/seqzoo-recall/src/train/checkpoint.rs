@@ -3,6 +3,7 @@
 
 use super::trainer::Progress;
 use crate::Error;
+use crate::results::{sync, write_text};
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
@@ -40,10 +41,10 @@ impl Checkpoints {
         let path = directory.join(OPTIMIZER);
         optimizer.save(&path).map_err(|error| Error::contents(&path, error))?;
 
+        sync(&directory.join(MODEL))?;
+        sync(&path)?;
         let text = serde_json::to_string(progress).expect("progress is JSON");
-        let (partial, path) = (directory.join("progress.partial"), directory.join(PROGRESS));
-        std::fs::write(&partial, text).map_err(|error| Error::io(&partial, error))?;
-        std::fs::rename(&partial, &path).map_err(|error| Error::io(&path, error))?;
+        write_text(&directory.join(PROGRESS), &text)?;
         for older in self.all()? {
             if older != directory {
                 std::fs::remove_dir_all(&older).map_err(|error| Error::io(&older, error))?;
@@ -61,14 +62,19 @@ impl Checkpoints {
         let Some(directory) = self.all()?.into_iter().rev().find(|each| each.join(PROGRESS).exists()) else {
             return Ok(None);
         };
+        let damaged = |path: &Path, problem: &dyn ToString| {
+            let remedy = format!("remove {} to start this run again", self.directory.display());
+            Error::contents(path, format!("{}; {remedy}", problem.to_string()))
+        };
         let path = directory.join(PROGRESS);
         let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
-        let progress = serde_json::from_str(&text).map_err(|error| Error::contents(&path, error))?;
+        let progress = serde_json::from_str(&text).map_err(|error| damaged(&path, &error))?;
         let path = directory.join(MODEL);
-        let record = ModuleRecord::load(&path).map_err(|error| Error::contents(&path, error))?;
-        let model = model.load_record(record);
+        let model = ModuleRecord::load(&path)
+            .and_then(|record| model.try_load_record(record))
+            .map_err(|error| damaged(&path, &error))?;
         let path = directory.join(OPTIMIZER);
-        let optimizer = make_optimizer(&model).load(&path).map_err(|error| Error::contents(&path, error))?;
+        let optimizer = make_optimizer(&model).load(&path).map_err(|error| damaged(&path, &error))?;
         Ok(Some((model, optimizer, progress)))
     }
 
@@ -79,7 +85,12 @@ impl Checkpoints {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(Error::io(&self.directory, error)),
         };
-        let mut all: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let named_by_step = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.len() == 9 && name.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let mut all: Vec<PathBuf> =
+            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(named_by_step).collect();
         all.sort();
         Ok(all)
     }

@@ -25,7 +25,10 @@ fn flags_and_names_that_do_not_exist() {
     );
     refused(&["run", "absent.toml"], "absent.toml: No such file or directory");
     refused(&["show", "chess"], "the tasks are mqar");
-    refused(&["report", "nowhere"], "nowhere/experiment.json: No such file or directory");
+    refused(&["report", "nowhere"], "nowhere holds no experiment; give a directory that `recall quick`");
+    refused(&["report", "small.toml"], "small.toml holds no experiment");
+    refused(&["run", "."], ". is a directory; give a TOML file");
+    refused(&["quick", "--threads", "65535"], "65535 is not in 1..=1024");
     refused(&["report"], "required arguments were not provided");
 }
 
@@ -40,6 +43,16 @@ fn configurations_that_describe_nothing() {
         ("gated_linear_attention", "gated", "gated: there is no such layer; the layers are"),
         ("pairs = 4", "pairs = 5", "an even length of at least 4 tokens per pair"),
         ("steps = 5", "steps = 0", "the number of steps is 0"),
+        ("seeds = [3]", "seeds = [3, 3]", "a seed is named twice"),
+        ("[0.01]", "[0.01, 0.01]", "a rate is named twice"),
+        ("widths = [16]", "widths = [16, 16]", "a width is named twice"),
+        ("widths = [16]", "widths = [4000000000]", "all from 1 to 65536"),
+        ("widths = [16]", "embedding_std = inf, widths = [16]", "`model.embedding_std` is inf"),
+        ("weight_decay = 0.01", "weight_decay = inf", "`weight_decay` must be a finite number"),
+        ("at_least = 0.0", "at_least = inf", "wants accuracies from 0 to 1"),
+        ("examples = 8", "examples = 99999999999", "a batch must hold 1 to 1048576 examples"),
+        ("pairs = 2 }]", "pairs = 2, examples = 7 }]", "has no number of `examples`; leave it out"),
+        ("\"attention\"", "\"\"", "its name must be printable"),
         ("= [3]", "= [3", "TOML parse error"),
     ] {
         assert!(text.contains(from));
@@ -84,6 +97,41 @@ fn a_directory_that_cannot_be_written_is_said_before_training() {
 }
 
 #[test]
+fn two_processes_do_not_share_a_directory() {
+    let workplace = Workplace::new(100_000);
+    let (mut first, mut lines) = workplace.start_and_listen(&["run", "small.toml", "--out", "out"]);
+    assert!(lines.next().is_some());
+    let second = workplace.recall(&["run", "small.toml", "--out", "out", "--resume"]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(second.code, Some(2));
+    assert!(second.err.contains("another recall works in out"), "{}", second.err);
+}
+
+#[test]
+fn a_damaged_checkpoint_says_what_to_do() {
+    let workplace = Workplace::new(100_000);
+    let (mut child, mut lines) = workplace.start_and_listen(&["run", "small.toml", "--out", "out"]);
+    assert!(lines.by_ref().take(3).count() == 3, "two evaluations have passed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let run = std::fs::read_dir(workplace.path("out/runs")).unwrap().next().unwrap().unwrap().path();
+    let mut steps: Vec<_> =
+        std::fs::read_dir(run.join("checkpoints")).unwrap().map(|step| step.unwrap().path()).collect();
+    steps.retain(|step| step.join("progress.json").exists());
+    for name in ["progress.json", "model.bpk", "optimizer.bpk"] {
+        let path = steps[0].join(name);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let said = workplace.recall(&["run", "small.toml", "--out", "out", "--resume"]);
+        assert_eq!(said.code, Some(2), "{name}: {}", said.err);
+        assert!(said.err.contains("to start this run again"), "{name}: {}", said.err);
+        assert!(!said.err.contains("panicked"), "{name}: {}", said.err);
+        std::fs::write(&path, whole).unwrap();
+    }
+}
+
+#[test]
 fn a_damaged_result_is_named() {
     let workplace = Workplace::new(5);
     assert_eq!(workplace.recall(&["run", "small.toml", "--out", "out"]).code, Some(0));
@@ -91,5 +139,5 @@ fn a_damaged_result_is_named() {
     std::fs::write(run.join("result.json"), "{").unwrap();
     let said = workplace.recall(&["report", "out"]);
     assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("result.json"), "{}", said.err);
+    assert!(said.err.contains("result.json") && said.err.contains("remove this file"), "{}", said.err);
 }

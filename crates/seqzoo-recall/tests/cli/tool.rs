@@ -1,5 +1,6 @@
 //! Running the binary in a directory of its own.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -87,6 +88,14 @@ impl Workplace {
 
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Starts the binary, and gives the lines that it says on the way.
+    pub fn start_and_listen(&self, arguments: &[&str]) -> (Child, impl Iterator<Item = String> + use<>) {
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        (child, lines.map_while(Result::ok))
     }
 
     /// The results in `results.jsonl` without times.

@@ -142,10 +142,13 @@ impl HeadLayout {
     }
 }
 
+/// More channels than this are taken for a mistake in an option.
+const MOST_CHANNELS: usize = 1 << 24;
+
 /// The channels of each head, where the option `name` says how many `d_model` makes in all.
 fn share(layer: &str, d_model: usize, heads: usize, name: &str, factor: f64) -> Result<usize, ConfigError> {
     let wide = (d_model as f64 * factor).floor() as usize;
-    let fits = factor > 0.0 && wide > 0 && wide.is_multiple_of(heads);
+    let fits = factor > 0.0 && (1..=MOST_CHANNELS).contains(&wide) && wide.is_multiple_of(heads);
     ConfigError::unless(fits, layer, || {
         format!(
             "{name} = {factor} makes {wide} channels of d_model = {d_model}, which do not divide \
