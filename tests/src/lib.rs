@@ -4,12 +4,14 @@ mod compare;
 mod golden;
 mod inputs;
 mod modules;
+mod reference;
 mod states;
 
 pub use compare::{Outcome, largest_error};
 pub use golden::Golden;
 pub use inputs::{Inputs, autodiff, flags, plain};
 pub use modules::{double, put_parameter_gradients};
+pub use reference::ReferenceGradients;
 pub use states::{put_state, randomised, state_gradients, state_loss, tracked};
 
 /// The programs in the README and in the book, compiled and run.

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 use seqzoo::SequenceMixer;
 use seqzoo::layers::*;
 use seqzoo::ops::linear_attention::{Decay, LinearAttentionOptions, linear_attention};
-use seqzoo::parts::{FeatureMap, FeatureMapKind};
-use seqzoo_tests::{Golden, autodiff, double, largest_error};
+use seqzoo::parts::{FeatureMap, FeatureMapKind, RmsNorm};
+use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error};
 
 const STORED: f64 = 2e-6;
 
@@ -28,17 +28,27 @@ fn check(found: Tensor<3>, golden: &Golden, name: &str) {
     assert!(error <= STORED, "`{name}` differs by {error:e}");
 }
 
-/// Compares output, the input's gradient and the gradients of the named projections.
-fn check_layer<L: SequenceMixer>(layer: &L, golden: &Golden, linears: &[(&str, &Linear)], device: &Device) {
+/// Compares output, the input's gradient and the gradients of all parameters.
+fn check_layer<L: SequenceMixer>(
+    layer: &L,
+    golden: &Golden,
+    linears: &[(&str, &Linear)],
+    norm: Option<&RmsNorm>,
+    device: &Device,
+) {
     let input = golden.tensor::<3>("x", device).require_grad();
     let (output, _) = layer.forward(input.clone(), None);
     check(output.clone(), golden, "o");
     let gradients = (output * golden.tensor("do", device)).sum().backward();
     check(input.grad(&gradients).unwrap(), golden, "d_x");
+    let mut found = ReferenceGradients::default();
     for (name, linear) in linears {
-        let gradient = linear.weight.val().grad(&gradients).unwrap().transpose().unsqueeze();
-        check(gradient, golden, &format!("d_params.{name}.weight"));
+        found.linear(name, linear, &gradients);
     }
+    if let Some(norm) = norm {
+        found.parameter("g_norm_swish_gate.weight", &norm.gamma, &gradients);
+    }
+    found.assert_equal(golden, |_| true, STORED);
 }
 
 #[test]
@@ -59,9 +69,10 @@ fn gated_linear_attention_equals_the_reference_layer() {
         ("v_proj", &layer.value),
         ("gk_proj.0", &layer.decay_down),
         ("gk_proj.1", &layer.decay_up),
+        ("g_proj", layer.gate.as_ref().unwrap()),
         ("o_proj", &layer.output),
     ];
-    check_layer(&layer, &golden, &linears, &device);
+    check_layer(&layer, &golden, &linears, Some(&layer.norm.norm), &device);
 }
 
 #[test]
@@ -77,10 +88,11 @@ fn retention_equals_the_reference_layer() {
     let linears = [
         ("q_proj", &layer.query),
         ("k_proj", &layer.key),
+        ("v_proj", &layer.value),
         ("g_proj", &layer.gate),
         ("o_proj", &layer.output),
     ];
-    check_layer(&layer, &golden, &linears, &device);
+    check_layer(&layer, &golden, &linears, Some(&layer.norm.norm), &device);
 }
 
 #[test]
@@ -99,7 +111,7 @@ fn based_equals_the_reference_layer() {
         ("proj_v", &layer.value),
         ("out_proj", &layer.output),
     ];
-    check_layer(&layer, &golden, &linears, &device);
+    check_layer(&layer, &golden, &linears, None, &device);
 }
 
 #[test]
@@ -108,16 +120,22 @@ fn the_taylor_map_makes_linear_attention_into_based() {
     for name in ["13_based__t17", "13_based__t1_nonorm"] {
         let golden = Golden::load(name);
         let map = FeatureMapKind::Taylor.try_init(4, &device).unwrap();
-        let sequence = |name: &str| golden.tensor::<4>(name, &device).swap_dims(1, 2);
+        let heads_first = ["q", "k", "v"].map(|name| golden.tensor::<4>(name, &device).require_grad());
+        let [q, k, v] = heads_first.clone().map(|tensor| tensor.swap_dims(1, 2));
         let options = LinearAttentionOptions {
             scale: Some(1.0),
             normaliser: (golden.parameter("use_norm") == "True").then(|| golden.number("eps")),
             ..Default::default()
         };
-        let (query, key) = (map.forward(sequence("q")), map.forward(sequence("k")));
-        let (output, _) = linear_attention(query, key, sequence("v"), Decay::None, options);
-        let found = output.swap_dims(1, 2).into_data().try_to_vec::<f64>().unwrap();
-        assert!(largest_error(&found, golden.values("o")) <= STORED);
+        let (output, _) = linear_attention(map.forward(q), map.forward(k), v, Decay::None, options);
+        let output = output.swap_dims(1, 2);
+        let values = |tensor: Tensor<4>| tensor.into_data().try_to_vec::<f64>().unwrap();
+        assert!(largest_error(&values(output.clone()), golden.values("o")) <= STORED);
+        let gradients = (output * golden.tensor("do", &device)).sum().backward();
+        for (name, tensor) in ["d_q", "d_k", "d_v"].into_iter().zip(heads_first) {
+            let error = largest_error(&values(tensor.grad(&gradients).unwrap()), golden.values(name));
+            assert!(error <= STORED, "`{name}` differs by {error:e}");
+        }
     }
 }
 
@@ -133,10 +151,11 @@ fn check_map(kind: FeatureMapKind, name: &str, projections: &[&str]) -> FeatureM
     assert!(largest_error(&found, golden.values(name)) <= STORED, "{name}");
     if !projections.is_empty() {
         let gradients = (features * golden.tensor(&format!("ct.{name}"), &device)).sum().backward();
+        let mut found = ReferenceGradients::default();
         for (linear, projection) in map.linears.iter().zip(projections) {
-            let gradient = linear.weight.val().grad(&gradients).unwrap().transpose().unsqueeze();
-            check(gradient, &golden, &format!("d_params.{projection}.weight"));
+            found.linear(projection, linear, &gradients);
         }
+        found.assert_equal(&golden, |parameter| parameter.starts_with(name), STORED);
     }
     map
 }
@@ -154,8 +173,28 @@ fn a_learned_relu_equals_the_reference_at_its_own_width() {
     let (device, golden) = (autodiff(), Golden::load("13_feature_maps__d4"));
     let mut map = double(FeatureMapKind::LearnedRelu.try_init(4, &device).unwrap());
     fill(&mut map.linears[0], &golden, "t2r.layer", &device);
-    let found = map.forward(golden.tensor("x", &device)).into_data().try_to_vec::<f64>().unwrap();
+    let features = map.forward(golden.tensor("x", &device));
+    let found = features.clone().into_data().try_to_vec::<f64>().unwrap();
     assert!(largest_error(&found, golden.values("t2r")) <= STORED);
+    let gradients = (features * golden.tensor("ct.t2r", &device)).sum().backward();
+    let mut found = ReferenceGradients::default();
+    found.linear("t2r.layer", &map.linears[0], &gradients);
+    found.assert_equal(&golden, |name| name.starts_with("t2r"), STORED);
+}
+
+#[test]
+fn maps_without_parameters_are_what_their_formulas_say() {
+    let device = autodiff();
+    let of = |kind: FeatureMapKind| {
+        let x = Tensor::<4>::from_floats([[[[2.0, -3.0]]]], &device);
+        kind.try_init(2, &device).unwrap().forward(x).into_data().try_to_vec::<f32>().unwrap()
+    };
+    assert_eq!(of(FeatureMapKind::Identity), [2.0, -3.0]);
+    assert_eq!(of(FeatureMapKind::Relu), [2.0, 0.0]);
+    assert_eq!(of(FeatureMapKind::SquaredRelu), [4.0, 0.0]);
+    // z = [2, 0, 0, 3]; rolled by one [3, 2, 0, 0], by two [0, 3, 2, 0], by three [0, 0, 3, 2]
+    let dpfp = of(FeatureMapKind::Dpfp { nu: 3 });
+    assert_eq!(dpfp, [6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 6.0]);
 }
 
 #[test]

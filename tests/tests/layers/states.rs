@@ -191,3 +191,34 @@ fn the_state_of_a_whole_model_is_one_file() {
             .contains("is the state of `language_model[softmax_attention")
     );
 }
+
+#[test]
+fn a_cache_that_is_not_whole_is_a_clear_error() {
+    let device = plain();
+    let (_directory, path) = directory();
+    let attention = seqzoo::layers::SoftmaxAttentionConfig::new(CHANNELS).with_num_heads(2).init(&device);
+    let input = Inputs::single(2, &device).uniform::<3>([1, 4, CHANNELS]);
+    let (_, state) = attention.forward(input, None);
+    state.save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for (name, sentence) in [("\"values\"", "different lengths"), ("\\\"position\\\":4", "position")] {
+        let at = whole.windows(name.len()).position(|window| window == name.as_bytes()).unwrap();
+        let mut bytes = whole.clone();
+        // `valuex` is a stranger, and a position of 2 has seen fewer tokens than the cache holds.
+        bytes[at + name.len() - 1 - usize::from(name.ends_with('"'))] =
+            if name.ends_with('4') { b'2' } else { b'x' };
+        std::fs::write(&path, bytes).unwrap();
+        let said = message(attention.load_state(&path, &device));
+        assert!(said.contains(sentence), "{said}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "holds 0 convolution states, but the layer has 3 convolutions")]
+fn a_state_without_convolutions_does_not_fit_a_layer_with_them() {
+    let device = plain();
+    let config = seqzoo::layers::GatedLinearAttentionConfig::new(CHANNELS).with_num_heads(2);
+    let state = config.clone().init(&device).init_state(1, &device);
+    let input = Inputs::single(2, &device).uniform::<3>([1, 4, CHANNELS]);
+    config.with_conv_size(Some(4)).init(&device).forward(input, Some(state));
+}

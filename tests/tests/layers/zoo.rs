@@ -46,7 +46,22 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             ),
         ),
         ("retention".into(), MixerConfig::MultiScaleRetention(retention.clone())),
-        ("retention, grouped".into(), MixerConfig::MultiScaleRetention(retention.with_num_kv_heads(Some(1)))),
+        (
+            "retention, grouped, convolutions".into(),
+            MixerConfig::MultiScaleRetention(
+                retention.with_num_kv_heads(Some(1)).with_conv_size(Some(3)).with_conv_bias(true),
+            ),
+        ),
+        (
+            "linear attention, features over their sums".into(),
+            MixerConfig::LinearAttention(
+                linear
+                    .clone()
+                    .with_feature_map(FeatureMapKind::EluPlusOne)
+                    .with_norm_q(true)
+                    .with_norm_k(true),
+            ),
+        ),
         ("gated linear attention".into(), MixerConfig::GatedLinearAttention(gated.clone())),
         (
             "gated linear attention, convolutions, grouped, no gate, clamped".into(),

@@ -3,7 +3,7 @@
 use super::small::{model, patterns};
 use burn::tensor::{Int, Tensor};
 use seqzoo::models::LanguageModel;
-use seqzoo_tests::plain;
+use seqzoo_tests::{double, plain};
 
 #[test]
 fn a_saved_model_gives_the_same_logits() {
@@ -54,4 +54,20 @@ fn a_directory_that_holds_no_model_is_a_clear_error() {
     assert!(message().contains("there is no such layer; the layers are"));
     std::fs::write(&config, "{").unwrap();
     assert!(message().contains("config.json"));
+}
+
+#[test]
+fn weights_that_do_not_fit_change_nothing() {
+    let device = plain();
+    let directory = tempfile::tempdir().unwrap();
+    let tokens = Tensor::<2, Int>::from_ints([[1, 2, 3, 4]], &device);
+    let mut all = patterns();
+    let (other, mut kept) = (model(all.pop().unwrap(), &device), model(all.remove(0), &device));
+    let logits = |model: &LanguageModel| model.forward(tokens.clone(), None).0.into_data();
+    let before = logits(&kept);
+    for stranger in [other, double(kept.clone())] {
+        stranger.save(directory.path()).unwrap();
+        assert!(kept.load_weights(directory.path().join("model.safetensors")).is_err());
+        assert_eq!(logits(&kept), before);
+    }
 }

@@ -1,10 +1,12 @@
 //! Streaming through states = recomputation from scratch, token for token.
 
 use super::small::{VOCABULARY, model, patterns};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use seqzoo::MixerState;
 use seqzoo::models::{LanguageModel, Sampler, Sampling};
-use seqzoo_tests::plain;
+use seqzoo::state::{StateMapper, StatePart};
+use seqzoo_tests::{autodiff, plain};
 
 const PROMPT: [usize; 5] = [3, 1, 4, 1, 5];
 
@@ -62,6 +64,45 @@ fn a_saved_stream_goes_on_where_it_stopped() {
         text.extend(model.generate_from(state, &pending, Sampling::Greedy).unwrap().take(12));
         assert_eq!(text, whole);
     }
+}
+
+#[test]
+fn a_model_in_training_generates_off_the_tape() {
+    let device = autodiff();
+    let model = model(patterns().pop().unwrap(), &device);
+    let mut stream = model.generate(&PROMPT, Sampling::Greedy).unwrap();
+    let text: Vec<usize> = stream.by_ref().take(5).collect();
+    struct Untracked;
+    impl StateMapper for Untracked {
+        fn tensor<const D: usize>(&mut self, name: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+            assert!(!tensor.is_autodiff(), "{name}");
+            tensor
+        }
+        fn mask(&mut self, _: &str, mask: Option<Tensor<2, Bool>>) -> Option<Tensor<2, Bool>> {
+            mask
+        }
+    }
+    stream.state().clone().map_state(&mut Untracked);
+    assert_eq!(text, model.valid().generate(&PROMPT, Sampling::Greedy).unwrap().take(5).collect::<Vec<_>>());
+
+    // A state from training goes on off the tape, too.
+    let tokens = Tensor::<2, Int>::from_ints([[3, 1, 4, 1]], &device);
+    let (_, state) = model.forward(tokens, None);
+    let continued = model.generate_from(state, &[5], Sampling::Greedy).unwrap();
+    assert_eq!(text, continued.take(5).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_an_error() {
+    let device = plain();
+    let mut all = patterns();
+    let (hybrid, attention) = (model(all.pop().unwrap(), &device), model(all.remove(0), &device));
+    let message = |state| match hybrid.generate_from(state, &[1], Sampling::Greedy) {
+        Ok(_) => panic!("an error was expected"),
+        Err(error) => error.to_string(),
+    };
+    assert!(message(hybrid.init_state(2, &device)).contains("is of 2 sequences, but 1 is wanted"));
+    assert!(message(attention.init_state(1, &device)).contains("one of `language_model[base_conv,"));
 }
 
 #[test]

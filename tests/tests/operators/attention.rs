@@ -1,6 +1,6 @@
 //! Softmax attention: golden vectors, forms, splits, windows, packing.
 
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, DType, Device, FloatDType, Tensor};
 use proptest::prelude::*;
 use seqzoo::ops::Form;
 use seqzoo::ops::attention::{AttentionOptions, AttentionState, attention};
@@ -171,6 +171,39 @@ fn a_window_keeps_its_cache_small() {
     assert_eq!(case.part(0, 14, None, Form::Auto).1.keys.dims(), [1, 3, 2, 4]);
     let case = Case { window: None, ..case };
     assert_eq!(case.part(0, 14, None, Form::Auto).1.keys.dims(), [1, 14, 2, 4]);
+}
+
+#[test]
+fn a_window_beyond_all_tokens_is_no_window() {
+    for form in [WHOLE, Form::Naive] {
+        let full = Case::random(2, 12, [2, 1], None, 3, &plain());
+        let wide = Case { window: Some(usize::MAX), ..full.clone() };
+        let run = |case: &Case| {
+            let (first, state) = case.part(0, 5, None, form);
+            let (second, _) = case.part(5, 12, Some(state), form);
+            Tensor::cat(vec![first, second], 1).into_data()
+        };
+        assert_eq!(run(&full), run(&wide));
+    }
+}
+
+#[test]
+fn narrow_floats_are_computed_in_f32() {
+    let case = Case::random(1, 20, [2, 1], Some(6), 3, &plain());
+    for dtype in [FloatDType::BF16, FloatDType::F16] {
+        let run = |wide: bool| {
+            let cast = |x: &Tensor<4>| {
+                let narrow = x.clone().cast(dtype);
+                if wide { narrow.cast(FloatDType::F32) } else { narrow }
+            };
+            let options = AttentionOptions { window: Some(6), ..Default::default() };
+            attention(cast(&case.query), cast(&case.key), cast(&case.value), options)
+        };
+        let ((output, state), (exact, _)) = (run(false), run(true));
+        assert_eq!((output.dtype(), state.keys.dtype()), (dtype.into(), DType::F32));
+        let error = (output.cast(FloatDType::F32) - exact.clone()).abs() - exact.abs() * 4e-3;
+        assert!(error.max().into_scalar::<f32>() <= 1e-7, "{dtype:?}");
+    }
 }
 
 #[test]

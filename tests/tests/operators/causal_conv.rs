@@ -1,6 +1,6 @@
 //! The short convolution: forms, finite differences, splits, packing, causality.
 
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, DType, Device, FloatDType, Tensor};
 use proptest::prelude::*;
 use seqzoo::ops::Form;
 use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
@@ -124,13 +124,62 @@ proptest! {
 
 #[test]
 fn every_split_gives_the_same_outputs_states_and_gradients() {
-    let case = Case::random([3, 20, 4], 4, 1, &autodiff());
-    let wanted = case.outcome(Form::Auto);
-    for split in 1..20 {
-        case.outcome_of(|case| case.in_parts(&[split, 20])).assert_close(&wanted, EXACT);
+    for resets in [None, Some(flags(3, 20, &[0, 5, 6, 13], &autodiff()))] {
+        let case = Case { resets, ..Case::random([3, 20, 4], 4, 1, &autodiff()) };
+        let wanted = case.outcome(Form::Auto);
+        for split in 1..20 {
+            case.outcome_of(|case| case.in_parts(&[split, 20])).assert_close(&wanted, EXACT);
+        }
+        let steps: Vec<usize> = (1..=20).collect();
+        case.outcome_of(|case| case.in_parts(&steps)).assert_close(&wanted, EXACT);
     }
-    let steps: Vec<usize> = (1..=20).collect();
-    case.outcome_of(|case| case.in_parts(&steps)).assert_close(&wanted, EXACT);
+}
+
+#[test]
+fn sequences_of_a_batch_do_not_see_each_other() {
+    let case = Case::random([3, 11, 2], 4, 8, &plain());
+    let row = |row: usize| Case {
+        input: case.input.clone().narrow(0, row, 1),
+        state: case.state.clone().map(|state| state.narrow(0, row, 1)),
+        ..case.clone()
+    };
+    let all = case.run(WHOLE).0;
+    for index in 0..3 {
+        assert_eq!(row(index).run(WHOLE).0.into_data(), all.clone().narrow(0, index, 1).into_data());
+    }
+}
+
+#[test]
+fn sixty_five_thousand_tokens_equal_their_last_ones() {
+    let time = 65_536;
+    let case = Case::random([1, time, 2], 4, 3, &plain());
+    let (whole, state) = case.run(Form::Auto);
+    let (part, last) = case.part(time - 50, time, None, Form::Naive);
+    let error = (whole.narrow(1, time - 40, 40) - part.narrow(1, 10, 40)).abs().max();
+    assert!(error.into_scalar::<f64>() < EXACT);
+    assert_eq!(state.into_data(), last.into_data());
+}
+
+#[test]
+fn large_numbers_and_narrow_floats_pass() {
+    let device = plain();
+    let mut inputs = Inputs::single(4, &device);
+    let (input, weight) = (inputs.between::<3>([1, 30, 4], -1e30, 1e30), inputs.uniform::<2>([4, 3]));
+    let (output, _) = causal_conv(input.clone(), weight.clone(), CausalConvOptions::default());
+    assert!(output.abs().max().into_scalar::<f32>().is_finite());
+
+    let (input, weight) = (inputs.uniform::<3>([1, 30, 4]), inputs.uniform::<2>([4, 3]));
+    for dtype in [FloatDType::BF16, FloatDType::F16] {
+        let narrow = |x: Tensor<3>| x.cast(dtype);
+        let taps = weight.clone().cast(dtype);
+        let (output, state) = causal_conv(narrow(input.clone()), taps.clone(), CausalConvOptions::default());
+        assert_eq!((output.dtype(), state.dtype()), (dtype.into(), DType::F32));
+        let wide = narrow(input.clone()).cast(FloatDType::F32);
+        let (exact, _) = causal_conv(wide, taps.cast(FloatDType::F32), CausalConvOptions::default());
+        // The sums are f32; only the output is rounded, by at most half of its last place.
+        let error = (output.cast(FloatDType::F32) - exact.clone()).abs() - exact.abs() * 4e-3;
+        assert!(error.max().into_scalar::<f32>() <= 1e-7, "{dtype:?}");
+    }
 }
 
 #[test]
@@ -139,10 +188,13 @@ fn gradients_equal_finite_differences() {
     for form in [WHOLE, Form::Naive] {
         let mut directions = Inputs::new(6, &plain());
         let (along, taps) = (directions.uniform([2, 9, 3]), directions.uniform([3, 4]));
+        let (offset, past) = (directions.uniform([3]), directions.uniform([2, 3, 3]));
         let at = |step: f64| {
             let mut moved = case.clone();
             moved.input = moved.input + along.clone() * step;
             moved.weight = moved.weight + taps.clone() * step;
+            moved.bias = moved.bias.map(|bias| bias + offset.clone() * step);
+            moved.state = moved.state.map(|state| state + past.clone() * step);
             let (output, state) = moved.run(form);
             moved.loss(output, state).into_scalar::<f64>()
         };
@@ -151,7 +203,9 @@ fn gradients_equal_finite_differences() {
         let flat = |data: burn::tensor::TensorData| data.try_to_vec::<f64>().unwrap();
         let dot = |a: &[f64], b: Vec<f64>| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let analytic = dot(outcome.values("d_input"), flat(along.to_data()))
-            + dot(outcome.values("d_weight"), flat(taps.to_data()));
+            + dot(outcome.values("d_weight"), flat(taps.to_data()))
+            + dot(outcome.values("d_bias"), flat(offset.to_data()))
+            + dot(outcome.values("d_state"), flat(past.to_data()));
         assert!((numeric - analytic).abs() < 1e-8 * numeric.abs().max(1.0));
     }
 }

@@ -3,7 +3,7 @@
 use super::case::{Case, KINDS, Kind, Shape, shape};
 use burn::tensor::{DType, FloatDType, Tensor};
 use seqzoo::ops::Form;
-use seqzoo::ops::linear_attention::{Decay, LinearAttentionOptions, linear_attention};
+use seqzoo::ops::linear_attention::{Decay, LinearAttentionOptions, LinearAttentionState, linear_attention};
 use seqzoo_tests::{Inputs, Outcome, autodiff, flags, largest_error, plain};
 
 /// Replaces the decay by tokens that forget almost everything among tokens that forget nothing.
@@ -80,6 +80,23 @@ fn sixty_five_thousand_tokens_stay_exact() {
             largest_error(&values(whole.narrow(1, time - 64, 64)), &values(part.narrow(1, tail - 64, 64)));
         assert!(error < 1e-10, "{kind:?}: {error:e}");
         assert!(largest_error(&values(state.memory), &values(last.memory)) < 1e-10);
+    }
+}
+
+#[test]
+fn a_reset_before_the_first_token_clears_even_an_infinite_state() {
+    for kind in KINDS {
+        let mut case = Case::random(kind, &shape(20), false, 3, &plain());
+        case.resets = Some(flags(3, 20, &[0, 7], &plain()));
+        let wanted = case.output(Form::Chunked { size: 8 }).0;
+        let memory = case.state.take().unwrap().memory;
+        let infinite = memory.clone() * f64::INFINITY;
+        case.state = Some(LinearAttentionState { memory: infinite, key_sum: None });
+        for form in [Form::Naive, Form::Chunked { size: 8 }] {
+            let (output, state) = case.output(form);
+            let error = (output - wanted.clone()).abs().max().into_scalar::<f64>();
+            assert!(error < 1e-12 && !state.memory.contains_nan().into_scalar::<bool>(), "{kind:?}: {error}");
+        }
     }
 }
 

@@ -1,19 +1,19 @@
 //! Rung 4: splits, steps, packing, causality and batch invariance.
 
-use super::case::{Case, KINDS, Shape, shape};
+use super::case::{Case, KINDS, Kind, Shape, shape};
 use burn::tensor::Tensor;
-use seqzoo::ops::Form;
-use seqzoo::ops::linear_attention::LinearAttentionState;
+use seqzoo::ops::linear_attention::{Decay, LinearAttentionState};
+use seqzoo::ops::{Form, repeat_heads};
 use seqzoo_tests::{autodiff, flags, plain};
 
 const EXACT: f64 = 1e-10;
 
 /// Runs the case in parts that end at `ends`, carrying the state.
-fn in_parts(case: &Case, ends: &[usize]) -> (Tensor<4>, LinearAttentionState) {
+fn in_parts(case: &Case, ends: &[usize], form: Form) -> (Tensor<4>, LinearAttentionState) {
     let mut outputs = Vec::new();
     let (mut from, mut state) = (0, case.state.clone());
     for end in ends {
-        let (output, next) = case.part(from, *end, state).output(Form::Auto);
+        let (output, next) = case.part(from, *end, state).output(form);
         outputs.push(output);
         state = Some(next);
         from = *end;
@@ -27,11 +27,15 @@ fn every_split_gives_the_same_outputs_states_and_gradients() {
         for normalised in [false, true] {
             let case = Case::random(kind, &shape(40), normalised, 4, &autodiff());
             let wanted = case.clone().outcome(Form::Auto);
-            for split in 1..40 {
-                case.clone().outcome_of(|case| in_parts(case, &[split, 40])).assert_close(&wanted, EXACT);
+            // Within one chunk, and across several that the splits cut anywhere.
+            for form in [Form::Auto, Form::Chunked { size: 8 }] {
+                for split in 1..40 {
+                    let parts = case.clone().outcome_of(|case| in_parts(case, &[split, 40], form));
+                    parts.assert_close(&wanted, EXACT);
+                }
             }
             let steps: Vec<usize> = (1..=40).collect();
-            case.clone().outcome_of(|case| in_parts(case, &steps)).assert_close(&wanted, EXACT);
+            case.clone().outcome_of(|case| in_parts(case, &steps, Form::Auto)).assert_close(&wanted, EXACT);
         }
     }
 }
@@ -73,7 +77,15 @@ fn a_token_changes_nothing_before_it() {
                         x.clone().narrow(1, changed, 1) + 1.0,
                     )
                 };
-                (other.key, other.value) = (bump(&case.key), bump(&case.value));
+                (other.query, other.key, other.value) =
+                    (bump(&case.query), bump(&case.key), bump(&case.value));
+                other.decay = match &case.decay {
+                    Decay::Scalar(log) => {
+                        Decay::Scalar(bump(&log.clone().unsqueeze_dim(3).neg()).squeeze_dim(3).neg())
+                    }
+                    Decay::Vector(log) => Decay::Vector(bump(&log.clone().neg()).neg()),
+                    same => same.clone(),
+                };
                 for form in [Form::Naive, Form::Chunked { size: 16 }] {
                     let before = |case: &Case| case.output(form).0.narrow(1, 0, changed).into_data();
                     assert_eq!(before(&case), before(&other), "{kind:?} {form:?}, token {changed}");
@@ -133,4 +145,25 @@ fn a_normaliser_wants_the_key_sum() {
     let mut case = Case::random(KINDS[0], &shape(3), false, 1, &plain());
     case.normaliser = Some(1e-6);
     case.output(Form::Auto);
+}
+
+#[test]
+fn a_decay_may_have_fewer_heads_than_the_values() {
+    let device = plain();
+    for kind in [Kind::Scalar, Kind::Vector] {
+        let mut few = Case::random(kind, &shape(20), false, 9, &device);
+        let mut all = few.clone();
+        (few.decay, all.decay) = match &few.decay {
+            Decay::Scalar(log) => {
+                let log = log.clone().narrow(2, 0, 2);
+                let spread = repeat_heads(log.clone().unsqueeze_dim(3), 4).squeeze_dim(3);
+                (Decay::Scalar(log), Decay::Scalar(spread))
+            }
+            Decay::Vector(log) => (Decay::Vector(log.clone()), Decay::Vector(repeat_heads(log.clone(), 4))),
+            _ => unreachable!(),
+        };
+        for form in [Form::Naive, Form::Chunked { size: 8 }] {
+            assert_eq!(few.output(form).0.into_data(), all.output(form).0.into_data(), "{kind:?}");
+        }
+    }
 }
