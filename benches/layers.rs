@@ -1,44 +1,55 @@
 //! Layers with their published defaults: `cargo bench -p seqzoo-benches --bench layers`.
+#![recursion_limit = "256"]
 #![allow(missing_docs)]
 
 use burn::tensor::{Device, Distribution, Tensor};
 use criterion::{Criterion, Throughput, criterion_main};
-use seqzoo::{MixerConfig, SequenceMixer};
-use seqzoo_benches::criterion;
+use seqzoo::{MixerConfig, MixerState, SequenceMixer};
+use seqzoo_benches::{criterion, wait};
 
 const CHANNELS: usize = 256;
-const TIME: usize = 512;
 
 fn layers(criterion: &mut Criterion) {
     let device = Device::default();
     let recording = Device::default().autodiff();
-    let input =
-        |device: &Device| Tensor::<3>::random([1, TIME, CHANNELS], Distribution::Normal(0.0, 1.0), device);
     for kind in MixerConfig::KINDS {
         let config = MixerConfig::published(kind, CHANNELS).expect("a listed layer has defaults");
-        let mut group = criterion.benchmark_group(format!("{kind}, D{CHANNELS}"));
-        group.throughput(Throughput::Elements(TIME as u64));
-
         let layer = config.try_init(&device).expect("256 channels suit every default");
-        let plain = input(&device);
-        group.bench_function(format!("forward, T{TIME}"), |bencher| {
-            bencher.iter(|| layer.forward(plain.clone(), None).0.into_data())
-        });
         let trained = config.try_init(&recording).expect("256 channels suit every default");
-        let tracked = input(&recording).require_grad();
-        group.bench_function(format!("forward and backward, T{TIME}"), |bencher| {
-            bencher.iter(|| {
-                let (output, _) = trained.forward(tracked.clone(), None);
-                tracked.grad(&output.square().sum().backward()).map(Tensor::into_data)
-            })
-        });
+        let mut group = criterion.benchmark_group(format!("{kind}, D{CHANNELS}"));
+        for time in [512, 2048] {
+            let input = |device: &Device| {
+                Tensor::<3>::random([1, time, CHANNELS], Distribution::Normal(0.0, 1.0), device)
+            };
+            group.throughput(Throughput::Elements(time as u64));
+            let plain = input(&device);
+            group.bench_function(format!("forward, T{time}"), |bencher| {
+                bencher.iter(|| wait(&device, layer.forward(plain.clone(), None)))
+            });
+            let tracked = input(&recording).require_grad();
+            group.bench_function(format!("forward and backward, T{time}"), |bencher| {
+                bencher.iter(|| {
+                    let (output, _) = trained.forward(tracked.clone(), None);
+                    wait(&recording, output.square().sum().backward())
+                })
+            });
 
-        group.throughput(Throughput::Elements(1));
-        let token = plain.clone().narrow(1, 0, 1).squeeze_dim::<2>(1);
-        let (_, state) = layer.forward(plain.clone(), None);
-        group.bench_function(format!("step after {TIME} tokens"), |bencher| {
-            bencher.iter(|| layer.step(token.clone(), state.clone()).0.into_data())
-        });
+            group.throughput(Throughput::Elements(1));
+            let token = plain.clone().narrow(1, 0, 1).squeeze_dim::<2>(1);
+            let (_, state) = layer.forward(plain, None);
+            // Softmax attention's state would grow under the clock, so each step starts from the same one.
+            let grows = state.bytes().cache > 0;
+            let mut next = Some(state.clone());
+            group.bench_function(format!("step after {time} tokens"), |bencher| {
+                bencher.iter(|| {
+                    let from =
+                        if grows { state.clone() } else { next.take().expect("the last step left one") };
+                    let (output, after) = layer.step(token.clone(), from);
+                    next = Some(after);
+                    wait(&device, output)
+                })
+            });
+        }
         group.finish();
     }
 }

@@ -1,12 +1,13 @@
 //! Operators: `cargo bench -p seqzoo-benches --bench operators`.
+#![recursion_limit = "256"]
 #![allow(missing_docs)]
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 use criterion::{Criterion, Throughput, criterion_main};
 use seqzoo::ops::attention::{AttentionOptions, attention};
 use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
 use seqzoo::ops::linear_attention::{Decay, LinearAttentionOptions, linear_attention};
-use seqzoo_benches::{SHAPES, Shape, criterion, decays, tokens};
+use seqzoo_benches::{SHAPES, Shape, criterion, decays, tokens, wait};
 
 fn track(decay: Decay) -> Decay {
     match decay {
@@ -29,7 +30,8 @@ fn linear(criterion: &mut Criterion) {
             group.bench_function(format!("{name}, forward"), |bencher| {
                 bencher.iter(|| {
                     let options = LinearAttentionOptions::default();
-                    linear_attention(q.clone(), k.clone(), v.clone(), decay.clone(), options).0.into_data()
+                    let result = linear_attention(q.clone(), k.clone(), v.clone(), decay.clone(), options);
+                    wait(&device, result)
                 })
             });
         }
@@ -40,8 +42,7 @@ fn linear(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     let options = LinearAttentionOptions::default();
                     let (o, _) = linear_attention(q.clone(), k.clone(), v.clone(), decay.clone(), options);
-                    let gradients = o.square().sum().backward();
-                    q.grad(&gradients).map(Tensor::into_data)
+                    wait(&recording, o.square().sum().backward())
                 })
             });
         }
@@ -65,42 +66,83 @@ fn step(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let (output, next) = run(state.take());
                 state = Some(next);
-                output.into_data()
+                wait(&device, output)
             })
         });
     }
     group.finish();
 }
 
-fn others(criterion: &mut Criterion) {
+fn softmax(criterion: &mut Criterion) {
+    let device = Device::default();
     let recording = Device::default().autodiff();
-    for shape in [SHAPES[0], SHAPES[1]] {
-        let mut group = criterion.benchmark_group(format!("baselines, {}", shape.name()));
+    for shape in SHAPES {
+        let mut group = criterion.benchmark_group(format!("softmax attention, {}", shape.name()));
         group.throughput(Throughput::Elements(shape.tokens()));
-        let [q, k, v] = [(); 3].map(|()| tokens(shape, &recording).require_grad());
-        group.bench_function("softmax attention, forward and backward", |bencher| {
-            bencher.iter(|| {
-                let (o, _) = attention(q.clone(), k.clone(), v.clone(), AttentionOptions::default());
-                q.grad(&o.square().sum().backward()).map(Tensor::into_data)
-            })
+        let [q, k, v] = [(); 3].map(|()| tokens(shape, &device));
+        group.bench_function("forward", |bencher| {
+            let run = || attention(q.clone(), k.clone(), v.clone(), AttentionOptions::default());
+            bencher.iter(|| wait(&device, run()))
         });
+        // The whole matrix of scores is kept for the backward pass: gigabytes at 8192 tokens.
+        if shape.time < 8192 {
+            let [q, k, v] = [(); 3].map(|()| tokens(shape, &recording).require_grad());
+            group.bench_function("forward and backward", |bencher| {
+                bencher.iter(|| {
+                    let (o, _) = attention(q.clone(), k.clone(), v.clone(), AttentionOptions::default());
+                    wait(&recording, o.square().sum().backward())
+                })
+            });
+        }
+        group.finish();
+    }
+}
+
+fn convolution(criterion: &mut Criterion) {
+    let device = Device::default();
+    let recording = Device::default().autodiff();
+    for shape in SHAPES {
+        let mut group = criterion.benchmark_group(format!("short convolution of 4, {}", shape.name()));
+        group.throughput(Throughput::Elements(shape.tokens()));
         let channels = shape.heads * shape.head_dim;
-        let input = tokens(shape, &recording).reshape([shape.batch, shape.time, channels]).require_grad();
+        let flat = |device: &Device| tokens(shape, device).reshape([shape.batch, shape.time, channels]);
+        let (input, weight) = (flat(&device), Tensor::<2>::ones([channels, 4], &device));
+        group.bench_function("forward", |bencher| {
+            let run = || causal_conv(input.clone(), weight.clone(), CausalConvOptions::default());
+            bencher.iter(|| wait(&device, run()))
+        });
+        let input = flat(&recording).require_grad();
         let weight = Tensor::<2>::ones([channels, 4], &recording).require_grad();
-        group.bench_function("short convolution of 4, forward and backward", |bencher| {
+        group.bench_function("forward and backward", |bencher| {
             bencher.iter(|| {
                 let (o, _) = causal_conv(input.clone(), weight.clone(), CausalConvOptions::default());
-                input.grad(&o.square().sum().backward()).map(Tensor::into_data)
+                wait(&recording, o.square().sum().backward())
             })
         });
         group.finish();
     }
 }
 
+/// The machine's limit: a large product, in multiply-adds per second.
+fn product(criterion: &mut Criterion) {
+    let device = Device::default();
+    let side = 1024;
+    let square = || Tensor::<2>::random([side, side], Distribution::Normal(0.0, 1.0), &device);
+    let (a, b) = (square(), square());
+    let mut group = criterion.benchmark_group("limit");
+    group.throughput(Throughput::Elements((side * side * side) as u64));
+    group.bench_function("product of 1024 x 1024 matrices", |bencher| {
+        bencher.iter(|| wait(&device, a.clone().matmul(b.clone())))
+    });
+    group.finish();
+}
+
 fn benches() {
     let mut criterion = criterion();
     linear(&mut criterion);
     step(&mut criterion);
-    others(&mut criterion);
+    softmax(&mut criterion);
+    convolution(&mut criterion);
+    product(&mut criterion);
 }
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! What the benchmarks share: shapes, inputs, and a clock that waits for the device.
+//! What the benchmarks share: shapes, inputs, and waiting for the device.
 
 use burn::tensor::{Device, Distribution, Tensor, activation::log_sigmoid};
 use criterion::Criterion;
@@ -57,6 +57,12 @@ pub fn decays(shape: Shape, device: &Device) -> [(&'static str, Decay); 4] {
         ("scalar", Decay::Scalar(log_sigmoid(scalar) / 16.0)),
         ("vector", Decay::Vector(vector)),
     ]
+}
+
+/// Keeps `result` from being optimised away and waits until the device has computed it.
+pub fn wait<T>(device: &Device, result: T) {
+    device.sync().expect("the device computes");
+    std::hint::black_box(result);
 }
 
 /// A short measurement: the operations take milliseconds and there are many of them.

@@ -1,4 +1,5 @@
 //! A layer in one pass and token by token: `cargo run --release --example hello_layer`.
+#![recursion_limit = "256"]
 
 use burn::tensor::{Device, Distribution, Tensor};
 use seqzoo::{SequenceMixer, layers::GatedLinearAttentionConfig};
@@ -15,10 +16,8 @@ fn main() {
     let mut tokens = Vec::new();
     for t in 0..100 {
         let (output, next) = layer.step(input.clone().narrow(1, t, 1).squeeze_dim(1), state);
-        (state, tokens) = (next, {
-            tokens.push(output);
-            tokens
-        });
+        tokens.push(output);
+        state = next;
     }
 
     let difference = (whole - Tensor::stack(tokens, 1)).abs().max().into_scalar::<f32>();

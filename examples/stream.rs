@@ -3,6 +3,7 @@
 //!
 //! The model is untrained: what is shown is the cost. Try `--layer softmax_attention --bytes 20000`
 //! to see what a growing cache does.
+#![recursion_limit = "256"]
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use clap::Parser;

@@ -3,6 +3,7 @@
 //! Without `--text` it learns this repository's own documents. It prints the loss beside the
 //! unigram entropy of the text (what a model without memory could reach), writes the loss curve as
 //! SVG and ends with a sample.
+#![recursion_limit = "256"]
 
 mod curve;
 mod text;
@@ -30,8 +31,8 @@ struct Arguments {
     #[arg(long)]
     text: Option<PathBuf>,
     /// Training steps.
-    #[arg(long, default_value_t = 400)]
-    steps: usize,
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..))]
+    steps: u32,
     /// Channels of the model.
     #[arg(long, default_value_t = 128)]
     width: usize,
@@ -50,7 +51,7 @@ struct Arguments {
     /// The seed of parameters, batches and sample.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where the model, the curve and the sample go.
+    /// The directory for the model, the loss curve and the sample.
     #[arg(long, default_value = "runs/char_lm")]
     out: PathBuf,
 }
@@ -67,6 +68,13 @@ fn main() -> ExitCode {
 
 #[allow(clippy::print_stdout)]
 fn run(arguments: &Arguments) -> Result<(), String> {
+    if !(arguments.rate.is_finite() && arguments.rate > 0.0) {
+        return Err(format!("--rate {} is no learning rate; give a number above 0", arguments.rate));
+    }
+    if arguments.out.is_file() {
+        return Err(format!("--out {} is a file; give a directory", arguments.out.display()));
+    }
+    let steps = arguments.steps as usize;
     let device = Device::default().autodiff();
     let text = Text::read(arguments.text.as_deref(), usize::from(arguments.length))?;
     std::fs::create_dir_all(&arguments.out)
@@ -82,7 +90,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 
     let mut optimizer = AdamWConfig::new().with_weight_decay(0.01).with_beta_2(0.98).init();
     let (start, mut points) = (Instant::now(), Vec::new());
-    for step in 0..arguments.steps {
+    for step in 0..steps {
         let (tokens, targets) = text.batch(
             arguments.seed,
             step,
@@ -96,10 +104,16 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             .init(&device)
             .forward(logits.reshape([batch * time, vocabulary]), targets.reshape([batch * time]));
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model = optimizer.step(arguments.rate * schedule(step, arguments.steps), model, gradients);
+        model = optimizer.step(arguments.rate * schedule(step, steps), model, gradients);
 
-        if (step + 1) % 50 == 0 || step + 1 == arguments.steps {
+        if (step + 1) % 50 == 0 || step + 1 == steps {
             let held_out = held_out_bits(&model.valid(), &text, usize::from(arguments.length));
+            if !held_out.is_finite() {
+                return Err(format!(
+                    "the loss is no number any more at step {}; give a smaller --rate",
+                    step + 1
+                ));
+            }
             points.push((step + 1, held_out));
             let seconds = start.elapsed().as_secs_f64();
             let speed = ((step + 1) * batch * time) as f64 / seconds;
@@ -115,9 +129,12 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     curve::draw(&picture, &points, unigram)?;
     model.save(arguments.out.join("model")).map_err(|error| error.to_string())?;
     let sample = sample(&model, arguments.seed)?;
+    let page = arguments.out.join("sample.txt");
+    std::fs::write(&page, &sample).map_err(|error| format!("{}: {error}", page.display()))?;
     println!("\n{sample}\n\nThe loss curve: {}", picture.display());
     let last = points.last().map_or(f64::NAN, |point| point.1);
-    println!("{last:.3} bits per byte, {:.3} below the unigram entropy", unigram - last);
+    let side = if last < unigram { "below" } else { "above" };
+    println!("{last:.3} bits per byte, {:.3} {side} the unigram entropy", (unigram - last).abs());
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A text as bytes: training batches, and the last tenth held out.
+//! A text as bytes: training batches, and every tenth block of it held out.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::path::Path;

@@ -23,6 +23,8 @@ mod documents {
     struct Introduction;
     #[doc = include_str!("../../docs/src/contract.md")]
     struct Contract;
+    #[doc = include_str!("../../docs/src/models.md")]
+    struct Models;
     #[doc = include_str!("../../docs/src/linear_attention.md")]
     struct LinearAttention;
 }
