@@ -10,6 +10,7 @@ const DOCUMENTS: &[&str] = &[
     include_str!("../../docs/src/introduction.md"),
     include_str!("../../docs/src/sequence_mixers.md"),
     include_str!("../../docs/src/contract.md"),
+    include_str!("../../docs/src/models.md"),
     include_str!("../../docs/src/linear_attention.md"),
     include_str!("../../docs/src/recall.md"),
     include_str!("../../crates/seqzoo-ops/src/linear_attention/README.md"),

@@ -60,11 +60,11 @@ fn warm_up_rises_to_one_and_the_cosine_falls_to_nothing() {
     let experiment = tier("tiny").unwrap().unwrap();
     let rate = |step| experiment.training.moment(&experiment.task, step).rate;
     assert!(
-        (rate(0) - 0.02).abs() < 1e-12 && (rate(24) - 0.5).abs() < 1e-12 && (rate(49) - 1.0).abs() < 1e-12
+        (rate(0) - 0.01).abs() < 1e-12 && (rate(49) - 0.5).abs() < 1e-12 && (rate(99) - 1.0).abs() < 1e-12
     );
-    assert!((1..50).all(|step| rate(step) > rate(step - 1)));
-    assert!((51..1000).all(|step| rate(step) < rate(step - 1)));
-    assert!(rate(999) < 1e-4);
+    assert!((1..100).all(|step| rate(step) > rate(step - 1)));
+    assert!((101..2000).all(|step| rate(step) < rate(step - 1)));
+    assert!(rate(1999) < 1e-4);
 }
 
 #[test]

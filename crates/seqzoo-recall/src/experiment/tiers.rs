@@ -24,7 +24,7 @@ pub const TIERS: &[Tier] = &[
     },
     Tier {
         name: "tiny",
-        summary: "half the steps of quick, three learning rates and three seeds: about twenty minutes on two cores",
+        summary: "the same with three learning rates and three seeds: about forty minutes on two cores",
         text: include_str!("../../configs/tiny.toml"),
     },
     Tier {

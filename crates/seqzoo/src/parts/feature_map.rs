@@ -30,7 +30,8 @@ pub enum FeatureMapKind {
     /// `φ(x) = (W₁ x + b₁) ⊙ (W₂ x + b₂)`.
     ElementwiseProduct,
     /// `z = [relu(x), relu(−x)]`, `φ(x)` the products of `z` with itself rolled by `1 ..= nu`
-    /// (Schlag et al. 2021, <https://arxiv.org/abs/2102.11174>, sec. 5.3).
+    /// (Schlag et al. 2021, <https://arxiv.org/abs/2102.11174>, sec. 5.3). flash-linear-attention has
+    /// `−relu(x)` in the second half, so weights trained there do not carry over.
     Dpfp {
         /// How many rolls.
         nu: usize,
