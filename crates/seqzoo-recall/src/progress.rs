@@ -65,10 +65,8 @@ impl Meter {
     /// After an evaluation.
     pub fn evaluated(&self, step: usize, loss: f64, slices: &[SliceAccuracy]) {
         if !self.bars {
-            let slices: Vec<String> = slices
-                .iter()
-                .map(|entry| format!("{:.3} at {} pairs", entry.accuracy, entry.slice.pairs))
-                .collect();
+            let slices: Vec<String> =
+                slices.iter().map(|entry| format!("{:.3} at {}", entry.accuracy, entry.slice)).collect();
             let _ = writeln!(
                 stderr(),
                 "{}: step {step}, loss {loss:.3}, accuracy {}",

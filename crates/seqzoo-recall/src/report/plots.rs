@@ -367,7 +367,7 @@ impl Ranged for Horizontal {
 impl ValueFormatter<f64> for Horizontal {
     fn format_ext(&self, value: &f64) -> String {
         match *value {
-            small if small < 0.1 && small > 0.0 => format!("{small:e}"),
+            extreme if (extreme < 0.1 && extreme > 0.0) || extreme >= 1e12 => format!("{extreme:e}"),
             large if large >= 1024.0 && large % 1024.0 == 0.0 && self.ratios => {
                 format!("{}k", large / 1024.0)
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-const STEPS: usize = 300;
+const STEPS: usize = 500;
 
 /// Waits until the run in `out` has written a complete checkpoint.
 fn wait_for_checkpoint(out: &Path) {
