@@ -1,10 +1,11 @@
 //! Configurations that describe no layer are errors that say what to change.
 
+use burn::tensor::{DType, FloatDType};
 use seqzoo::layers::*;
 use seqzoo::models::LanguageModelConfig;
-use seqzoo::parts::FeatureMapKind;
+use seqzoo::parts::{FeatureMapKind, ProjectionInit, RmsNorm, SwiGlu};
 use seqzoo::{ConfigError, MixerConfig};
-use seqzoo_tests::plain;
+use seqzoo_tests::{Inputs, plain};
 
 fn message<T>(result: Result<T, ConfigError>) -> String {
     match result {
@@ -74,4 +75,47 @@ fn a_model_wants_tokens_layers_and_equal_channels() {
 #[should_panic(expected = "softmax_attention: window = 0, but at least 1 is wanted")]
 fn init_panics_with_the_text_of_the_error() {
     SoftmaxAttentionConfig::new(16).with_window(Some(0)).init(&plain());
+}
+
+#[test]
+fn numbers_that_are_none_are_refused() {
+    let device = plain();
+    let nowhere = ProjectionInit::Normal { std: f64::INFINITY };
+    for error in [
+        BaseConvConfig::new(8).with_initializer(nowhere).try_init(&device).err(),
+        SoftmaxAttentionConfig::new(16).with_initializer(nowhere).try_init(&device).err(),
+        LinearAttentionConfig::new(8).with_norm_epsilon(-1.0).try_init(&device).err(),
+        MultiScaleRetentionConfig::new(16).with_norm_epsilon(f64::NAN).try_init(&device).err(),
+        GatedLinearAttentionConfig::new(8).with_initializer(nowhere).try_init(&device).err(),
+    ] {
+        assert!(error.unwrap().to_string().contains("but a finite number of at least 0 is wanted"));
+    }
+}
+
+#[test]
+fn biases_start_at_zero_but_for_the_uniform_initialisation() {
+    let device = plain();
+    let largest = |init| {
+        let layer = BaseConvConfig::new(8).with_initializer(init).init(&device);
+        layer.projection.bias.unwrap().val().abs().max().into_scalar::<f32>()
+    };
+    assert_eq!(largest(ProjectionInit::FanIn), 0.0);
+    assert_eq!(largest(ProjectionInit::Normal { std: 0.02 }), 0.0);
+    assert!(largest(ProjectionInit::Uniform) > 0.0);
+}
+
+#[test]
+fn a_norm_keeps_the_dtype_of_its_input_and_computes_in_f32() {
+    let device = plain();
+    let input = Inputs::single(1, &device).uniform::<2>([5, 64]).cast(FloatDType::BF16);
+    let norm = RmsNorm::new(64, 1e-5, &device);
+    let found = norm.forward(input.clone());
+    assert_eq!(found.dtype(), DType::BF16);
+    let exact = norm.forward(input.cast(FloatDType::F32)).cast(FloatDType::BF16);
+    assert_eq!(found.into_data(), exact.into_data());
+}
+
+#[test]
+fn a_feed_forward_has_the_published_width() {
+    assert_eq!([64, 128, 384, 1024].map(SwiGlu::usual_hidden), [256, 512, 1024, 2816]);
 }

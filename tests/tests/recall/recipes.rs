@@ -1,6 +1,7 @@
 //! Training recipes: which examples each step sees, and at what rate.
 
 use seqzoo_recall::experiment::{Experiment, TIERS, runs, tier};
+use seqzoo_recall::task::Task;
 use std::collections::HashSet;
 
 #[test]
@@ -13,7 +14,11 @@ fn every_shipped_experiment_can_be_run() {
         assert_eq!(keys.len(), runs.len(), "{}: two runs are the same", shipped.name);
     }
     assert_eq!(tier("quick").unwrap().unwrap().mode(), "clean");
-    assert_eq!(tier("paper").unwrap().unwrap().mode(), "zoology-compatible");
+    let mut paper = tier("paper").unwrap().unwrap();
+    assert_eq!(paper.mode(), "zoology-compatible");
+    let Task::Mqar(task) = &mut paper.task;
+    task.power_a = 1.0;
+    assert_eq!(paper.mode(), "custom", "uniform slots are not Zoology's law");
 }
 
 #[test]

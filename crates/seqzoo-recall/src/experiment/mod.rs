@@ -63,9 +63,6 @@ impl Experiment {
     /// What makes this experiment another one than `held`: a setting that differs, or runs that it no
     /// longer wants. More seeds, learning rates, widths and contestants do not.
     pub fn departs_from(&self, held: &Self) -> Option<&'static str> {
-        fn lacks<T: PartialEq>(held: &[T], new: &[T]) -> bool {
-            held.iter().any(|each| !new.contains(each))
-        }
         let parts = [
             ("`task` settings", self.task != held.task),
             ("`training` settings", self.training != held.training),
@@ -97,12 +94,9 @@ impl Experiment {
             self.learning_rates.iter().all(|rate| rate.is_finite() && *rate > 0.0),
             "every learning rate must be a number above 0",
         )?;
-        let once = |numbers: &[f64]| (1..numbers.len()).all(|i| !numbers[..i].contains(&numbers[i]));
-        let whole = |numbers: &[usize]| numbers.iter().map(|number| *number as f64).collect::<Vec<_>>();
-        let seeds = (1..self.seeds.len()).all(|i| !self.seeds[..i].contains(&self.seeds[i]));
-        unless(seeds, "a seed is named twice in `seeds`; the same run twice proves nothing")?;
-        unless(once(&self.learning_rates), "a rate is named twice in `learning_rates`")?;
-        unless(once(&whole(&self.model.widths)), "a width is named twice in `model.widths`")?;
+        unless(!repeats(&self.seeds), "a seed is named twice in `seeds`; the same run twice proves nothing")?;
+        unless(!repeats(&self.learning_rates), "a rate is named twice in `learning_rates`")?;
+        unless(!repeats(&self.model.widths), "a width is named twice in `model.widths`")?;
         unless(!self.contestants.is_empty(), "there is no `[[contestants]]`; name at least one")?;
         self.task.check().map_err(fail)?;
         self.training.check(&self.task).map_err(fail)?;
@@ -121,4 +115,13 @@ impl Experiment {
         }
         Ok(())
     }
+}
+
+fn repeats<T: PartialEq>(all: &[T]) -> bool {
+    (1..all.len()).any(|index| all[..index].contains(&all[index]))
+}
+
+/// Whether `new` lacks any of `held`.
+fn lacks<T: PartialEq>(held: &[T], new: &[T]) -> bool {
+    held.iter().any(|each| !new.contains(each))
 }

@@ -1,6 +1,6 @@
 //! Which experiments may stand in one table.
 
-use crate::experiment::{Experiment, Layer, Verdict, runs, verdicts};
+use crate::experiment::{Experiment, RunConfig, Verdict, runs, verdicts};
 use crate::results::{RunResult, Standing, standings};
 
 /// Experiments on the same task with the same recipe and the same kind of model, and everything found
@@ -16,34 +16,17 @@ pub(super) struct Comparison {
 
 /// Divides experiments and their results into comparisons, in the order of their first experiments.
 pub(super) fn comparisons(parts: Vec<(Experiment, Vec<RunResult>)>) -> Vec<Comparison> {
-    let mut all: Vec<Comparison> = Vec::new();
-    for (mut experiment, mut results) in parts {
-        let index = all.iter().position(|other| comparable(&other.experiments[0], &experiment));
-        let index = index.unwrap_or_else(|| {
-            all.push(Comparison {
-                experiments: Vec::new(),
-                results: Vec::new(),
-                standings: Vec::new(),
-                verdicts: Vec::new(),
-                wanted: 0,
-            });
-            all.len() - 1
-        });
-        let comparison = &mut all[index];
-        comparison.rename_namesakes(&mut experiment, &mut results);
-        for result in results {
-            let same =
-                |other: &RunResult| (&other.key, &other.contestant) == (&result.key, &result.contestant);
-            if !comparison.results.iter().any(same) {
-                comparison.results.push(result);
+    let mut groups: Vec<Vec<(Experiment, Vec<RunResult>)>> = Vec::new();
+    for mut part in parts {
+        match groups.iter_mut().find(|group| comparable(&group[0].0, &part.0)) {
+            Some(group) => {
+                rename_namesakes(group, &mut part);
+                group.push(part);
             }
+            None => groups.push(vec![part]),
         }
-        comparison.experiments.push(experiment);
     }
-    for comparison in &mut all {
-        comparison.judge();
-    }
-    all
+    groups.into_iter().map(Comparison::new).collect()
 }
 
 fn comparable(one: &Experiment, other: &Experiment) -> bool {
@@ -54,27 +37,27 @@ fn comparable(one: &Experiment, other: &Experiment) -> bool {
 
 impl Comparison {
     /// Finds out where everybody stands, what is missing and what became of the expectations.
-    fn judge(&mut self) {
-        self.standings = standings(&self.results);
-        let mut wanted: Vec<(String, String)> = Vec::new();
-        for run in self.experiments.iter().flat_map(runs) {
-            let run = (run.key(), run.contestant);
-            if !wanted.contains(&run) {
-                wanted.push(run);
-            }
-        }
-        let there = |run: &(String, String)| {
-            self.results.iter().any(|result| (&result.key, &result.contestant) == (&run.0, &run.1))
+    fn new(parts: Vec<(Experiment, Vec<RunResult>)>) -> Self {
+        let (experiments, results): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let name = |result: &RunResult| (result.key.clone(), result.contestant.clone());
+        let results = once(results.into_iter().flatten(), name);
+        let standings = standings(&results);
+
+        let wanted = once(experiments.iter().flat_map(runs), |run| (run.key(), run.contestant.clone()));
+        let there = |run: &RunConfig| {
+            let key = run.key();
+            results.iter().any(|result| result.key == key && result.contestant == run.contestant)
         };
-        let finished = |contestant: &str| wanted.iter().all(|run| run.1 != contestant || there(run));
-        for experiment in &self.experiments {
-            for verdict in verdicts(experiment, &self.standings, finished) {
-                if !self.verdicts.contains(&verdict) {
-                    self.verdicts.push(verdict);
-                }
+        let missing: Vec<&RunConfig> = wanted.iter().filter(|run| !there(run)).collect();
+        let finished = |contestant: &str| missing.iter().all(|run| run.contestant != contestant);
+        let mut all: Vec<Verdict> = Vec::new();
+        for verdict in experiments.iter().flat_map(|each| verdicts(each, &standings, finished)) {
+            if !all.contains(&verdict) {
+                all.push(verdict);
             }
         }
-        self.wanted = wanted.len();
+        let wanted = wanted.len();
+        Self { experiments, results, standings, verdicts: all, wanted }
     }
 
     /// What to know of runs that have not finished, if any have not.
@@ -87,36 +70,44 @@ impl Comparison {
 
     /// The names of the experiments, each once.
     pub fn names(&self) -> String {
-        let mut names: Vec<&str> =
-            self.experiments.iter().map(|experiment| experiment.name.as_str()).collect();
-        names.dedup();
-        names.join(", ")
+        once(self.experiments.iter().map(|experiment| experiment.name.clone()), String::clone).join(", ")
     }
+}
 
-    /// Gives a contestant another name where one of other layers already has it.
-    fn rename_namesakes(&self, experiment: &mut Experiment, results: &mut [RunResult]) {
-        let taken = |name: &str, layers: &[Layer]| {
-            self.experiments
-                .iter()
-                .flat_map(|other| &other.contestants)
-                .any(|other| other.name == name && other.layers != layers)
-        };
-        for contestant in &mut experiment.contestants {
-            let old = contestant.name.clone();
-            let mut count = 2;
-            while taken(&contestant.name, &contestant.layers) {
-                contestant.name = format!("{old} ({count})");
-                count += 1;
-            }
-            results
-                .iter_mut()
-                .filter(|result| result.contestant == old)
-                .for_each(|result| result.contestant.clone_from(&contestant.name));
-            experiment
-                .expectations
-                .iter_mut()
-                .filter(|expectation| expectation.contestant == old)
-                .for_each(|expectation| expectation.contestant.clone_from(&contestant.name));
+/// The first of all items of the same name, in order.
+fn once<T, K: PartialEq>(items: impl Iterator<Item = T>, name: impl Fn(&T) -> K) -> Vec<T> {
+    let (mut kept, mut names) = (Vec::new(), Vec::new());
+    for item in items {
+        let name = name(&item);
+        if !names.contains(&name) {
+            names.push(name);
+            kept.push(item);
         }
+    }
+    kept
+}
+
+/// Gives a contestant of `part` another name where one of other layers already has it.
+fn rename_namesakes(group: &[(Experiment, Vec<RunResult>)], part: &mut (Experiment, Vec<RunResult>)) {
+    let (experiment, results) = part;
+    let own: Vec<String> = experiment.contestants.iter().map(|contestant| contestant.name.clone()).collect();
+    for contestant in &mut experiment.contestants {
+        let others = || group.iter().flat_map(|(other, _)| &other.contestants);
+        let clashes =
+            |name: &str| others().any(|other| other.name == name && other.layers != contestant.layers);
+        let old = contestant.name.clone();
+        if !clashes(&old) {
+            continue;
+        }
+        let new = (2..)
+            .map(|count| format!("{old} ({count})"))
+            .find(|name| !clashes(name) && !own.contains(name))
+            .expect("there are more numbers than contestants");
+        let results = results.iter_mut().map(|result| &mut result.contestant);
+        let expectations = experiment.expectations.iter_mut().map(|expectation| &mut expectation.contestant);
+        for name in results.chain(expectations).filter(|name| **name == old) {
+            name.clone_from(&new);
+        }
+        contestant.name = new;
     }
 }

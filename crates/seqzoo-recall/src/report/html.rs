@@ -33,6 +33,7 @@ pub(super) fn page(report: &Report) -> String {
 /// Everything about one comparison.
 fn chapter(comparison: &Comparison) -> String {
     let Comparison { experiments, results, standings, verdicts, .. } = comparison;
+    let task = &experiments[0].task; // the same for all of a comparison
     let mut body = format!("<h1>Recall: {}</h1>\n", escaped(&comparison.names()));
     for experiment in experiments {
         let chance = "Grey dashes are the levels of guessing.";
@@ -61,9 +62,8 @@ fn chapter(comparison: &Comparison) -> String {
             .replace("<td>FAILS", "<td class=\"fails\">FAILS");
         body += &section("What was expected", &table);
     }
-    body += &section("Accuracy against state", &plots::accuracy_by_state(experiments, standings));
-    body +=
-        &section("Accuracy against the number of pairs", &plots::accuracy_by_pairs(experiments, standings));
+    body += &section("Accuracy against state", &plots::accuracy_by_state(task, standings));
+    body += &section("Accuracy against the number of pairs", &plots::accuracy_by_pairs(task, standings));
     body += &section("Accuracy against the learning rate", &plots::accuracy_by_rate(standings));
     if let Some(table) = rows::robustness(standings) {
         body += &table.html();

@@ -1,8 +1,7 @@
 //! The pictures of a report, as SVG.
 
-use crate::experiment::Experiment;
 use crate::results::{RunResult, SliceStanding, Standing};
-use crate::task::Split;
+use crate::task::{Split, Task};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 use std::ops::Range;
@@ -50,7 +49,7 @@ enum Axis {
 }
 
 /// Accuracy against the bytes of state that it takes.
-pub(super) fn accuracy_by_state(experiments: &[Experiment], standings: &[Standing]) -> String {
+pub(super) fn accuracy_by_state(task: &Task, standings: &[Standing]) -> String {
     let series = by_contestant(standings, |standing| {
         let (least, most) = standing
             .rates
@@ -59,68 +58,29 @@ pub(super) fn accuracy_by_state(experiments: &[Experiment], standings: &[Standin
             .map_or((standing.accuracy, standing.accuracy), |rate| (rate.least, rate.most));
         vec![(standing.state.total() as f64, standing.accuracy, least, most)]
     });
-    let level = |wanted: usize| -> Vec<f64> {
-        experiments
-            .iter()
-            .flat_map(|experiment| {
-                let slices = experiment.task.segments(Split::Test);
-                slices
-                    .into_iter()
-                    .filter_map(move |(slice, _)| Some(experiment.task.chance(slice).get(wanted)?.1))
-            })
-            .collect()
+    let slices = task.segments(Split::Test);
+    let level = |index: usize| {
+        slices.iter().map(|(slice, _)| task.chance(*slice)[index].1).sum::<f64>() / slices.len() as f64
     };
-    let names = experiments.first().map_or(Vec::new(), |experiment| {
-        let slices = experiment.task.segments(Split::Test);
-        experiment.task.chance(slices[0].0).into_iter().map(|(name, _)| name).collect()
-    });
+    let names = task.chance(slices[0].0).into_iter().map(|(name, _)| name);
     let (low, high) = extent(series.iter().flat_map(|series| series.points.iter().map(|point| point.0)));
-    let chances = names
-        .into_iter()
-        .enumerate()
-        .map(|(index, name)| {
-            let levels = level(index);
-            let mean = levels.iter().sum::<f64>() / levels.len().max(1) as f64;
-            Chance { name: name.into(), points: vec![(low / 2.0, mean), (high * 2.0, mean)] }
-        })
-        .collect();
+    let flat = |index| vec![(low / 2.0, level(index)), (high * 2.0, level(index))];
+    let chances =
+        names.enumerate().map(|(index, name)| Chance { name: name.into(), points: flat(index) }).collect();
     draw("state of one sequence after the longest test example, bytes", Axis::Powers(2.0), series, chances)
 }
 
 /// Accuracy against the number of pairs to remember.
-pub(super) fn accuracy_by_pairs(experiments: &[Experiment], standings: &[Standing]) -> String {
-    let mut series: Vec<Series> = Vec::new();
-    for standing in widest(standings) {
-        let mut lengths: Vec<usize> = standing.slices.iter().map(|entry| entry.slice.length).collect();
-        lengths.sort_unstable();
-        lengths.dedup();
-        // Lines join slices that differ in the number of pairs alone, if any slices share a length.
-        let apart = standing.slices.iter().any(|entry| {
-            let same = |other: &&SliceStanding| other.slice.pairs == entry.slice.pairs;
-            standing.slices.iter().filter(same).count() > 1
-        });
-        let groups = if apart { lengths.into_iter().map(Some).collect() } else { vec![None] };
-        for length in groups {
-            let entries =
-                standing.slices.iter().filter(|entry| length.is_none_or(|only| only == entry.slice.length));
-            let mut points: Vec<_> = entries
-                .map(|entry| (entry.slice.pairs as f64, entry.median, entry.least, entry.most))
-                .collect();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let of = length.map_or(String::new(), |length| format!(", {length} tokens"));
-            series.push(Series { name: standing.contestant.clone() + &of, points });
-        }
-    }
+pub(super) fn accuracy_by_pairs(task: &Task, standings: &[Standing]) -> String {
+    let series = widest(standings).iter().flat_map(by_length).collect();
     let mut chances: Vec<Chance> = Vec::new();
-    for experiment in experiments {
-        for (slice, _) in experiment.task.segments(Split::Test) {
-            for (name, level) in experiment.task.chance(slice) {
-                let point = (slice.pairs as f64, level);
-                match chances.iter_mut().find(|chance| chance.name == name) {
-                    Some(chance) if chance.points.contains(&point) => {}
-                    Some(chance) => chance.points.push(point),
-                    None => chances.push(Chance { name: name.into(), points: vec![point] }),
-                }
+    for (slice, _) in task.segments(Split::Test) {
+        for (name, level) in task.chance(slice) {
+            let point = (slice.pairs as f64, level);
+            match chances.iter_mut().find(|chance| chance.name == name) {
+                Some(chance) if chance.points.contains(&point) => {}
+                Some(chance) => chance.points.push(point),
+                None => chances.push(Chance { name: name.into(), points: vec![point] }),
             }
         }
     }
@@ -156,6 +116,29 @@ pub(super) fn accuracy_by_step(standings: &[Standing], results: &[RunResult]) ->
             .collect()
     });
     draw("training steps", Axis::Linear, series, Vec::new())
+}
+
+/// Accuracy over the number of pairs: one line, or one per length where several lengths have the same
+/// number of pairs.
+fn by_length(standing: &Standing) -> Vec<Series> {
+    let line = |name: String, slices: &[SliceStanding]| {
+        let mut points: Vec<_> = slices
+            .iter()
+            .map(|entry| (entry.slice.pairs as f64, entry.median, entry.least, entry.most))
+            .collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Series { name, points }
+    };
+    let mut slices = standing.slices.clone();
+    slices.sort_by_key(|entry| entry.slice.pairs);
+    if slices.windows(2).all(|pair| pair[0].slice.pairs < pair[1].slice.pairs) {
+        return vec![line(standing.contestant.clone(), &slices)];
+    }
+    slices.sort_by_key(|entry| entry.slice.length);
+    slices
+        .chunk_by(|a, b| a.slice.length == b.slice.length)
+        .map(|group| line(format!("{}, {} tokens", standing.contestant, group[0].slice.length), group))
+        .collect()
 }
 
 /// One series per contestant; several widths follow each other in it.

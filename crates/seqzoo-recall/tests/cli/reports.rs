@@ -90,6 +90,24 @@ fn the_number_of_threads_changes_no_result() {
 }
 
 #[test]
+fn names_and_lengths_come_through_every_format() {
+    let workplace = Workplace::new(5);
+    let text = workplace
+        .read("small.toml")
+        .replace("\"gated\"", "\"a|b\"")
+        .replace("pairs = 4, examples", "pairs = 2, examples")
+        .replacen("length = 16, pairs = 2, examples", "length = 32, pairs = 2, examples", 1);
+    workplace.write("named.toml", &text);
+    let said = workplace.recall(&["run", "named.toml", "--out", "out"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(workplace.read("out/report.md").contains("| a\\|b"));
+    let page = workplace.read("out/report.html");
+    assert!(page.contains("a|b, 16 tokens") && page.contains("a|b, 32 tokens"), "a line per length");
+    let list: serde_json::Value = serde_json::from_str(&workplace.recall(&["list", "--json"]).out).unwrap();
+    assert_eq!(list["layers"][0]["kind"], "softmax_attention");
+}
+
+#[test]
 fn a_diverged_run_is_no_success_of_a_negative_control() {
     let workplace = Workplace::new(20);
     let text =
