@@ -4,19 +4,11 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 use criterion::{Criterion, Throughput, criterion_main};
+use seqzoo::ops::Form;
 use seqzoo::ops::attention::{AttentionOptions, attention};
 use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
-use seqzoo::ops::linear_attention::{Decay, LinearAttentionOptions, linear_attention};
-use seqzoo_benches::{SHAPES, Shape, criterion, decays, tokens, wait};
-
-fn track(decay: Decay) -> Decay {
-    match decay {
-        Decay::None => Decay::None,
-        Decay::PerHead(log) => Decay::PerHead(log.require_grad()),
-        Decay::Scalar(log) => Decay::Scalar(log.require_grad()),
-        Decay::Vector(log) => Decay::Vector(log.require_grad()),
-    }
-}
+use seqzoo::ops::linear_attention::{LinearAttentionOptions, linear_attention};
+use seqzoo_benches::{SHAPES, Shape, criterion, decays, tokens, track, wait};
 
 fn linear(criterion: &mut Criterion) {
     let device = Device::default();
@@ -25,26 +17,32 @@ fn linear(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("linear attention, {}", shape.name()));
         group.throughput(Throughput::Elements(shape.tokens()));
         let qkv = || [(); 3].map(|()| tokens(shape, &device));
+        let forms = [("kernel", Form::Kernel), ("chunked", Form::Chunked { size: 64 })];
         for (name, decay) in decays(shape, &device) {
             let [q, k, v] = qkv();
-            group.bench_function(format!("{name}, forward"), |bencher| {
-                bencher.iter(|| {
-                    let options = LinearAttentionOptions::default();
-                    let result = linear_attention(q.clone(), k.clone(), v.clone(), decay.clone(), options);
-                    wait(&device, result)
-                })
-            });
+            for (of, form) in forms {
+                group.bench_function(format!("{name}, {of}, forward"), |bencher| {
+                    bencher.iter(|| {
+                        let options = LinearAttentionOptions { form, ..Default::default() };
+                        let (q, k, v) = (q.clone(), k.clone(), v.clone());
+                        wait(&device, linear_attention(q, k, v, decay.clone(), options))
+                    })
+                });
+            }
         }
         for (name, decay) in decays(shape, &recording) {
             let [q, k, v] = [(); 3].map(|()| tokens(shape, &recording).require_grad());
             let decay = track(decay);
-            group.bench_function(format!("{name}, forward and backward"), |bencher| {
-                bencher.iter(|| {
-                    let options = LinearAttentionOptions::default();
-                    let (o, _) = linear_attention(q.clone(), k.clone(), v.clone(), decay.clone(), options);
-                    wait(&recording, o.square().sum().backward())
-                })
-            });
+            for (of, form) in forms {
+                group.bench_function(format!("{name}, {of}, forward and backward"), |bencher| {
+                    bencher.iter(|| {
+                        let options = LinearAttentionOptions { form, ..Default::default() };
+                        let (q, k, v) = (q.clone(), k.clone(), v.clone());
+                        let (o, _) = linear_attention(q, k, v, decay.clone(), options);
+                        wait(&recording, o.square().sum().backward())
+                    })
+                });
+            }
         }
         group.finish();
     }

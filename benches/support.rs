@@ -59,6 +59,16 @@ pub fn decays(shape: Shape, device: &Device) -> [(&'static str, Decay); 4] {
     ]
 }
 
+/// The decay as a leaf whose gradient is recorded.
+pub fn track(decay: Decay) -> Decay {
+    match decay {
+        Decay::None => Decay::None,
+        Decay::PerHead(log) => Decay::PerHead(log.require_grad()),
+        Decay::Scalar(log) => Decay::Scalar(log.require_grad()),
+        Decay::Vector(log) => Decay::Vector(log.require_grad()),
+    }
+}
+
 /// Keeps `result` from being optimised away and waits until the device has computed it.
 pub fn wait<T>(device: &Device, result: T) {
     device.sync().expect("the device computes");

@@ -1,11 +1,13 @@
 //! The forms of an operator, and the report of which one ran.
 
+use crate::kernel::Kernel;
 use std::fmt;
 
 /// How an operator is computed. Every form computes the same function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
-    /// The recurrent step for one token, else the fastest form the device has.
+    /// The kernel where the device has one; else the recurrent step for one token, and the chunk-parallel
+    /// or whole-sequence form for more.
     #[default]
     Auto,
     /// Token by token: the law. Slow for long sequences.
@@ -17,7 +19,7 @@ pub enum Form {
     },
     /// The whole sequence at once: the parallel form of operators that have no chunks.
     Parallel,
-    /// A native kernel. No operator has one yet, so asking for it is an error.
+    /// Native code with a hand-written backward; an error on a device that has none.
     Kernel,
 }
 
@@ -29,8 +31,20 @@ pub(crate) const DEFAULT_CHUNK: usize = 64;
 pub struct Report {
     /// The form that runs; never [`Form::Auto`].
     pub form: Form,
+    /// The kernel that runs, where the form is [`Form::Kernel`].
+    pub kernel: Option<Kernel>,
     /// Why this form, in a few words.
     pub reason: &'static str,
+}
+
+impl Report {
+    pub(crate) fn form(form: Form, reason: &'static str) -> Self {
+        Self { form, kernel: None, reason }
+    }
+
+    fn kernel(kernel: Kernel, reason: &'static str) -> Self {
+        Self { form: Form::Kernel, kernel: Some(kernel), reason }
+    }
 }
 
 impl fmt::Display for Report {
@@ -39,38 +53,46 @@ impl fmt::Display for Report {
             Form::Chunked { size } => write!(f, "chunked in {size} tokens ({})", self.reason),
             Form::Naive => write!(f, "token by token ({})", self.reason),
             Form::Parallel => write!(f, "the whole sequence at once ({})", self.reason),
-            form => write!(f, "{form:?} ({})", self.reason),
+            Form::Kernel | Form::Auto => match self.kernel {
+                Some(kernel) => write!(f, "{kernel} ({})", self.reason),
+                None => f.write_str(self.reason),
+            },
         }
     }
 }
 
 impl Form {
-    /// The form that an operator with chunks takes for `time` tokens.
+    /// The form that an operator with chunks takes for `time` tokens on a device with `kernel`.
     ///
     /// # Panics
     ///
-    /// If a chunk size is not a power of two, or a form is asked for that the operator does not have:
-    /// a kernel, or the whole sequence at once.
+    /// If a chunk size is not a power of two, or a form is asked for that the operator does not have
+    /// there: a kernel, or the whole sequence at once.
     #[track_caller]
-    pub fn resolve(self, time: usize) -> Report {
-        match self {
-            Form::Auto if time == 1 => {
-                Report { form: Form::Naive, reason: "one token takes the recurrent step" }
+    pub fn resolve(self, time: usize, kernel: Option<Kernel>) -> Report {
+        match (self, kernel) {
+            (Form::Auto, Some(kernel)) => Report::kernel(kernel, "the device has it"),
+            (Form::Auto, None) if time == 1 => {
+                Report::form(Form::Naive, "one token takes the recurrent step; the device has no kernel")
             }
-            Form::Auto => Report {
-                form: Form::Chunked { size: DEFAULT_CHUNK },
-                reason: "this operator has no kernel on any device",
-            },
-            Form::Naive => Report { form: self, reason: "asked for" },
-            Form::Chunked { size } => {
+            (Form::Auto, None) => {
+                Report::form(Form::Chunked { size: DEFAULT_CHUNK }, "the device has no kernel")
+            }
+            (Form::Naive, _) => Report::form(self, "asked for"),
+            (Form::Chunked { size }, _) => {
                 assert!(
                     size.is_power_of_two(),
                     "The chunk size is {size}, but a power of two is wanted (64 is the usual choice)."
                 );
-                Report { form: self, reason: "asked for" }
+                Report::form(self, "asked for")
             }
-            Form::Parallel | Form::Kernel => panic!(
-                "The form `{self:?}` was asked for, but this operator does not have it; \
+            (Form::Kernel, Some(kernel)) => Report::kernel(kernel, "asked for"),
+            (Form::Kernel, None) => panic!(
+                "The form `Kernel` was asked for, but the device has no kernel of this operator; \
+                 use `Form::Auto`, or `Form::Chunked {{ size: 64 }}`."
+            ),
+            (Form::Parallel, _) => panic!(
+                "The form `Parallel` was asked for, but this operator does not have it; \
                  use `Form::Auto`, or `Form::Chunked {{ size: 64 }}`."
             ),
         }
@@ -84,13 +106,9 @@ impl Form {
     #[track_caller]
     pub fn resolve_whole(self, time: usize) -> Report {
         match self {
-            Form::Auto if time == 1 => {
-                Report { form: Form::Naive, reason: "one token takes the recurrent step" }
-            }
-            Form::Auto => {
-                Report { form: Form::Parallel, reason: "this operator has no chunks and no kernel" }
-            }
-            Form::Naive | Form::Parallel => Report { form: self, reason: "asked for" },
+            Form::Auto if time == 1 => Report::form(Form::Naive, "one token takes the recurrent step"),
+            Form::Auto => Report::form(Form::Parallel, "this operator has no chunks and no kernel"),
+            Form::Naive | Form::Parallel => Report::form(self, "asked for"),
             Form::Chunked { .. } | Form::Kernel => panic!(
                 "The form `{self:?}` was asked for, but this operator does not have it; \
                  use `Form::Auto` or `Form::Parallel`."
@@ -104,10 +122,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn auto_takes_the_step_for_one_token_and_chunks_for_more() {
-        assert_eq!(Form::Auto.resolve(1).form, Form::Naive);
-        assert_eq!(Form::Auto.resolve(2).form, Form::Chunked { size: 64 });
-        assert!(Form::Auto.resolve(2).to_string().contains("64 tokens"));
+    fn auto_takes_the_kernel_where_there_is_one() {
+        for time in [1, 2, 1000] {
+            let report = Form::Auto.resolve(time, Some(Kernel::Cpu));
+            assert_eq!((report.form, report.kernel), (Form::Kernel, Some(Kernel::Cpu)));
+        }
+        assert_eq!(Form::Kernel.resolve(5, Some(Kernel::Gpu)).to_string(), "CubeCL kernel (asked for)");
+    }
+
+    #[test]
+    fn without_a_kernel_auto_takes_the_step_for_one_token_and_chunks_for_more() {
+        assert_eq!(Form::Auto.resolve(1, None).form, Form::Naive);
+        let report = Form::Auto.resolve(2, None);
+        assert_eq!(report.form, Form::Chunked { size: 64 });
+        assert_eq!(report.to_string(), "chunked in 64 tokens (the device has no kernel)");
     }
 
     #[test]
@@ -126,12 +154,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "power of two is wanted")]
     fn a_chunk_of_48_is_refused() {
-        Form::Chunked { size: 48 }.resolve(100);
+        Form::Chunked { size: 48 }.resolve(100, None);
     }
 
     #[test]
-    #[should_panic(expected = "does not have it")]
+    #[should_panic(expected = "the device has no kernel of this operator")]
     fn a_kernel_is_never_replaced_silently() {
-        Form::Kernel.resolve(100);
+        Form::Kernel.resolve(100, None);
     }
 }

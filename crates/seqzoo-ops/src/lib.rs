@@ -38,10 +38,12 @@ pub mod linear_attention;
 mod checks;
 mod form;
 mod heads;
+mod kernel;
 mod precision;
 mod segments;
 mod tail;
 
 pub use form::{Form, Report};
 pub use heads::repeat_heads;
+pub use kernel::Kernel;
 pub use precision::{accumulator, to_dtype};

@@ -82,7 +82,7 @@ pub fn attention(
 #[track_caller]
 pub fn attention_report(time: usize, options: &AttentionOptions) -> Report {
     match options.form {
-        Form::Auto => Report { form: Form::Parallel, reason: "one token or many, all scores at once" },
+        Form::Auto => Report::form(Form::Parallel, "one token or many, all scores at once"),
         form => form.resolve_whole(time),
     }
 }

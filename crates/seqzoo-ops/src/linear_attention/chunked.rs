@@ -1,7 +1,7 @@
 //! The chunk-parallel form, in plain tensor operations. The derivation is in `README.md`.
 
 use super::problem::Problem;
-use super::{Decay, LinearAttentionState, halving};
+use super::{Decay, LinearAttentionState, halving, normaliser};
 use crate::precision::to_dtype;
 use burn::tensor::{Bool, DType, Tensor};
 
@@ -9,14 +9,11 @@ use burn::tensor::{Bool, DType, Tensor};
 const FORGET: f64 = -1e30;
 
 pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, LinearAttentionState) {
-    let Problem { query, key, value, decay, resets, state, normaliser } = problem;
+    let Problem { query, key, value, decay, resets, state, scale, normaliser: divisor } = problem;
     let [batch, time, heads, _] = query.dims();
-    let value_dim = value.dims()[3];
+    let query = query.mul_scalar(scale);
 
-    let (value, memory) = match state.key_sum {
-        Some(sum) => (with_ones(value), Tensor::cat(vec![state.memory, sum.unsqueeze_dim(3)], 3)),
-        None => (value, state.memory),
-    };
+    let (value, memory) = normaliser::join(value, state);
     let memory = match &resets {
         Some(resets) => cleared(memory, resets.clone().narrow(1, 0, 1)),
         None => memory,
@@ -70,21 +67,7 @@ pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, LinearAttent
 
     let width = output.dims()[4];
     let output = output.reshape([batch, heads, count * chunk, width]).narrow(2, 0, time).swap_dims(1, 2); // [b, t, h, v]
-    match normaliser {
-        None => (output, LinearAttentionState { memory, key_sum: None }),
-        Some(epsilon) => {
-            let sum = memory.clone().narrow(3, value_dim, 1).squeeze_dim(3);
-            let state = LinearAttentionState { memory: memory.narrow(3, 0, value_dim), key_sum: Some(sum) };
-            let divisor = output.clone().narrow(3, value_dim, 1) + epsilon;
-            (output.narrow(3, 0, value_dim) / divisor, state)
-        }
-    }
-}
-
-/// Values with a column of ones behind them, so that the memory's last column is the key sum.
-fn with_ones(value: Tensor<4>) -> Tensor<4> {
-    let ones = value.clone().narrow(3, 0, 1).ones_like();
-    Tensor::cat(vec![value, ones], 3)
+    normaliser::part(output, memory, divisor)
 }
 
 /// The initial memory, zero where the first token is a reset: a decay of zero would leave the

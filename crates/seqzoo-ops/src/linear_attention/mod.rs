@@ -2,15 +2,18 @@
 
 mod chunked;
 mod halving;
+pub mod kernel;
 mod naive;
+mod normaliser;
 mod options;
 mod problem;
 
 pub use options::{Decay, LinearAttentionOptions, LinearAttentionState};
 
 use crate::form::{Form, Report};
+use crate::kernel::Kernel;
 use crate::precision::to_dtype;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use problem::Problem;
 
 /// Linear attention with any decay, normalised or not.
@@ -74,17 +77,22 @@ pub fn linear_attention(
     options: LinearAttentionOptions,
 ) -> (Tensor<4>, LinearAttentionState) {
     let dtype = query.dtype();
-    let report = linear_attention_report(query.dims()[1], &options);
+    let report = linear_attention_report(query.dims()[1], &options, &query.device());
     let problem = Problem::new(query, key, value, decay, options);
     let (output, state) = match report.form {
+        Form::Kernel => kernel::kernel(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
     };
     (to_dtype(output, dtype), state)
 }
 
-/// Which form [`linear_attention`] takes for `time` tokens under `options`, and why.
+/// Which form [`linear_attention`] takes for `time` tokens on `device` under `options`, and why.
+///
+/// # Panics
+///
+/// As [`linear_attention`] does, if the form asked for cannot be had.
 #[track_caller]
-pub fn linear_attention_report(time: usize, options: &LinearAttentionOptions) -> Report {
-    options.form.resolve(time)
+pub fn linear_attention_report(time: usize, options: &LinearAttentionOptions, device: &Device) -> Report {
+    options.form.resolve(time, Kernel::of(device))
 }

@@ -5,7 +5,8 @@ use super::{Decay, LinearAttentionState};
 use burn::tensor::Tensor;
 
 pub(super) fn naive(problem: Problem) -> (Tensor<4>, LinearAttentionState) {
-    let Problem { query, key, value, decay, resets, state, normaliser } = problem;
+    let Problem { query, key, value, decay, resets, state, scale, normaliser } = problem;
+    let query = query.mul_scalar(scale);
     let [batch, time, heads, keys] = key.dims();
     let LinearAttentionState { mut memory, mut key_sum } = state;
     let mut outputs = Vec::with_capacity(time);

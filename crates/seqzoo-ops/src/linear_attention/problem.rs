@@ -6,14 +6,15 @@ use crate::heads::repeat_heads;
 use crate::precision::{accumulator, to_dtype};
 use burn::tensor::{Bool, Tensor};
 
-/// Arguments after checking: wide dtype, equal heads, a scaled query and a state.
+/// Arguments after checking: wide dtype, equal heads, a scale and a state.
 pub(super) struct Problem {
-    pub query: Tensor<4>, // [b, t, h, k], multiplied by the scale
+    pub query: Tensor<4>, // [b, t, h, k]
     pub key: Tensor<4>,   // [b, t, h, k]
     pub value: Tensor<4>, // [b, t, h, v]
     pub decay: Decay,
     pub resets: Option<Tensor<2, Bool>>, // [b, t]
     pub state: LinearAttentionState,
+    pub scale: f64, // of the query
     pub normaliser: Option<f64>,
 }
 
@@ -83,14 +84,14 @@ impl Problem {
             },
         };
 
-        let scale = options.scale.unwrap_or((key_dim as f64).powf(-0.5));
         Self {
-            query: repeat_heads(to_dtype(query, wide), heads).mul_scalar(scale),
+            query: repeat_heads(to_dtype(query, wide), heads),
             key: repeat_heads(to_dtype(key, wide), heads),
             value: to_dtype(value, wide),
             decay,
             resets: options.resets,
             state,
+            scale: options.scale.unwrap_or((key_dim as f64).powf(-0.5)),
             normaliser: options.normaliser,
         }
     }

@@ -36,7 +36,7 @@ fn loss(case: &Case, form: Form) -> f64 {
 
 #[test]
 fn gradients_equal_finite_differences() {
-    for form in [Form::Naive, Form::Chunked { size: 4 }] {
+    for form in [Form::Naive, Form::Chunked { size: 4 }, Form::Kernel] {
         for kind in KINDS {
             for normalised in [false, true] {
                 let mut case = Case::random(kind, &shape(11), normalised, 12, &autodiff());

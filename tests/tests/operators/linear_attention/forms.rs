@@ -1,4 +1,4 @@
-//! Rung 2: the chunked form is the recurrence, in values, states and all gradients.
+//! Rung 2: the chunked form and the kernel are the recurrence, in values, states and all gradients.
 
 use super::case::{Case, KINDS, Kind, Shape, shape};
 use proptest::prelude::*;
@@ -7,16 +7,38 @@ use seqzoo_tests::{Inputs, autodiff};
 
 const EXACT: f64 = 1e-10;
 
+fn check_at_lengths(form: Form, lengths: &[usize]) {
+    for kind in KINDS {
+        for time in lengths {
+            for normalised in [false, true] {
+                let case = Case::random(kind, &shape(*time), normalised, *time as u64, &autodiff());
+                let wanted = case.clone().outcome(Form::Naive);
+                case.outcome(form).assert_close(&wanted, EXACT);
+            }
+        }
+    }
+}
+
 #[test]
 fn chunked_equals_naive_at_awkward_lengths() {
-    let size = 8;
+    check_at_lengths(Form::Chunked { size: 8 }, &[1, 2, 7, 8, 9, 29]);
+}
+
+#[test]
+fn the_kernel_equals_naive_at_awkward_lengths() {
+    // Its blocks have 16 tokens and its chunks 32.
+    check_at_lengths(Form::Kernel, &[1, 2, 15, 16, 17, 31, 32, 33, 48, 3 * 32 + 5]);
+}
+
+#[test]
+fn the_kernel_equals_naive_at_awkward_widths() {
     for kind in KINDS {
-        for time in [1, 2, size - 1, size, size + 1, 3 * size + 5] {
-            for normalised in [false, true] {
-                let case = Case::random(kind, &shape(time), normalised, time as u64, &autodiff());
-                let wanted = case.clone().outcome(Form::Naive);
-                case.outcome(Form::Chunked { size }).assert_close(&wanted, EXACT);
-            }
+        for (key, value) in [(1, 1), (8, 16), (9, 40), (40, 17), (64, 1)] {
+            let shape = Shape { batch: 2, time: 45, key_heads: 1, heads: 2, key, value };
+            let mut case = Case::random(kind, &shape, false, 6, &autodiff());
+            case.resets = Some(Inputs::new(4, &autodiff()).flags([2, 45], 0.05));
+            let wanted = case.clone().outcome(Form::Naive);
+            case.outcome(Form::Kernel).assert_close(&wanted, EXACT);
         }
     }
 }
@@ -27,7 +49,7 @@ fn the_default_chunk_equals_naive_at_its_own_edges() {
         for time in [63, 64, 65, 3 * 64 + 5] {
             let shape = Shape { batch: 1, time, key_heads: 1, heads: 1, key: 4, value: 6 };
             let case = Case::random(kind, &shape, false, 9, &autodiff());
-            case.clone().outcome(Form::Auto).assert_close(&case.outcome(Form::Naive), EXACT);
+            case.clone().outcome(Form::Chunked { size: 64 }).assert_close(&case.outcome(Form::Naive), EXACT);
         }
     }
 }
@@ -44,13 +66,14 @@ fn every_chunk_size_gives_the_same() {
 }
 
 #[test]
-fn resets_are_the_same_in_both_forms() {
+fn resets_are_the_same_in_all_forms() {
     for kind in KINDS {
         for normalised in [false, true] {
             let mut case = Case::random(kind, &shape(29), normalised, 3, &autodiff());
             case.resets = Some(Inputs::new(8, &autodiff()).flags([3, 29], 0.2));
             let wanted = case.clone().outcome(Form::Naive);
-            case.outcome(Form::Chunked { size: 8 }).assert_close(&wanted, EXACT);
+            case.clone().outcome(Form::Chunked { size: 8 }).assert_close(&wanted, EXACT);
+            case.outcome(Form::Kernel).assert_close(&wanted, EXACT);
         }
     }
 }
@@ -62,7 +85,7 @@ proptest! {
     fn any_shape_and_any_decay_gives_the_same(
         kind in prop::sample::select(KINDS.to_vec()),
         batch in 1usize..3,
-        time in 1usize..40,
+        time in 1usize..70,
         key_heads in 1usize..3,
         group in 1usize..3,
         key in 1usize..6,
@@ -76,7 +99,8 @@ proptest! {
         let mut case = Case::random(kind, &shape, normalised, seed, &autodiff());
         case.resets = (reset_rate > 0.0).then(|| Inputs::new(seed, &autodiff()).flags([batch, time], reset_rate));
         let wanted = case.clone().outcome(Form::Naive);
-        case.outcome(Form::Chunked { size: 1 << log_size }).assert_close(&wanted, EXACT);
+        case.clone().outcome(Form::Chunked { size: 1 << log_size }).assert_close(&wanted, EXACT);
+        case.outcome(Form::Kernel).assert_close(&wanted, EXACT);
     }
 }
 

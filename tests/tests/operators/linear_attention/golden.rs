@@ -10,7 +10,7 @@ use seqzoo_tests::{Golden, autodiff, largest_error};
 /// The files store f32; everything here is f64 from those inputs on.
 const STORED: f64 = 2e-6;
 
-const FORMS: [Form; 3] = [Form::Naive, Form::Chunked { size: 16 }, Form::Chunked { size: 64 }];
+const FORMS: [Form; 4] = [Form::Naive, Form::Chunked { size: 16 }, Form::Chunked { size: 64 }, Form::Kernel];
 
 fn check(name: &str, head_first: bool, make_decay: impl Fn(&Golden, &Device) -> Decay) {
     let device = autodiff();

@@ -26,7 +26,8 @@ fn decays_of_e_to_the_minus_30_next_to_none_at_all() {
         let mut case = Case::random(kind, &shape(150), false, 2, &autodiff());
         strong(&mut case);
         let wanted = case.clone().outcome(Form::Naive);
-        case.outcome(Form::Chunked { size: 64 }).assert_close(&wanted, 1e-12);
+        case.clone().outcome(Form::Chunked { size: 64 }).assert_close(&wanted, 1e-12);
+        case.outcome(Form::Kernel).assert_close(&wanted, 1e-12);
     }
 }
 
@@ -44,13 +45,16 @@ fn strong_decay_in_single_precision_is_as_good_as_in_double() {
         };
         let (q, k, v) = (narrow4(&exact.query), narrow4(&exact.key), narrow4(&exact.value));
         exact.state = None;
-        let (single, _) = linear_attention(q, k, v, decay, LinearAttentionOptions::default());
         let (double, _) = exact.output(Form::Naive);
-        let mut found = Outcome::default();
-        found.put("o", &single);
         let mut wanted = Outcome::default();
         wanted.put("o", &double);
-        found.assert_close(&wanted, 1e-5);
+        for form in [Form::Chunked { size: 64 }, Form::Kernel] {
+            let options = LinearAttentionOptions { form, ..Default::default() };
+            let (single, _) = linear_attention(q.clone(), k.clone(), v.clone(), decay.clone(), options);
+            let mut found = Outcome::default();
+            found.put("o", &single);
+            found.assert_close(&wanted, 1e-5);
+        }
     }
 }
 
@@ -61,17 +65,21 @@ fn a_chunk_of_nothing_but_resets_keeps_only_the_last_token() {
         let resets: Vec<usize> = (3..29).collect();
         case.resets = Some(flags(3, 40, &resets, &autodiff()));
         let wanted = case.clone().outcome(Form::Naive);
-        case.outcome(Form::Chunked { size: 8 }).assert_close(&wanted, 1e-10);
+        case.clone().outcome(Form::Chunked { size: 8 }).assert_close(&wanted, 1e-10);
+        case.outcome(Form::Kernel).assert_close(&wanted, 1e-10);
     }
 }
 
 #[test]
 fn sixty_five_thousand_tokens_stay_exact() {
     let time = 65_536;
-    for kind in [Kind::PerHead, Kind::Scalar, Kind::Vector] {
+    let kinds = [Kind::PerHead, Kind::Scalar, Kind::Vector];
+    for (kind, form) in
+        kinds.into_iter().flat_map(|kind| [(kind, Form::Chunked { size: 64 }), (kind, Form::Kernel)])
+    {
         let shape = Shape { batch: 1, time, key_heads: 1, heads: 1, key: 4, value: 4 };
         let case = Case::random(kind, &shape, false, 1, &plain());
-        let (whole, state) = case.output(Form::Auto);
+        let (whole, state) = case.output(form);
         // Decays forget the beginning, so the end can be recomputed from the last tokens alone.
         let tail = 4_096;
         let (part, last) = case.part(time - tail, time, None).output(Form::Naive);
@@ -92,7 +100,7 @@ fn a_reset_before_the_first_token_clears_even_an_infinite_state() {
         let memory = case.state.take().unwrap().memory;
         let infinite = memory.clone() * f64::INFINITY;
         case.state = Some(LinearAttentionState { memory: infinite, key_sum: None });
-        for form in [Form::Naive, Form::Chunked { size: 8 }] {
+        for form in [Form::Naive, Form::Chunked { size: 8 }, Form::Kernel] {
             let (output, state) = case.output(form);
             let error = (output - wanted.clone()).abs().max().into_scalar::<f64>();
             assert!(error < 1e-12 && !state.memory.contains_nan().into_scalar::<bool>(), "{kind:?}: {error}");
@@ -118,11 +126,18 @@ fn bf16_inputs_accumulate_in_f32() {
 #[test]
 fn an_output_that_the_loss_never_uses_costs_no_gradient() {
     let case = Case::random(Kind::Vector, &shape(20), false, 3, &autodiff()).tracked();
-    let (_, state) = case.output(Form::Auto);
-    let gradients = state.memory.sum().backward();
-    let norm = |x: &Tensor<4>| x.grad(&gradients).map_or(0.0, |g| g.abs().max().into_scalar::<f64>());
-    assert_eq!(norm(&case.query), 0.0);
-    assert!(norm(&case.key) > 0.0);
+    for form in [Form::Naive, Form::Chunked { size: 8 }, Form::Kernel] {
+        let (output, state) = case.output(form);
+        let norm = |x: &Tensor<4>, gradients: &burn::tensor::Gradients| {
+            x.grad(gradients).map_or(0.0, |g| g.abs().max().into_scalar::<f64>())
+        };
+        let gradients = state.memory.sum().backward();
+        assert_eq!(norm(&case.query, &gradients), 0.0);
+        assert!(norm(&case.key, &gradients) > 0.0);
+        drop(output);
+        let (output, _) = case.output(form);
+        assert!(norm(&case.query, &output.sum().backward()) > 0.0);
+    }
 }
 
 #[test]

@@ -5,4 +5,5 @@ mod differences;
 mod forms;
 mod golden;
 mod hostile;
+mod kernel;
 mod splits;

@@ -58,6 +58,7 @@ fn packed_sequences_equal_separate_ones() {
                 (Tensor::cat(parts.into_iter().map(|(output, _)| output).collect(), 1), state)
             });
             packed.clone().outcome(Form::Chunked { size: 16 }).assert_close(&wanted, EXACT);
+            packed.clone().outcome(Form::Kernel).assert_close(&wanted, EXACT);
             packed.outcome(Form::Naive).assert_close(&wanted, EXACT);
         }
     }
@@ -86,7 +87,7 @@ fn a_token_changes_nothing_before_it() {
                     Decay::Vector(log) => Decay::Vector(bump(&log.clone().neg()).neg()),
                     same => same.clone(),
                 };
-                for form in [Form::Naive, Form::Chunked { size: 16 }] {
+                for form in [Form::Naive, Form::Chunked { size: 16 }, Form::Kernel] {
                     let before = |case: &Case| case.output(form).0.narrow(1, 0, changed).into_data();
                     assert_eq!(before(&case), before(&other), "{kind:?} {form:?}, token {changed}");
                 }
@@ -97,9 +98,11 @@ fn a_token_changes_nothing_before_it() {
 
 #[test]
 fn a_sequence_does_not_depend_on_its_neighbours_in_the_batch() {
-    for kind in KINDS {
+    for (kind, form) in
+        KINDS.into_iter().flat_map(|kind| [(kind, Form::Chunked { size: 64 }), (kind, Form::Kernel)])
+    {
         let case = Case::random(kind, &shape(37), true, 8, &plain());
-        let (all, _) = case.output(Form::Auto);
+        let (all, _) = case.output(form);
         for row in 0..3 {
             let pick = |x: &Tensor<4>| x.clone().narrow(0, row, 1);
             let mut alone = case.clone();
@@ -117,7 +120,7 @@ fn a_sequence_does_not_depend_on_its_neighbours_in_the_batch() {
                 memory: pick(&state.memory),
                 key_sum: state.key_sum.as_ref().map(|sum| sum.clone().narrow(0, row, 1)),
             });
-            assert_eq!(alone.output(Form::Auto).0.into_data(), pick(&all).into_data(), "{kind:?}");
+            assert_eq!(alone.output(form).0.into_data(), pick(&all).into_data(), "{kind:?} {form:?}");
         }
     }
 }
@@ -162,7 +165,7 @@ fn a_decay_may_have_fewer_heads_than_the_values() {
             Decay::Vector(log) => (Decay::Vector(log.clone()), Decay::Vector(repeat_heads(log.clone(), 4))),
             _ => unreachable!(),
         };
-        for form in [Form::Naive, Form::Chunked { size: 8 }] {
+        for form in [Form::Naive, Form::Chunked { size: 8 }, Form::Kernel] {
             assert_eq!(few.output(form).0.into_data(), all.output(form).0.into_data(), "{kind:?}");
         }
     }

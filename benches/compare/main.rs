@@ -1,0 +1,54 @@
+//! Kernels, chunked tensor operations, PyTorch and the machine's limit in one table:
+//! `cargo run --release -p seqzoo-benches --bin compare -- --python python3 --out benches/README.md`.
+#![recursion_limit = "256"]
+
+mod machine;
+mod measure;
+mod memory;
+mod page;
+mod torch;
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Measures linear attention against PyTorch and against this machine's limit, and writes a page of tables.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// A Python that has PyTorch; without it, that column is missing.
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Where to write the page; printed where absent.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Runs of which the median is taken.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Leave out shapes with more tokens than this.
+    #[arg(long, default_value_t = usize::MAX)]
+    max_tokens: usize,
+    /// Measures the memory of one call in a process of its own; used by the command itself.
+    #[arg(long, hide = true, value_names = ["DECAY", "FORM", "TOKENS"], num_args = 3)]
+    memory: Option<Vec<String>>,
+}
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(what) = &arguments.memory {
+        return memory::child(what);
+    }
+    let page = page::page(arguments.python.as_deref(), arguments.runs as usize, arguments.max_tokens);
+    let result = page.and_then(|text| match &arguments.out {
+        Some(path) => std::fs::write(path, text).map_err(|error| format!("cannot write {path:?}: {error}")),
+        None => {
+            use std::io::Write;
+            writeln!(std::io::stdout(), "{text}").map_err(|error| format!("cannot print the page: {error}"))
+        }
+    });
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The page of tables.
+
+use crate::measure::{DECAYS, Seconds, linear, product, softmax, step};
+use crate::{machine, memory, torch};
+use seqzoo::ops::Form;
+use seqzoo_benches::{SHAPES, Shape};
+use std::path::Path;
+
+/// Multiply-adds that the CPU kernel's products take per token and head in the forward pass: reading and
+/// writing the memory, and inside chunks of 32 in blocks of 16. Exponentials and copies are not counted.
+fn counted(decay: &str, channels: usize) -> f64 {
+    let memory = 2 * channels * channels;
+    let inside = match decay {
+        // `A` within the block pair by pair (8.5 on average) and between the blocks (8), then `A V` (24).
+        "vector" => 8 * channels + 17 * channels / 2 + 24 * channels,
+        _ => 24 * channels + 24 * channels,
+    };
+    (memory + inside) as f64
+}
+
+/// Measures everything and writes it down.
+pub fn page(python: Option<&Path>, runs: usize, max_tokens: usize) -> Result<String, String> {
+    let shapes: Vec<Shape> =
+        SHAPES.into_iter().filter(|shape| shape.tokens() as usize <= max_tokens).collect();
+    let mut tables = String::new();
+    let (mut ours, mut theirs, mut version) = (0.0f64, 0.0f64, None);
+    for shape in shapes {
+        eprintln!("measuring {}", shape.name());
+        ours = ours.max(product());
+        let kernel = DECAYS.map(|(name, _)| linear(name, Form::Kernel, shape, runs));
+        let peer = python.map(|python| torch::measure(python, shape, runs)).transpose()?;
+        let chunked = DECAYS.map(|(name, _)| linear(name, Form::Chunked { size: 64 }, shape, runs));
+        let soft = softmax(shape, runs);
+        ours = ours.max(product());
+        if let Some(peer) = &peer {
+            theirs = theirs.max(peer.product);
+            version = Some(peer.version.clone());
+        }
+        tables += &table(shape, &kernel, &chunked, soft, peer.as_ref(), ours.max(theirs));
+    }
+    let mut page = format!(
+        "# Measured\n\n\
+         Made by `cargo run --release -p seqzoo-benches --bin compare -- --python python3 --out benches/README.md`\n\
+         (the Python needs PyTorch; without `--python` its rows are missing). Criterion measures the same shapes:\n\
+         `cargo bench -p seqzoo-benches`.\n\n\
+         Machine: {}. Burn's Flex backend, `f32`. {}Medians of at least {runs} runs.\n\
+         The loss of a backward pass is `Σ o²`, in ours as in the peer's (`peers/torch_cpu.py`, chunk-parallel tensor\n\
+         operations; softmax is PyTorch's fused `scaled_dot_product_attention`).\n\n\
+         The machine's limit is the best product of two 1024 x 1024 matrices in the same run: {:.0} GFLOP/s \
+         (Burn {:.0}{}).\n\
+         The share of it counts the multiply-adds of the kernel's products, two FLOPs each, and nothing else.\n\n",
+        machine::describe(),
+        version.map_or(String::new(), |version| format!("PyTorch {version}, as many threads. ")),
+        2e-9 * ours.max(theirs),
+        2e-9 * ours,
+        if theirs > 0.0 { format!(", PyTorch {:.0}", 2e-9 * theirs) } else { String::new() },
+    );
+    page += &tables;
+    page += &lengths(runs, max_tokens);
+    page += &steps(runs);
+    page += &memories(max_tokens)?;
+    Ok(page)
+}
+
+/// A speed with its unit.
+fn speed(tokens: u64, seconds: f64) -> String {
+    let speed = tokens as f64 / seconds;
+    if speed >= 1e6 { format!("{:.2} M", speed / 1e6) } else { format!("{:.0} k", speed / 1e3) }
+}
+
+/// One line of a table of speeds.
+struct Line<'a> {
+    decay: &'a str,
+    what: &'a str,
+    seconds: Seconds,
+    share: Option<f64>,
+    peer: Option<&'a Seconds>,
+}
+
+impl Line<'_> {
+    fn write(&self, shape: Shape) -> String {
+        let Self { decay, what, seconds, share, peer } = self;
+        let times = |theirs: Option<f64>, ours: Option<f64>| match (theirs, ours) {
+            (Some(theirs), Some(ours)) => format!("{:.1} x", theirs / ours),
+            _ => String::new(),
+        };
+        let speed = |seconds: f64| speed(shape.tokens(), seconds);
+        let share = share.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
+        let both = seconds.both.map_or(String::new(), speed);
+        let forward = times(peer.map(|peer| peer.forward), Some(seconds.forward));
+        let trained = times(peer.and_then(|peer| peer.both), seconds.both);
+        format!(
+            "| {decay} | {what} | {} | {share} | {forward} | {both} | {trained} |\n",
+            speed(seconds.forward)
+        )
+    }
+}
+
+fn table(
+    shape: Shape,
+    kernel: &[Seconds; 3],
+    chunked: &[Seconds; 3],
+    soft: Seconds,
+    peer: Option<&torch::Torch>,
+    limit: f64,
+) -> String {
+    let mut page = format!(
+        "## {}\n\n| decay | what | forward, tokens/s | share of limit | against PyTorch \
+         | forward + backward, tokens/s | against PyTorch |\n|---|---|--:|--:|--:|--:|--:|\n",
+        shape.name()
+    );
+    let mut add = |decay: &str, what: &str, seconds: Seconds, share: Option<f64>, peer: Option<&Seconds>| {
+        page += &Line { decay, what, seconds, share, peer }.write(shape);
+    };
+    for (index, (name, theirs)) in DECAYS.into_iter().enumerate() {
+        let peer = peer.and_then(|peer| peer.by_name.get(theirs));
+        let tokens = shape.tokens() as f64 * shape.heads as f64;
+        let share = counted(name, shape.head_dim) * tokens / kernel[index].forward / limit;
+        add(name, "kernel", kernel[index], Some(share), peer);
+        add(name, "chunked tensor operations", chunked[index], None, peer);
+        if let Some(peer) = peer {
+            add(name, "PyTorch", *peer, None, None);
+        }
+    }
+    let peer = peer.and_then(|peer| peer.by_name.get("softmax_sdpa"));
+    add("softmax", "this library", soft, None, peer);
+    if let Some(peer) = peer {
+        add("softmax", "PyTorch", *peer, None, None);
+    }
+    page + "\n"
+}
+
+/// Time per token against the length.
+fn lengths(runs: usize, max_tokens: usize) -> String {
+    let mut page = String::from(
+        "## Cost against length: kernel, B1 H4 D64\n\n\
+         | decay | tokens | forward, ns/token | forward + backward, ns/token |\n|---|--:|--:|--:|\n",
+    );
+    for (name, _) in DECAYS {
+        for time in [2048, 8192, 32_768, 65_536].into_iter().filter(|time| *time <= max_tokens) {
+            eprintln!("measuring {name} decay over {time} tokens");
+            let seconds = linear(name, Form::Kernel, Shape { batch: 1, time, heads: 4, head_dim: 64 }, runs);
+            let each = |seconds: f64| format!("{:.0}", 1e9 * seconds / time as f64);
+            let both = seconds.both.map_or(String::new(), each);
+            page += &format!("| {name} | {time} | {} | {both} |\n", each(seconds.forward));
+        }
+    }
+    page + "\n"
+}
+
+/// Microseconds per token, one token after another.
+fn steps(runs: usize) -> String {
+    let position = 20_000;
+    let mut page = format!(
+        "## One token after another: B1 H4 D64\n\n\
+         | decay | first tokens, us/token | after {position} tokens, us/token |\n|---|--:|--:|\n"
+    );
+    for (name, _) in DECAYS {
+        let [early, late] = step(name, Shape { batch: 1, time: 1, heads: 4, head_dim: 64 }, position, runs);
+        page += &format!("| {name} | {:.1} | {:.1} |\n", 1e6 * early, 1e6 * late);
+    }
+    page + "\n"
+}
+
+/// Peak memory of a forward and a backward pass.
+fn memories(max_tokens: usize) -> Result<String, String> {
+    let mut page = String::from(
+        "## Peak memory of forward + backward: B1 H4 D64\n\n\
+         How far a fresh process grows, inputs, outputs and all gradients included, and that in multiples of the size of\n\
+         these tensors.\n\n| decay | what | tokens | peak, MiB | of inputs, outputs and gradients |\n|---|---|--:|--:|--:|\n",
+    );
+    for (name, _) in DECAYS {
+        for (form, what) in [("kernel", "kernel"), ("chunked", "chunked tensor operations")] {
+            for time in [4096, 16_384, 65_536].into_iter().filter(|time| *time <= max_tokens) {
+                let shape = Shape { batch: 1, time, heads: 4, head_dim: 64 };
+                if let Some(memory) = memory::measure(name, form, shape)? {
+                    let times = memory.peak as f64 / memory.tensors as f64;
+                    page += &format!("| {name} | {what} | {time} | {} | {times:.1} x |\n", memory.peak >> 20);
+                }
+            }
+        }
+    }
+    Ok(page)
+}

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""PyTorch on the CPU, as a user of PyTorch would run it: the peer of `compare`.
+
+    pip install torch
+    python torch_cpu.py --shape 1,2048,4,64 --threads 2
+
+Every operator is a batched, chunk-parallel PyTorch program in float32, without a Python loop over tokens
+(one over chunks where the recurrence needs it). Prints JSON: seconds of the median run of the forward pass,
+and of forward and backward pass of the sum of squares.
+"""
+import argparse
+import json
+import time
+
+import torch
+import torch.nn.functional as F
+
+def to_chunks(x, c):
+    b, t, h = x.shape[:3]
+    return x.reshape(b, t // c, c, h, *x.shape[3:]).movedim(3, 1)  # [B,H,N,C,...]
+
+
+def linear_attention(q, k, v, c=64):
+    qc, kc, vc = (to_chunks(x, c) for x in (q, k, v))
+    kv = torch.einsum("bhncd,bhnce->bhnde", kc, vc)
+    s = kv.cumsum(2) - kv
+    intra = (qc @ kc.transpose(-1, -2)).tril() @ vc
+    return intra + qc @ s
+
+
+def gated_linear_attention(q, k, v, g, c=64, sub=16):
+    """Vector decay g (log space, [B,T,H,D]); secondary chunking keeps exp() bounded."""
+    qc, kc, vc, gc = (to_chunks(x, c) for x in (q, k, v, g))
+    gcum = gc.cumsum(-2)
+    total = gcum[..., -1:, :]
+    kd = kc * (total - gcum).exp()
+    kv = torch.einsum("bhncd,bhnce->bhnde", kd, vc)
+    n = kv.shape[2]
+    decay = total.exp().transpose(-1, -2)  # [B,H,N,D,1]
+    s = torch.zeros_like(kv[:, :, 0])
+    states = []
+    for i in range(n):
+        states.append(s)
+        s = s * decay[:, :, i] + kv[:, :, i]
+    inter = (qc * gcum.exp()) @ torch.stack(states, 2)
+    b, h, n, cc, d = qc.shape
+    m = cc // sub
+    qs, ks, gs = (x.reshape(b, h, n, m, sub, d) for x in (qc, kc, gcum))
+    att = q.new_zeros(b, h, n, m, sub, m, sub)
+    for i in range(m):
+        ref = gs[:, :, :, i, :1]
+        qi = qs[:, :, :, i] * (gs[:, :, :, i] - ref).exp()
+        for j in range(i):
+            kj = ks[:, :, :, j] * (ref - gs[:, :, :, j]).exp()
+            att[:, :, :, i, :, j] = qi @ kj.transpose(-1, -2)
+        diff = (gs[:, :, :, i, :, None] - gs[:, :, :, i, None, :]).clamp(max=0).exp()
+        att[:, :, :, i, :, i] = torch.einsum(
+            "bhncd,bhned,bhnced->bhnce", qs[:, :, :, i], ks[:, :, :, i], diff
+        ).tril()
+    att = att.reshape(b, h, n, cc, cc)
+    return inter + att @ vc
+
+
+def scalar_decay_attention(q, k, v, g, c=64):
+    """Scalar decay per head (retention, Mamba-2 SSD): g in log space, [B,T,H]."""
+    qc, kc, vc = (to_chunks(x, c) for x in (q, k, v))
+    gc = to_chunks(g.unsqueeze(-1), c).squeeze(-1)
+    gcum = gc.cumsum(-1)
+    seg = (gcum[..., :, None] - gcum[..., None, :]).tril().exp().tril()
+    intra = ((qc @ kc.transpose(-1, -2)) * seg) @ vc
+    total = gcum[..., -1]
+    kv = torch.einsum("bhncd,bhnce->bhnde", kc * (total[..., None] - gcum).exp()[..., None], vc)
+    s = torch.zeros_like(kv[:, :, 0])
+    states = []
+    for i in range(kv.shape[2]):
+        states.append(s)
+        s = s * total[:, :, i].exp()[..., None, None] + kv[:, :, i]
+    return intra + (qc * gcum.exp()[..., None]) @ torch.stack(states, 2)
+
+
+def softmax_attention(q, k, v):
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def cases(b, t, h, d):
+    r = lambda *s: torch.randn(*s)
+    q, k, v = r(b, t, h, d), F.normalize(r(b, t, h, d), dim=-1), r(b, t, h, d)
+    yield "softmax_sdpa", softmax_attention, [q, k, v]
+    yield "linear_attention", linear_attention, [q, k, v]
+    yield "scalar_decay", scalar_decay_attention, [q, k, v, F.logsigmoid(r(b, t, h)) / 16]
+    yield "gla", gated_linear_attention, [q, k, v, F.logsigmoid(r(b, t, h, d)) / 16]
+
+
+def median(f, runs, budget=0.5, most=101):
+    f()
+    f()
+    times, start = [], time.perf_counter()
+    while len(times) < runs or (len(times) < most and time.perf_counter() - start < budget):
+        t = time.perf_counter()
+        f()
+        times.append(time.perf_counter() - t)
+    return sorted(times)[len(times) // 2]
+
+
+def product(side=1024):
+    """Multiply-adds per second of the best product of two square matrices."""
+    a, b = torch.randn(side, side), torch.randn(side, side)
+    times = []
+    for _ in range(30):
+        t = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - t)
+    return side**3 / min(times)
+
+
+def measure(fn, args, runs):
+    with torch.no_grad():
+        forward = median(lambda: fn(*args), runs)
+    leaf = [x.detach().requires_grad_() for x in args]
+
+    def train():
+        for x in leaf:
+            x.grad = None
+        fn(*leaf).square().sum().backward()
+
+    return forward, median(train, runs)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--threads", type=int, default=torch.get_num_threads())
+    p.add_argument("--runs", type=int, default=9, help="at least so many runs; their median counts")
+    p.add_argument("--shape", default="1,2048,4,64", help="batch,time,heads,head_dim")
+    a = p.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+    limit = product()
+    rows = []
+    for name, fn, args in cases(*map(int, a.shape.split(","))):
+        forward, both = measure(fn, args, a.runs)
+        rows.append(dict(op=name, forward=forward, both=both))
+    limit = max(limit, product())
+    print(json.dumps(dict(torch=torch.__version__, threads=a.threads, product=limit, rows=rows)))
+
+
+if __name__ == "__main__":
+    main()

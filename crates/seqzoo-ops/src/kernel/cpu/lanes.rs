@@ -1,0 +1,135 @@
+//! The two element types of the CPU kernels and their vectors on the processor at hand.
+
+use bytemuck::Pod;
+use pulp::Simd;
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Mul, MulAssign, Sub};
+
+/// An element of a CPU kernel: `f32` or `f64`.
+pub(crate) trait Real:
+    Pod
+    + Debug
+    + Default
+    + PartialEq
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + AddAssign
+    + MulAssign
+    + 'static
+{
+    /// A vector register of `S`.
+    type Vector<S: Simd>: Copy;
+
+    /// One.
+    const ONE: Self;
+
+    /// `number` in this type.
+    fn from_f64(number: f64) -> Self;
+
+    /// The exponential of a number that is at most 0; see [`exponential`](super::exponential).
+    fn exponential(self) -> Self;
+
+    /// `value` in every lane.
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+
+    /// `a · b + c`, with one rounding where the processor can.
+    fn mul_add<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+
+    /// `a · b`.
+    fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The sum of all lanes.
+    fn sum<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
+
+    /// The whole vectors at the front of `numbers`.
+    fn vectors<S: Simd>(numbers: &[Self]) -> &[Self::Vector<S>];
+
+    /// The whole vectors at the front of `numbers`.
+    fn vectors_mut<S: Simd>(numbers: &mut [Self]) -> &mut [Self::Vector<S>];
+}
+
+/// Elements in one vector register of `S`.
+pub(crate) const fn lanes<S: Simd, E: Real>() -> usize {
+    size_of::<E::Vector<S>>() / size_of::<E>()
+}
+
+macro_rules! real {
+    ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $mul:ident, $sum:ident, $vectors:ident,
+     $vectors_mut:ident, $exponential:path) => {
+        impl Real for $type {
+            type Vector<S: Simd> = S::$vector;
+
+            const ONE: Self = 1.0;
+
+            fn from_f64(number: f64) -> Self {
+                number as Self
+            }
+
+            #[inline(always)]
+            fn exponential(self) -> Self {
+                $exponential(self)
+            }
+
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
+                simd.$splat(value)
+            }
+
+            #[inline(always)]
+            fn mul_add<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                simd.$mul_add(a, b, c)
+            }
+
+            #[inline(always)]
+            fn times<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$mul(a, b)
+            }
+
+            #[inline(always)]
+            fn sum<S: Simd>(simd: S, a: S::$vector) -> Self {
+                simd.$sum(a)
+            }
+
+            #[inline(always)]
+            fn vectors<S: Simd>(numbers: &[Self]) -> &[S::$vector] {
+                S::$vectors(numbers).0
+            }
+
+            #[inline(always)]
+            fn vectors_mut<S: Simd>(numbers: &mut [Self]) -> &mut [S::$vector] {
+                S::$vectors_mut(numbers).0
+            }
+        }
+    };
+}
+
+real!(
+    f32,
+    f32s,
+    splat_f32s,
+    mul_add_e_f32s,
+    mul_f32s,
+    reduce_sum_f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    super::exponential::of_f32
+);
+real!(
+    f64,
+    f64s,
+    splat_f64s,
+    mul_add_e_f64s,
+    mul_f64s,
+    reduce_sum_f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    f64::exp
+);

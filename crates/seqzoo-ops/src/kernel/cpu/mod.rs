@@ -1,0 +1,10 @@
+//! Vectors and small matrix products, for kernels on Burn's Flex backend.
+#![allow(unsafe_code, reason = "kernels index unchecked after one check, and share outputs between tasks")]
+
+pub(crate) mod exponential;
+pub(crate) mod lanes;
+pub(crate) mod prefetch;
+pub(crate) mod product;
+pub(crate) mod rows;
+pub(crate) mod scratch;
+pub(crate) mod transpose;

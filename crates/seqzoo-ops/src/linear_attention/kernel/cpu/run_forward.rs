@@ -1,0 +1,199 @@
+//! The forward pass over a batch.
+
+use super::chunks::{CHUNK, Chunk};
+use super::forward::{Forward, sizes, widths};
+use super::sequence::{Cut, Sequence};
+use super::tasks::{Division, spread, strips};
+use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::scratch::Scratch;
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// A forward pass: what it reads and what it fills.
+#[derive(Clone, Copy)]
+pub(super) struct ForwardPass<'a, E> {
+    pub sequence: Sequence<'a, E>,
+    pub cut: &'a Cut,
+    pub memory: &'a [E],
+    pub output: Rows<'a, E>,
+    /// The final memories `[b, h, k, v]`.
+    pub last: Rows<'a, E>,
+    /// The memories that [`Cut`] keeps, in padded rows: wanted by a backward pass, or where the work is
+    /// divided by chunks.
+    pub states: Option<Rows<'a, E>>,
+    /// The products inside the chunks, `[b, h, t, CHUNK]`, where a backward pass follows.
+    pub products: Option<Rows<'a, E>>,
+    pub division: Division,
+}
+
+impl<E: Real> ForwardPass<'_, E> {
+    fn heads(&self) -> usize {
+        self.sequence.extents.batch * self.sequence.extents.heads
+    }
+
+    fn at(&self, task: usize) -> (usize, usize) {
+        (task / self.sequence.extents.heads, task % self.sequence.extents.heads)
+    }
+
+    /// Loads `columns` of the initial memory into rows of their width.
+    fn load_memory(&self, at: (usize, usize), columns: &Range<usize>, memory: &mut [E]) {
+        let extents = &self.sequence.extents;
+        let start = (at.0 * extents.heads + at.1) * extents.memory();
+        let filled = columns.start.min(extents.value)..columns.end.min(extents.value);
+        for (k, row) in memory.chunks_exact_mut(columns.len()).enumerate() {
+            let from = &self.memory[start + k * extents.value..][filled.clone()];
+            row[..filled.len()].copy_from_slice(from);
+        }
+    }
+
+    /// Stores `columns` of the final memory.
+    fn store_last(&self, at: (usize, usize), columns: &Range<usize>, memory: &[E]) {
+        let extents = &self.sequence.extents;
+        let start = (at.0 * extents.heads + at.1) * extents.memory();
+        let filled = columns.start.min(extents.value)..columns.end.min(extents.value);
+        for (k, row) in memory.chunks_exact(columns.len()).enumerate() {
+            // SAFETY: every head and every range of columns is one task's.
+            unsafe { self.last.write(start + k * extents.value + filled.start, &row[..filled.len()]) };
+        }
+    }
+
+    /// Keeps `columns` of a memory in slot `slot` of a head.
+    fn keep(&self, slot: usize, width: usize, columns: &Range<usize>, memory: &[E]) {
+        let Some(states) = self.states else { return };
+        let key = self.sequence.extents.key;
+        for (k, row) in memory.chunks_exact(columns.len()).enumerate() {
+            // SAFETY: every head and every range of columns is one task's.
+            unsafe { states.write((slot * key + k) * width + columns.start, row) };
+        }
+    }
+
+    /// Stores a chunk's outputs and, if wanted, its products.
+    fn store(&self, at: (usize, usize), chunk: Chunk, (output, width): (&[E], usize), products: &[E]) {
+        let extents = &self.sequence.extents;
+        for (i, row) in output.chunks_exact(width).take(chunk.length).enumerate() {
+            let start = extents.token(at.0, chunk.start + i, at.1, extents.value);
+            // SAFETY: every token of every head is one task's.
+            unsafe { self.output.write(start, &row[..extents.value]) };
+        }
+        if let Some(kept) = self.products {
+            let start = ((at.0 * extents.heads + at.1) * extents.time + chunk.start) * CHUNK;
+            let length = chunk.length * CHUNK;
+            // SAFETY: as above.
+            unsafe { kept.write(start, &products[..length]) };
+        }
+    }
+
+    /// One pass over all chunks of a range of heads.
+    #[inline(always)]
+    fn whole_heads<S: Simd>(&self, simd: S, tasks: Range<usize>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        let fading = sequence.decay.fading;
+        let (key_width, width) = widths::<S, E>(sequence);
+        let mut scratch = Scratch::new(&sizes(fading, key_width, width));
+        let mut forward = Forward::new(&mut scratch, fading, (key_width, width));
+        let mut scratch = Scratch::new(&[extents.key * width]);
+        let [memory] = scratch.buffers([extents.key * width]);
+        let all = 0..width;
+        for at in tasks.map(|task| self.at(task)) {
+            let slots = self.cut.memories(at.0, at.1, extents.heads);
+            self.load_memory(at, &all, memory);
+            let chunks = self.cut.row(at.0);
+            for (index, chunk) in chunks.iter().enumerate() {
+                forward.load(sequence, at, *chunk);
+                if !chunk.clears {
+                    self.keep(slots.start + chunk.kept, width, &all, memory);
+                }
+                let before = (!chunk.clears).then_some(&*memory);
+                let next = chunks.get(index + 1).copied();
+                let (output, products) = forward.read(simd, sequence, at, *chunk, next, before);
+                self.store(at, *chunk, (output, width), products);
+                forward.write(simd, sequence, *chunk, (memory, width), all.clone());
+            }
+            self.keep(slots.end - 1, width, &all, memory);
+            self.store_last(at, &all, memory);
+        }
+    }
+
+    /// The memories alone, for a range of strips of columns of all heads.
+    #[inline(always)]
+    fn memories<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        let fading = sequence.decay.fading;
+        let (key_width, width) = widths::<S, E>(sequence);
+        let mut scratch = Scratch::new(&sizes(fading, key_width, width));
+        let mut forward = Forward::new(&mut scratch, fading, (key_width, width));
+        let mut scratch = Scratch::new(&[extents.key * width]);
+        let [room] = scratch.buffers([extents.key * width]);
+        for task in tasks {
+            let (at, columns) = (self.at(task / strips.len()), &strips[task % strips.len()]);
+            let slots = self.cut.memories(at.0, at.1, extents.heads);
+            let memory = &mut room[..extents.key * columns.len()];
+            memory.fill(E::default());
+            self.load_memory(at, columns, memory);
+            for chunk in self.cut.row(at.0) {
+                forward.load(sequence, at, *chunk);
+                if !chunk.clears {
+                    self.keep(slots.start + chunk.kept, width, columns, memory);
+                }
+                forward.write(simd, sequence, *chunk, (memory, columns.len()), columns.clone());
+            }
+            self.keep(slots.end - 1, width, columns, memory);
+            self.store_last(at, columns, memory);
+        }
+    }
+
+    /// The outputs of a range of chunks, of all heads, from the memories before them.
+    #[inline(always)]
+    fn outputs<S: Simd>(&self, simd: S, chunks: &[(usize, usize)], states: Rows<'_, E>, tasks: Range<usize>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        let fading = sequence.decay.fading;
+        let (key_width, width) = widths::<S, E>(sequence);
+        let mut scratch = Scratch::new(&sizes(fading, key_width, width));
+        let mut forward = Forward::new(&mut scratch, fading, (key_width, width));
+        let size = extents.key * width;
+        for (head, index) in &chunks[tasks] {
+            let at = self.at(*head);
+            let chunk = &self.cut.row(at.0)[*index];
+            let slot = self.cut.memories(at.0, at.1, extents.heads).start + chunk.kept;
+            // SAFETY: the memories have all been written, and are only read from here on.
+            let before = (!chunk.clears).then(|| unsafe { states.read(slot * size, size) });
+            forward.load(sequence, at, *chunk);
+            let (output, products) = forward.read(simd, sequence, at, *chunk, None, before);
+            self.store(at, *chunk, (output, width), products);
+        }
+    }
+}
+
+impl<E: Real> WithSimd for ForwardPass<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let extents = &self.sequence.extents;
+        match (self.division, self.states) {
+            (Division::Chunks, Some(states)) => {
+                let strips = strips::<S, E>(widths::<S, E>(&self.sequence).1, rayon::current_num_threads());
+                spread(extents, self.heads() * strips.len(), |tasks| {
+                    simd.vectorize(
+                        #[inline(always)]
+                        || self.memories(simd, &strips, tasks),
+                    )
+                });
+                let chunks = self.cut.all(extents.heads);
+                spread(extents, chunks.len(), |tasks| {
+                    simd.vectorize(
+                        #[inline(always)]
+                        || self.outputs(simd, &chunks, states, tasks),
+                    )
+                });
+            }
+            _ => spread(extents, self.heads(), |tasks| {
+                simd.vectorize(
+                    #[inline(always)]
+                    || self.whole_heads(simd, tasks),
+                )
+            }),
+        }
+    }
+}

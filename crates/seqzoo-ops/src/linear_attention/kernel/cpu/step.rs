@@ -1,0 +1,65 @@
+//! One token: the recurrence itself.
+
+use super::sequence::{Fading, Sequence};
+use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::rows::Rows;
+use pulp::{Simd, WithSimd};
+
+/// A forward pass over one token of every sequence.
+pub(super) struct Step<'a, E> {
+    pub sequence: Sequence<'a, E>,
+    /// `[b]`, other than 0 where the memory is cleared.
+    pub resets: Option<&'a [E]>,
+    pub memory: &'a [E],
+    pub output: Rows<'a, E>,
+    pub last: Rows<'a, E>,
+}
+
+impl<E: Real> WithSimd for Step<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        simd.vectorize(
+            #[inline(always)]
+            || self.run(),
+        );
+    }
+}
+
+impl<E: Real> Step<'_, E> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { sequence, resets, memory, output, last } = self;
+        let extents = &sequence.extents;
+        let decay = &sequence.decay;
+        let mut sum = vec![E::default(); extents.value];
+        let mut after = vec![E::default(); extents.value];
+        for head in 0..extents.batch * extents.heads {
+            let (row, of_row) = (head / extents.heads, head % extents.heads);
+            let cleared = resets.is_some_and(|resets| resets[row] != E::default());
+            let query = &sequence.query[head * extents.key..][..extents.key];
+            let key = &sequence.key[head * extents.key..][..extents.key];
+            let value = &sequence.value[head * extents.value..][..extents.value];
+            sum.fill(E::default());
+            let memory = &memory[head * extents.memory()..][..extents.memory()];
+            let logs = &decay.numbers[decay.at(row, 0, of_row)..];
+            let alike = if decay.fading == Fading::Alike { logs[0].exponential() } else { E::ONE };
+            for k in 0..extents.key {
+                let each = if decay.fading == Fading::Channels { logs[k].exponential() } else { alike };
+                let (query, key) = (query[k] * sequence.scale, key[k]);
+                let before = &memory[k * extents.value..][..extents.value];
+                for v in 0..extents.value {
+                    let faded = if cleared { E::default() } else { each * before[v] };
+                    let written = faded + key * value[v];
+                    after[v] = written;
+                    sum[v] += query * written;
+                }
+                // SAFETY: one thread writes, each row once.
+                unsafe { last.write(head * extents.memory() + k * extents.value, &after) };
+            }
+            // SAFETY: as above.
+            unsafe { output.write(head * extents.value, &sum) };
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Token rows in scratch memory, and the keys and queries as the memory meets them.
+
+use super::chunks::{BLOCK, CHUNK, Chunk};
+use super::gates::{Gates, multiply};
+use super::sequence::{Extents, Fading};
+use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::prefetch::prefetch;
+
+/// Copies the tokens of a chunk out of `[b, t, h, channels]` into rows of `width`; what lies behind the
+/// channels stays zero.
+#[inline(always)]
+pub(super) fn load<E: Real>(
+    from: &[E],
+    extents: &Extents,
+    (batch, head): (usize, usize),
+    chunk: Chunk,
+    channels: usize,
+    (rows, width): (&mut [E], usize),
+) {
+    for (i, row) in rows.chunks_exact_mut(width).take(chunk.length).enumerate() {
+        let start = extents.token(batch, chunk.start + i, head, channels);
+        row[..channels].copy_from_slice(&from[start..][..channels]);
+    }
+}
+
+/// Asks for the tokens of a chunk before they are loaded.
+#[inline(always)]
+pub(super) fn ask<E: Real>(
+    from: &[E],
+    extents: &Extents,
+    (batch, head): (usize, usize),
+    chunk: Option<Chunk>,
+    channels: usize,
+) {
+    let Some(chunk) = chunk else { return };
+    for i in 0..chunk.length {
+        prefetch(&from[extents.token(batch, chunk.start + i, head, channels)..][..channels]);
+    }
+}
+
+/// Multiplies every number by `factor`.
+#[inline(always)]
+pub(super) fn scale<E: Real>(numbers: &mut [E], factor: E) {
+    for number in numbers {
+        *number *= factor;
+    }
+}
+
+/// `to = tokens` faded along the way within each block (`factors` are [`Gates::through`] or
+/// [`Gates::after`]).
+#[inline(always)]
+pub(super) fn fade_in_blocks<E: Real>(
+    length: usize,
+    width: usize,
+    fading: Fading,
+    tokens: &[E],
+    factors: &[E],
+    to: &mut [E],
+) {
+    let rows = to.chunks_exact_mut(width).zip(tokens.chunks_exact(width)).take(length);
+    for (i, (to, token)) in rows.enumerate() {
+        to.copy_from_slice(token);
+        match fading {
+            Fading::None => {}
+            Fading::Alike => scale(to, factors[i]),
+            Fading::Channels => multiply(to, &factors[i * width..][..width]),
+        }
+    }
+}
+
+/// Fades keys that are faded to the end of their block on to the end of the chunk.
+#[inline(always)]
+pub(super) fn fade_to_the_end<E: Real>(length: usize, width: usize, gates: &Gates<'_, E>, keys: &mut [E]) {
+    if length > BLOCK {
+        for row in keys.chunks_exact_mut(width).take(BLOCK) {
+            multiply(row, gates.block(1));
+        }
+    }
+}
+
+/// Fades queries that are faded from the start of their block on from the start of the chunk.
+#[inline(always)]
+pub(super) fn fade_from_the_start<E: Real>(
+    length: usize,
+    width: usize,
+    gates: &Gates<'_, E>,
+    queries: &mut [E],
+) {
+    for row in queries.chunks_exact_mut(width).take(length).skip(BLOCK) {
+        multiply(row, gates.block(0));
+    }
+}
+
+/// Clears, in rows of [`CHUNK`], what stands for a later token: also a value that is no number.
+#[inline(always)]
+pub(super) fn clear_later<E: Real>(length: usize, matrix: &mut [E]) {
+    for (i, row) in matrix.chunks_exact_mut(CHUNK).take(length).enumerate() {
+        row[i + 1..].fill(E::default());
+    }
+}
+
+/// The blocks of a chunk: the first token and the number of tokens of each.
+#[inline(always)]
+pub(super) fn blocks(length: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..length).step_by(BLOCK).map(move |start| (start, BLOCK.min(length - start)))
+}

@@ -1,0 +1,117 @@
+#![doc = include_str!("README.md")]
+#![allow(deprecated, reason = "Burn marks the selector of its NdArray backend so")]
+
+mod autodiff;
+#[cfg(feature = "flex")]
+mod cpu;
+
+use super::problem::Problem;
+use super::{Decay, LinearAttentionState, normaliser};
+use crate::precision::to_dtype;
+use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
+use burn::tensor::Tensor;
+
+/// What a kernel is told beside its tensors.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Multiplies the queries.
+    pub scale: f64,
+    /// Whether there is a decay; without one, the tensor in its place is not read.
+    pub decays: bool,
+    /// Whether there are resets; without them, the tensor in their place is not read.
+    pub resets: bool,
+}
+
+/// Linear attention as backends with a kernel implement it.
+///
+/// All tensors have one dtype, `f32` or `f64`. `query` and `key` are `[B, T, H, K]`, `value` is
+/// `[B, T, H, V]`, `memory` (the initial state) is `[B, H, K, V]`, `resets` is `[B, T]` with 1 where the
+/// memory is cleared before the token and 0 elsewhere. `decay` broadcasts to `[B, T, H, K]`: it is
+/// `[1, 1, H, 1]`, `[B, T, H, 1]` or `[B, T, H, K]`. Where nothing decays, or nothing is reset, a single
+/// number stands in the tensor's place.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Autodiff,
+)]
+pub trait LinearAttentionBackend: Backend {
+    /// The output `[B, T, H, V]` and the final memory; what autodiff records.
+    fn linear_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        decay: FloatTensor<Self>,
+        memory: FloatTensor<Self>,
+        resets: FloatTensor<Self>,
+        settings: Settings,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (output, last, _, _) =
+            Self::linear_attention_forward(query, key, value, decay, memory, resets, settings, false);
+        (output, last)
+    }
+
+    /// The output, the final memory, and two tensors that only
+    /// [`linear_attention_vjp`](Self::linear_attention_vjp) of the same backend reads: the memory before
+    /// every chunk, and the products inside the chunks. They are single numbers where `keep` is false,
+    /// or where the backward pass needs no such thing.
+    #[allow(
+        clippy::too_many_arguments,
+        clippy::type_complexity,
+        reason = "the macro wants every tensor by itself"
+    )]
+    fn linear_attention_forward(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        decay: FloatTensor<Self>,
+        memory: FloatTensor<Self>,
+        resets: FloatTensor<Self>,
+        settings: Settings,
+        keep: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The gradients of query, key, value, decay and initial memory, each in the shape of its tensor,
+    /// from those of the output and of the final memory.
+    #[allow(clippy::too_many_arguments, clippy::type_complexity, reason = "as above")]
+    fn linear_attention_vjp(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        decay: FloatTensor<Self>,
+        resets: FloatTensor<Self>,
+        states: FloatTensor<Self>,
+        products: FloatTensor<Self>,
+        output_gradient: FloatTensor<Self>,
+        memory_gradient: FloatTensor<Self>,
+        settings: Settings,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Runs the kernel of the device that the tensors are on.
+pub(super) fn kernel(problem: Problem) -> (Tensor<4>, LinearAttentionState) {
+    let Problem { query, key, value, decay, resets, state, scale, normaliser: divisor } = problem;
+    let heads = value.dims()[2];
+    let (device, dtype) = (value.device(), value.dtype());
+    let decays = !matches!(decay, Decay::None);
+    let decay: Tensor<4> = match decay {
+        Decay::None => Tensor::zeros([1, 1, 1, 1], (&device, dtype)),
+        Decay::PerHead(log) => log.reshape([1, 1, heads, 1]),
+        Decay::Scalar(log) => log.unsqueeze_dim(3),
+        Decay::Vector(log) => log,
+    };
+    let has_resets = resets.is_some();
+    let resets: Tensor<2> = match resets {
+        None => Tensor::zeros([1, 1], (&device, dtype)),
+        Some(resets) => to_dtype(resets.float(), dtype),
+    };
+    let (value, memory) = normaliser::join(value, state);
+    let (output, memory) = Dispatch::linear_attention(
+        query.into_dispatch(),
+        key.into_dispatch(),
+        value.into_dispatch(),
+        decay.into_dispatch(),
+        memory.into_dispatch(),
+        resets.into_dispatch(),
+        Settings { scale, decays, resets: has_resets },
+    );
+    normaliser::part(Tensor::from_dispatch(output), Tensor::from_dispatch(memory), divisor)
+}
