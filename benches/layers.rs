@@ -9,6 +9,10 @@ use seqzoo_benches::{criterion, wait};
 
 const CHANNELS: usize = 256;
 
+/// The allocator of the `recall` binary: see there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn layers(criterion: &mut Criterion) {
     let device = Device::default();
     let recording = Device::default().autodiff();

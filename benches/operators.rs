@@ -10,6 +10,10 @@ use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
 use seqzoo::ops::linear_attention::{LinearAttentionOptions, linear_attention};
 use seqzoo_benches::{SHAPES, Shape, criterion, decays, tokens, track, wait};
 
+/// The allocator of the `recall` binary: see there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn linear(criterion: &mut Criterion) {
     let device = Device::default();
     let recording = Device::default().autodiff();

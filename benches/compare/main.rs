@@ -2,6 +2,10 @@
 //! `cargo run --release -p seqzoo-benches --bin compare -- --python python3 --out benches/README.md`.
 #![recursion_limit = "256"]
 
+/// The allocator of the `recall` binary: see there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod machine;
 mod measure;
 mod memory;

@@ -152,9 +152,10 @@ pub(super) fn provenance(experiments: &[Experiment], results: &[RunResult]) -> T
         put("steps", experiment.training.steps(&experiment.task).to_string());
     }
     for machine in machines {
-        let Machine { processor, cores, threads, system, device, seqzoo, burn, optimised } = machine;
+        let Machine { processor, cores, threads, system, device, kernels, seqzoo, burn, optimised } = machine;
         put("machine", format!("{processor}, {cores} cores, {system}"));
-        put("device", format!("{device}, {threads} threads, f32"));
+        let kernels = if kernels.is_empty() { String::new() } else { format!(", {kernels}") };
+        put("device", format!("{device}, {threads} threads, f32{kernels}"));
         let build = if *optimised { "optimised" } else { "not optimised: times mean nothing" };
         put("versions", format!("seqzoo {seqzoo}, Burn {burn}, {build}"));
     }

@@ -1,5 +1,6 @@
 //! Products of small matrices that are in cache.
 
+use super::ahead::Ahead;
 use super::lanes::{Real, lanes};
 use pulp::Simd;
 
@@ -46,10 +47,12 @@ pub(crate) struct Extent {
 /// `target` have rows of `right_stride` and `target_stride` elements.
 ///
 /// Every element is one chain of `depth` multiply-adds in order, whatever the extent: rows can be
-/// computed alone or together with the same result.
+/// computed alone or together with the same result. On the way it asks for lines of `ahead`.
+#[allow(clippy::too_many_arguments, reason = "three matrices, what to do with them, and what comes next")]
 #[inline(always)]
 pub(crate) fn product<S: Simd, E: Real>(
     simd: S,
+    ahead: &Ahead,
     extent: Extent,
     left: Strided<'_, E>,
     (right, right_stride): (&[E], usize),
@@ -57,6 +60,7 @@ pub(crate) fn product<S: Simd, E: Real>(
     onto: Onto<'_, E>,
 ) {
     struct Call<'a, E> {
+        ahead: &'a Ahead,
         extent: Extent,
         left: Strided<'a, E>,
         right: (&'a [E], usize),
@@ -67,7 +71,7 @@ pub(crate) fn product<S: Simd, E: Real>(
         type Output = ();
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) {
-            run(simd, self.extent, self.left, self.right, self.target, self.onto);
+            run(simd, self.ahead, self.extent, self.left, self.right, self.target, self.onto);
         }
     }
     struct Wrapped<S, E>(S, E);
@@ -78,13 +82,15 @@ pub(crate) fn product<S: Simd, E: Real>(
             self.1.with_simd(self.0);
         }
     }
-    let call = Call { extent, left, right: (right, right_stride), target: (target, target_stride), onto };
+    let call =
+        Call { ahead, extent, left, right: (right, right_stride), target: (target, target_stride), onto };
     simd.vectorize(Wrapped(simd, call));
 }
 
 #[inline(always)]
 fn run<S: Simd, E: Real>(
     simd: S,
+    ahead: &Ahead,
     extent: Extent,
     left: Strided<'_, E>,
     (right, right_stride): (&[E], usize),
@@ -103,6 +109,7 @@ fn run<S: Simd, E: Real>(
     assert!(!matches!(onto, Onto::Scaled(scales) if scales.len() < rows));
 
     let mut job = Tiles {
+        ahead,
         depth,
         left: left.numbers.as_ptr(),
         left_strides: (left.rows, left.columns),
@@ -132,6 +139,7 @@ fn run<S: Simd, E: Real>(
 
 /// The pointers and strides of a product that has been checked.
 struct Tiles<'a, E> {
+    ahead: &'a Ahead,
     depth: usize,
     left: *const E,
     left_strides: (usize, usize),
@@ -185,6 +193,7 @@ impl<E: Real> Tiles<'_, E> {
     /// The rows and columns must lie inside all three matrices.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize, const N: usize>(&mut self, simd: S, row: usize, column: usize) {
+        self.ahead.ask();
         let width = lanes::<S, E>();
         let (left_row, left_column) = self.left_strides;
         // SAFETY: as the caller promises; vectors are read and written unaligned.

@@ -36,6 +36,11 @@ impl<'a, E: Copy> Rows<'a, E> {
         Self { start: all.as_mut_ptr().cast(), length: all.len(), owner: PhantomData }
     }
 
+    /// Where the elements begin.
+    pub fn start(&self) -> *const E {
+        self.start
+    }
+
     /// Writes `elements` from `offset` on.
     ///
     /// # Safety

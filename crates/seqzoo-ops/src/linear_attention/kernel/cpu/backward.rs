@@ -4,9 +4,8 @@ use super::chunks::{BLOCK, CHUNK, Chunk};
 use super::diagonal;
 use super::gates::{self, Gates, multiply};
 use super::sequence::{Fading, Sequence};
-use super::tokens::{
-    ask, blocks, clear_later, fade_from_the_start, fade_in_blocks, fade_to_the_end, load, scale,
-};
+use super::tokens::{blocks, clear_later, fade_from_the_start, fade_in_blocks, fade_to_the_end, load, scale};
+use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use crate::kernel::cpu::scratch::Scratch;
@@ -15,6 +14,8 @@ use pulp::Simd;
 
 /// The buffers of a backward pass.
 pub(super) struct Backward<'s, E> {
+    /// What comes next.
+    pub ahead: Ahead,
     query: &'s mut [E],
     key: &'s mut [E],
     reads: &'s mut [E],
@@ -52,9 +53,6 @@ pub(super) struct Given<'a, E> {
     pub products: &'a [E],
     /// The gradient of the memory after the chunk.
     pub memory_gradient: &'a [E],
-    /// The chunk whose tokens to ask for meanwhile, and the gradients of all outputs.
-    pub next: Option<Chunk>,
-    pub upstream: &'a [E],
 }
 
 /// The sizes of a backward pass's buffers.
@@ -128,6 +126,7 @@ impl<'s, E: Real> Backward<'s, E> {
         ] = scratch.buffers(sizes(fading, key_width, value_width));
         let gates = Gates::new([each, through, after, between, total], key_width, fading);
         Self {
+            ahead: Ahead::default(),
             query,
             key,
             reads,
@@ -193,11 +192,8 @@ impl<'s, E: Real> Backward<'s, E> {
         );
 
         self.of_products(simd, extents.value, length);
-        ask(sequence.query, extents, at, given.next, extents.key);
         self.of_queries_through_memory(simd, sequence, chunk, given.before);
-        ask(sequence.key, extents, at, given.next, extents.key);
         self.of_keys_through_memory(simd, sequence, chunk, given.memory_gradient);
-        ask(sequence.value, extents, at, given.next, extents.value);
         match fading {
             Fading::None => self.of_tokens_inside(simd, length),
             Fading::Alike => {
@@ -217,7 +213,6 @@ impl<'s, E: Real> Backward<'s, E> {
                 fade_to_the_end(length, key_width, &self.gates, self.writes);
             }
         }
-        ask(given.upstream, extents, at, given.next, extents.value);
         self.of_values(simd, extents.key, length, fading, given);
         scale(&mut self.query_gradient[..length * key_width], sequence.scale);
     }
@@ -228,6 +223,7 @@ impl<'s, E: Real> Backward<'s, E> {
         for (start, tokens) in blocks(length) {
             product(
                 simd,
+                &self.ahead,
                 Extent { rows: tokens, depth: channels, columns: start + BLOCK },
                 Strided::rows(&self.upstream[start * self.value_width..], self.value_width),
                 (self.value_columns, CHUNK),
@@ -255,6 +251,7 @@ impl<'s, E: Real> Backward<'s, E> {
         };
         product(
             simd,
+            &self.ahead,
             Extent { rows: extents.key, depth: extents.value, columns: CHUNK },
             Strided::rows(before, self.value_width),
             (self.upstream_columns, CHUNK),
@@ -289,6 +286,7 @@ impl<'s, E: Real> Backward<'s, E> {
         let (extents, length) = (&sequence.extents, chunk.length);
         product(
             simd,
+            &self.ahead,
             Extent { rows: extents.key, depth: extents.value, columns: CHUNK },
             Strided::rows(memory_gradient, self.value_width),
             (self.value_columns, CHUNK),
@@ -315,6 +313,7 @@ impl<'s, E: Real> Backward<'s, E> {
         for (start, tokens) in blocks(length) {
             product(
                 simd,
+                &self.ahead,
                 Extent { rows: tokens, depth: start + tokens, columns: width },
                 Strided::rows(&self.products[start * CHUNK..], CHUNK),
                 (self.key, width),
@@ -323,6 +322,7 @@ impl<'s, E: Real> Backward<'s, E> {
             );
             product(
                 simd,
+                &self.ahead,
                 Extent { rows: tokens, depth: length - start, columns: width },
                 Strided::transposed(&self.products[start * CHUNK + start..], CHUNK),
                 (&self.query[start * width..], width),
@@ -411,6 +411,7 @@ impl<'s, E: Real> Backward<'s, E> {
             let corner = &self.products[BLOCK * CHUNK..];
             product(
                 simd,
+                &self.ahead,
                 Extent { rows: length - BLOCK, depth: BLOCK, columns: width },
                 Strided::rows(corner, CHUNK),
                 (self.writes, width),
@@ -419,6 +420,7 @@ impl<'s, E: Real> Backward<'s, E> {
             );
             product(
                 simd,
+                &self.ahead,
                 Extent { rows: BLOCK, depth: length - BLOCK, columns: width },
                 Strided::transposed(corner, CHUNK),
                 (&self.reads[BLOCK * width..], width),
@@ -519,6 +521,7 @@ impl<'s, E: Real> Backward<'s, E> {
         let keys = if fading == Fading::None { &*self.key } else { &*self.writes };
         product(
             simd,
+            &self.ahead,
             Extent { rows: length, depth: channels, columns: width },
             Strided::rows(keys, self.key_width),
             (given.memory_gradient, width),
@@ -528,6 +531,7 @@ impl<'s, E: Real> Backward<'s, E> {
         for (start, tokens) in blocks(length) {
             product(
                 simd,
+                &self.ahead,
                 Extent { rows: tokens, depth: length - start, columns: width },
                 Strided::transposed(&given.products[start * CHUNK + start..], CHUNK),
                 (&self.upstream[start * width..], width),
@@ -563,6 +567,7 @@ impl<'s, E: Real> Backward<'s, E> {
         };
         product(
             simd,
+            &self.ahead,
             Extent { rows: sequence.extents.key, depth: length, columns: columns.len() },
             Strided::transposed(queries, self.key_width),
             (&self.upstream[columns.start..], self.value_width),

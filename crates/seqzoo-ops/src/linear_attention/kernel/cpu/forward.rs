@@ -4,9 +4,8 @@ use super::chunks::{BLOCK, CHUNK, Chunk};
 use super::diagonal;
 use super::gates::{self, Gates};
 use super::sequence::{Fading, Sequence};
-use super::tokens::{
-    ask, blocks, clear_later, fade_from_the_start, fade_in_blocks, fade_to_the_end, load, scale,
-};
+use super::tokens::{blocks, clear_later, fade_from_the_start, fade_in_blocks, fade_to_the_end, load, scale};
+use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use crate::kernel::cpu::scratch::Scratch;
@@ -15,6 +14,8 @@ use pulp::Simd;
 
 /// The buffers of a forward pass.
 pub(super) struct Forward<'s, E> {
+    /// What comes next.
+    pub ahead: Ahead,
     query: &'s mut [E],
     key: &'s mut [E],
     key_columns: &'s mut [E],
@@ -66,6 +67,7 @@ impl<'s, E: Real> Forward<'s, E> {
         ] = scratch.buffers(sizes(fading, key_width, value_width));
         let gates = Gates::new([each, through, after, between, total], key_width, fading);
         Self {
+            ahead: Ahead::default(),
             query,
             key,
             key_columns,
@@ -94,7 +96,6 @@ impl<'s, E: Real> Forward<'s, E> {
     }
 
     /// The outputs of a chunk that meets `memory`, in rows of the padded width, and the products inside it.
-    /// Meanwhile the tokens of the chunk that comes `next` are asked for.
     #[inline(always)]
     pub fn read<S: Simd>(
         &mut self,
@@ -102,16 +103,13 @@ impl<'s, E: Real> Forward<'s, E> {
         sequence: &Sequence<'_, E>,
         at: (usize, usize),
         chunk: Chunk,
-        next: Option<Chunk>,
         memory: Option<&[E]>,
     ) -> (&[E], &[E]) {
         let (extents, length) = (&sequence.extents, chunk.length);
-        ask(sequence.key, extents, at, next, extents.key);
         load(sequence.query, extents, at, chunk, extents.key, (self.query, self.key_width));
         scale(&mut self.query[..length * self.key_width], sequence.scale);
         self.inside(simd, sequence, length);
 
-        ask(sequence.value, extents, at, next, extents.value);
         let mut onto = Onto::Nothing;
         if let Some(memory) = memory {
             let reads = match sequence.decay.fading {
@@ -123,6 +121,7 @@ impl<'s, E: Real> Forward<'s, E> {
             };
             product(
                 simd,
+                &self.ahead,
                 Extent { rows: length, depth: extents.key, columns: self.value_width },
                 Strided::rows(reads, self.key_width),
                 (memory, self.value_width),
@@ -134,10 +133,10 @@ impl<'s, E: Real> Forward<'s, E> {
                 Fading::None | Fading::Channels => Onto::Target,
             };
         }
-        ask(sequence.query, extents, at, next, extents.key);
         for (start, tokens) in blocks(length) {
             product(
                 simd,
+                &self.ahead,
                 Extent { rows: tokens, depth: start + tokens, columns: self.value_width },
                 Strided::rows(&self.products[start * CHUNK..], CHUNK),
                 (self.value, self.value_width),
@@ -161,6 +160,7 @@ impl<'s, E: Real> Forward<'s, E> {
                 for (start, tokens) in blocks(length) {
                     product(
                         simd,
+                        &self.ahead,
                         Extent { rows: tokens, depth: channels, columns: start + BLOCK },
                         Strided::rows(&self.query[start * width..], width),
                         (self.key_columns, CHUNK),
@@ -191,6 +191,7 @@ impl<'s, E: Real> Forward<'s, E> {
                     transpose(simd, (BLOCK, channels), (self.writes, width), (self.key_columns, CHUNK));
                     product(
                         simd,
+                        &self.ahead,
                         Extent { rows: length - BLOCK, depth: channels, columns: BLOCK },
                         Strided::rows(&self.reads[BLOCK * width..], width),
                         (self.key_columns, CHUNK),
@@ -224,6 +225,7 @@ impl<'s, E: Real> Forward<'s, E> {
         };
         product(
             simd,
+            &self.ahead,
             Extent { rows: sequence.extents.key, depth: chunk.length, columns: columns.len() },
             Strided::transposed(keys, self.key_width),
             (&self.value[columns.start..], self.value_width),

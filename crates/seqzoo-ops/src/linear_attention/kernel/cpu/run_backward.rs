@@ -5,6 +5,8 @@ use super::chunks::{CHUNK, Chunk, slot_after};
 use super::forward::widths;
 use super::sequence::{Cut, Fading, Sequence};
 use super::tasks::{Division, spread, strips};
+use super::tokens::list;
+use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::rows::Rows;
 use crate::kernel::cpu::scratch::Scratch;
@@ -89,8 +91,6 @@ impl<'a, E: Real> BackwardPass<'a, E> {
             before: (!chunk.clears).then(|| state(chunk.kept)),
             products: &self.products[start..][..chunk.length * CHUNK],
             memory_gradient,
-            next: None,
-            upstream: self.output,
         }
     }
 
@@ -114,6 +114,29 @@ impl<'a, E: Real> BackwardPass<'a, E> {
         }
     }
 
+    /// Lists what the chunk will write and the next one will read.
+    #[inline(always)]
+    fn list(&self, ahead: &mut Ahead, at: (usize, usize), chunk: Chunk, next: Option<Chunk>, width: usize) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        ahead.clear();
+        if let Some(next) = next {
+            list(ahead, sequence.query.as_ptr(), extents, at, next, extents.key);
+            list(ahead, self.output.as_ptr(), extents, at, next, extents.value);
+            list(ahead, sequence.key.as_ptr(), extents, at, next, extents.key);
+            list(ahead, sequence.value.as_ptr(), extents, at, next, extents.value);
+        }
+        list(ahead, self.gradients.query.start(), extents, at, chunk, extents.key);
+        list(ahead, self.gradients.key.start(), extents, at, chunk, extents.key);
+        list(ahead, self.gradients.value.start(), extents, at, chunk, extents.value);
+        if let Some(next) = next {
+            let slots = self.cut.memories(at.0, at.1, extents.heads);
+            let size = extents.key * width;
+            ahead.list(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
+            let start = ((at.0 * extents.heads + at.1) * extents.time + next.start) * CHUNK;
+            ahead.list(self.products[start..].as_ptr(), next.length * CHUNK);
+        }
+    }
+
     /// One pass over all chunks of a range of heads.
     #[inline(always)]
     fn whole_heads<S: Simd>(&self, simd: S, tasks: Range<usize>) {
@@ -131,7 +154,8 @@ impl<'a, E: Real> BackwardPass<'a, E> {
                 backward.load(sequence, self.output, at, *chunk);
                 let given = self.given(at, index, widths.1, &[]);
                 let next = index.checked_sub(1).map(|index| self.cut.row(at.0)[index]);
-                let given = Given { memory_gradient: memory, next, ..given };
+                self.list(&mut backward.ahead, at, *chunk, next, widths.1);
+                let given = Given { memory_gradient: memory, ..given };
                 backward.read(simd, sequence, at, *chunk, given);
                 self.store(at, *chunk, &backward, widths);
                 backward.write(simd, sequence, *chunk, (memory, widths.1), all.clone());

@@ -4,6 +4,8 @@ use super::chunks::{CHUNK, Chunk};
 use super::forward::{Forward, sizes, widths};
 use super::sequence::{Cut, Sequence};
 use super::tasks::{Division, spread, strips};
+use super::tokens::list;
+use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::rows::Rows;
 use crate::kernel::cpu::scratch::Scratch;
@@ -84,6 +86,19 @@ impl<E: Real> ForwardPass<'_, E> {
         }
     }
 
+    /// Lists what the chunk will write and the next one will read.
+    #[inline(always)]
+    fn list(&self, ahead: &mut Ahead, at: (usize, usize), chunk: Chunk, next: Option<Chunk>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        ahead.clear();
+        list(ahead, self.output.start(), extents, at, chunk, extents.value);
+        if let Some(next) = next {
+            list(ahead, sequence.key.as_ptr(), extents, at, next, extents.key);
+            list(ahead, sequence.value.as_ptr(), extents, at, next, extents.value);
+            list(ahead, sequence.query.as_ptr(), extents, at, next, extents.key);
+        }
+    }
+
     /// One pass over all chunks of a range of heads.
     #[inline(always)]
     fn whole_heads<S: Simd>(&self, simd: S, tasks: Range<usize>) {
@@ -105,8 +120,8 @@ impl<E: Real> ForwardPass<'_, E> {
                     self.keep(slots.start + chunk.kept, width, &all, memory);
                 }
                 let before = (!chunk.clears).then_some(&*memory);
-                let next = chunks.get(index + 1).copied();
-                let (output, products) = forward.read(simd, sequence, at, *chunk, next, before);
+                self.list(&mut forward.ahead, at, *chunk, chunks.get(index + 1).copied());
+                let (output, products) = forward.read(simd, sequence, at, *chunk, before);
                 self.store(at, *chunk, (output, width), products);
                 forward.write(simd, sequence, *chunk, (memory, width), all.clone());
             }
@@ -159,7 +174,7 @@ impl<E: Real> ForwardPass<'_, E> {
             // SAFETY: the memories have all been written, and are only read from here on.
             let before = (!chunk.clears).then(|| unsafe { states.read(slot * size, size) });
             forward.load(sequence, at, *chunk);
-            let (output, products) = forward.read(simd, sequence, at, *chunk, None, before);
+            let (output, products) = forward.read(simd, sequence, at, *chunk, before);
             self.store(at, *chunk, (output, width), products);
         }
     }

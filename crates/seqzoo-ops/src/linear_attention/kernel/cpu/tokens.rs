@@ -3,8 +3,8 @@
 use super::chunks::{BLOCK, CHUNK, Chunk};
 use super::gates::{Gates, multiply};
 use super::sequence::{Extents, Fading};
+use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::prefetch::prefetch;
 
 /// Copies the tokens of a chunk out of `[b, t, h, channels]` into rows of `width`; what lies behind the
 /// channels stays zero.
@@ -23,18 +23,19 @@ pub(super) fn load<E: Real>(
     }
 }
 
-/// Asks for the tokens of a chunk before they are loaded.
+/// Lists the tokens of a chunk in `[b, t, h, channels]`, which begins at `from`, to be asked for.
 #[inline(always)]
-pub(super) fn ask<E: Real>(
-    from: &[E],
+pub(super) fn list<E: Real>(
+    ahead: &mut Ahead,
+    from: *const E,
     extents: &Extents,
     (batch, head): (usize, usize),
-    chunk: Option<Chunk>,
+    chunk: Chunk,
     channels: usize,
 ) {
-    let Some(chunk) = chunk else { return };
     for i in 0..chunk.length {
-        prefetch(&from[extents.token(batch, chunk.start + i, head, channels)..][..channels]);
+        let start = extents.token(batch, chunk.start + i, head, channels);
+        ahead.list(from.wrapping_add(start), channels);
     }
 }
 
