@@ -27,4 +27,6 @@ mod documents {
     struct Models;
     #[doc = include_str!("../../docs/src/linear_attention.md")]
     struct LinearAttention;
+    #[doc = include_str!("../../docs/src/kernels.md")]
+    struct Kernels;
 }

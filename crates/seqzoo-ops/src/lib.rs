@@ -1,7 +1,8 @@
 //! Sequence-mixing operators for [Burn](burn): mathematics on tensors, without parameters.
 //!
 //! Each operator is one folder, and the file says which form it holds: `naive` is the recurrence
-//! token by token (the law), `chunked` or `parallel` the form that trains. All forms compute the
+//! token by token (the law), `chunked` or `parallel` the form that trains on any backend, `kernel` native code
+//! with a hand-written backward for the backends that have it. All forms compute the
 //! same function, take an optional initial state and return the final one, and are differentiable
 //! in both.
 //!

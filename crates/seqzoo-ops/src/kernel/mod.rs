@@ -18,7 +18,7 @@ use std::fmt;
 pub enum Kernel {
     /// Vectorised native code, on Burn's Flex backend.
     Cpu,
-    /// CubeCL programs: CUDA, ROCm, Vulkan, Metal and WebGPU.
+    /// CubeCL programs: CUDA, ROCm, Vulkan, Metal and WebGPU, not CubeCL's own CPU runtime.
     Gpu,
 }
 
@@ -28,6 +28,9 @@ impl Kernel {
         match device.clone().without_autodiff().as_dispatch() {
             #[cfg(feature = "flex")]
             DispatchDevice::Flex(_) => Some(Self::Cpu),
+            // There, a cube has no more units than the machine has cores, and the kernels want 256.
+            #[cfg(feature = "cube")]
+            DispatchDevice::Cube(cubecl::Device::Cpu(_)) => None,
             #[cfg(feature = "cube")]
             DispatchDevice::Cube(_) => Some(Self::Gpu),
             #[allow(unreachable_patterns)]

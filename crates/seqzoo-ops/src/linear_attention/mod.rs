@@ -45,7 +45,7 @@ use problem::Problem;
 /// # Finite numbers
 ///
 /// Inputs and state must be finite. The recurrence stays clean in front of an infinite value and behind
-/// the reset that follows it, but the chunked form multiplies it by zero inside its chunk. A reset
+/// the reset that follows it, but the chunked form and the kernel multiply it by zero inside their chunks. A reset
 /// before the first token clears even an infinite initial state in every form.
 ///
 /// # Sources

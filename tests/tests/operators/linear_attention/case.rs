@@ -77,6 +77,32 @@ impl Case {
         }
     }
 
+    /// The case with tokens that forget almost everything among tokens that forget nothing.
+    pub fn with_harsh_decays(self) -> Self {
+        let harsh = |x: Tensor<4>| {
+            let mask = Inputs::new(3, &x.device()).uniform(x.dims()).greater_scalar(0.3);
+            x.zeros_like().mask_fill(mask, -30.0)
+        };
+        let decay = match &self.decay {
+            Decay::Scalar(log) => Decay::Scalar(harsh(log.clone().unsqueeze_dim(3)).squeeze_dim(3)),
+            Decay::Vector(log) => Decay::Vector(harsh(log.clone())),
+            Decay::PerHead(log) => Decay::PerHead(log.full_like(-30.0)),
+            Decay::None => Decay::None,
+        };
+        Self { decay, ..self }
+    }
+
+    /// The case with tokens that all forget almost everything.
+    pub fn with_tiny_decays(self) -> Self {
+        let decay = match &self.decay {
+            Decay::Scalar(log) => Decay::Scalar(log.clone() - 30.0),
+            Decay::Vector(log) => Decay::Vector(log.clone() - 30.0),
+            Decay::PerHead(log) => Decay::PerHead(log.clone() - 30.0),
+            Decay::None => Decay::None,
+        };
+        Self { decay, ..self }
+    }
+
     pub fn options(&self, form: Form) -> LinearAttentionOptions {
         LinearAttentionOptions {
             initial_state: self.state.clone(),

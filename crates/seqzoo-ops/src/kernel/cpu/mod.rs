@@ -2,9 +2,9 @@
 #![allow(unsafe_code, reason = "kernels index unchecked after one check, and share outputs between tasks")]
 
 pub(crate) mod ahead;
+pub(crate) mod buffer;
 pub(crate) mod exponential;
 pub(crate) mod lanes;
 pub(crate) mod product;
 pub(crate) mod rows;
-pub(crate) mod scratch;
 pub(crate) mod transpose;

@@ -4,6 +4,10 @@
 mod autodiff;
 #[cfg(feature = "flex")]
 mod cpu;
+#[cfg(all(feature = "cube", feature = "fusion"))]
+mod fusion;
+#[cfg(feature = "cube")]
+mod gpu;
 
 use super::problem::Problem;
 use super::{Decay, LinearAttentionState, normaliser};
@@ -31,10 +35,13 @@ pub struct Settings {
 /// number stands in the tensor's place.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
     Autodiff,
+    Fusion: cfg(all(feature = "cube", feature = "fusion")),
 )]
 pub trait LinearAttentionBackend: Backend {
     /// The output `[B, T, H, V]` and the final memory; what autodiff records.
+    #[fusion(default)]
     fn linear_attention(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
@@ -58,6 +65,7 @@ pub trait LinearAttentionBackend: Backend {
         clippy::type_complexity,
         reason = "the macro wants every tensor by itself"
     )]
+    #[fusion(meta = fusion::forward)]
     fn linear_attention_forward(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
@@ -72,6 +80,7 @@ pub trait LinearAttentionBackend: Backend {
     /// The gradients of query, key, value, decay and initial memory, each in the shape of its tensor,
     /// from those of the output and of the final memory.
     #[allow(clippy::too_many_arguments, clippy::type_complexity, reason = "as above")]
+    #[fusion(meta = fusion::vjp)]
     fn linear_attention_vjp(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,

@@ -2,44 +2,44 @@
 
 use super::chunks::{BLOCK, CHUNK, Chunk};
 use super::diagonal;
-use super::gates::{self, Gates, multiply};
+use super::gates::{Gates, multiply};
 use super::sequence::{Fading, Sequence};
 use super::tokens::{blocks, clear_later, fade_from_the_start, fade_in_blocks, fade_to_the_end, load, scale};
 use crate::kernel::cpu::ahead::Ahead;
+use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
-use crate::kernel::cpu::scratch::Scratch;
 use crate::kernel::cpu::transpose::transpose;
 use pulp::Simd;
 
 /// The buffers of a backward pass.
-pub(super) struct Backward<'s, E> {
+pub(super) struct Backward<E> {
     /// What comes next.
     pub ahead: Ahead,
-    query: &'s mut [E],
-    key: &'s mut [E],
-    reads: &'s mut [E],
-    writes: &'s mut [E],
-    value: &'s mut [E],
-    upstream: &'s mut [E],
-    value_columns: &'s mut [E],
-    upstream_columns: &'s mut [E],
+    query: Buffer<E>,
+    key: Buffer<E>,
+    reads: Buffer<E>,
+    writes: Buffer<E>,
+    value: Buffer<E>,
+    upstream: Buffer<E>,
+    value_columns: Buffer<E>,
+    upstream_columns: Buffer<E>,
     /// The gradient of the products inside the chunk.
-    products: &'s mut [E],
+    products: Buffer<E>,
     /// Gradients of queries or keys, with the tokens as columns.
-    columns: &'s mut [E],
-    pub query_gradient: &'s mut [E],
-    pub key_gradient: &'s mut [E],
-    pub value_gradient: &'s mut [E],
+    columns: Buffer<E>,
+    pub query_gradient: Buffer<E>,
+    pub key_gradient: Buffer<E>,
+    pub value_gradient: Buffer<E>,
     /// One number per token, or one row per token where channels fade apart.
-    pub decay_gradient: &'s mut [E],
+    pub decay_gradient: Buffer<E>,
     /// Where channels fade apart: what queries and keys get from their block, a row per block for what
     /// passes over it, and two rows of sums.
-    query_in_block: &'s mut [E],
-    key_in_block: &'s mut [E],
-    decay_over: &'s mut [E],
-    sums: &'s mut [E],
-    gates: Gates<'s, E>,
+    query_in_block: Buffer<E>,
+    key_in_block: Buffer<E>,
+    decay_over: Buffer<E>,
+    sums: Buffer<E>,
+    gates: Gates<E>,
     key_width: usize,
     value_width: usize,
 }
@@ -55,97 +55,38 @@ pub(super) struct Given<'a, E> {
     pub memory_gradient: &'a [E],
 }
 
-/// The sizes of a backward pass's buffers.
-pub(super) fn sizes(fading: Fading, key_width: usize, value_width: usize) -> [usize; 23] {
-    let (keys, values) = (CHUNK * key_width, CHUNK * value_width);
-    let faded = if fading == Fading::None { 0 } else { keys };
-    let decays = match fading {
-        Fading::None => 0,
-        Fading::Alike => CHUNK,
-        Fading::Channels => keys,
-    };
-    let (apart, rows) = if fading == Fading::Channels { (keys, CHUNK / BLOCK * key_width) } else { (0, 0) };
-    let [each, through, after, between, total] = gates::sizes(fading, key_width);
-    [
-        keys,
-        keys,
-        faded,
-        faded,
-        values,
-        values,
-        values,
-        values,
-        CHUNK * CHUNK,
-        keys,
-        keys,
-        keys,
-        values,
-        decays,
-        apart,
-        apart,
-        rows,
-        rows,
-        each,
-        through,
-        after,
-        between,
-        total,
-    ]
-}
-
-impl<'s, E: Real> Backward<'s, E> {
-    pub fn new(
-        scratch: &'s mut Scratch<E>,
-        fading: Fading,
-        (key_width, value_width): (usize, usize),
-    ) -> Self {
-        let [
-            query,
-            key,
-            reads,
-            writes,
-            value,
-            upstream,
-            value_columns,
-            upstream_columns,
-            products,
-            columns,
-            query_gradient,
-            key_gradient,
-            value_gradient,
-            decay_gradient,
-            query_in_block,
-            key_in_block,
-            decay_over,
-            sums,
-            each,
-            through,
-            after,
-            between,
-            total,
-        ] = scratch.buffers(sizes(fading, key_width, value_width));
-        let gates = Gates::new([each, through, after, between, total], key_width, fading);
+impl<E: Real> Backward<E> {
+    /// For keys and values in rows of these widths.
+    pub fn new(fading: Fading, (key_width, value_width): (usize, usize)) -> Self {
+        let keys = || Buffer::new(CHUNK * key_width);
+        let values = || Buffer::new(CHUNK * value_width);
+        let faded = || Buffer::new(if fading == Fading::None { 0 } else { CHUNK * key_width });
+        let apart = |size: usize| Buffer::new(if fading == Fading::Channels { size } else { 0 });
         Self {
             ahead: Ahead::default(),
-            query,
-            key,
-            reads,
-            writes,
-            value,
-            upstream,
-            value_columns,
-            upstream_columns,
-            products,
-            columns,
-            query_gradient,
-            key_gradient,
-            value_gradient,
-            decay_gradient,
-            query_in_block,
-            key_in_block,
-            decay_over,
-            sums,
-            gates,
+            query: keys(),
+            key: keys(),
+            reads: faded(),
+            writes: faded(),
+            value: values(),
+            upstream: values(),
+            value_columns: values(),
+            upstream_columns: values(),
+            products: Buffer::new(CHUNK * CHUNK),
+            columns: keys(),
+            query_gradient: keys(),
+            key_gradient: keys(),
+            value_gradient: values(),
+            decay_gradient: if fading == Fading::Alike {
+                Buffer::new(CHUNK)
+            } else {
+                apart(CHUNK * key_width)
+            },
+            query_in_block: apart(CHUNK * key_width),
+            key_in_block: apart(CHUNK * key_width),
+            decay_over: apart(CHUNK / BLOCK * key_width),
+            sums: apart(2 * key_width),
+            gates: Gates::new(key_width, fading),
             key_width,
             value_width,
         }
@@ -156,12 +97,12 @@ impl<'s, E: Real> Backward<'s, E> {
     pub fn load(&mut self, sequence: &Sequence<'_, E>, upstream: &[E], at: (usize, usize), chunk: Chunk) {
         let (extents, length, width) = (&sequence.extents, chunk.length, self.key_width);
         let fading = sequence.decay.fading;
-        load(sequence.query, extents, at, chunk, extents.key, (self.query, width));
+        load(sequence.query, extents, at, chunk, extents.key, (&mut self.query, width));
         scale(&mut self.query[..length * width], sequence.scale);
-        load(upstream, extents, at, chunk, extents.value, (self.upstream, self.value_width));
+        load(upstream, extents, at, chunk, extents.value, (&mut self.upstream, self.value_width));
         self.gates.load(sequence, at.0, at.1, chunk);
         if fading != Fading::None {
-            fade_in_blocks(length, width, fading, self.query, self.gates.through, self.reads);
+            fade_in_blocks(length, width, fading, &self.query, &self.gates.through, &mut self.reads);
         }
     }
 
@@ -178,17 +119,22 @@ impl<'s, E: Real> Backward<'s, E> {
         let (extents, length) = (&sequence.extents, chunk.length);
         let (key_width, value_width) = (self.key_width, self.value_width);
         let fading = sequence.decay.fading;
-        load(sequence.key, extents, at, chunk, extents.key, (self.key, key_width));
-        load(sequence.value, extents, at, chunk, extents.value, (self.value, value_width));
+        load(sequence.key, extents, at, chunk, extents.key, (&mut self.key, key_width));
+        load(sequence.value, extents, at, chunk, extents.value, (&mut self.value, value_width));
         if fading != Fading::None {
-            fade_in_blocks(length, key_width, fading, self.key, self.gates.after, self.writes);
+            fade_in_blocks(length, key_width, fading, &self.key, &self.gates.after, &mut self.writes);
         }
-        transpose(simd, (length, extents.value), (self.value, value_width), (self.value_columns, CHUNK));
         transpose(
             simd,
             (length, extents.value),
-            (self.upstream, value_width),
-            (self.upstream_columns, CHUNK),
+            (&self.value, value_width),
+            (&mut self.value_columns, CHUNK),
+        );
+        transpose(
+            simd,
+            (length, extents.value),
+            (&self.upstream, value_width),
+            (&mut self.upstream_columns, CHUNK),
         );
 
         self.of_products(simd, extents.value, length);
@@ -210,7 +156,7 @@ impl<'s, E: Real> Backward<'s, E> {
                 self.of_tokens_in_blocks(simd, length);
                 self.of_decay_channels(chunk);
                 self.add_own(length);
-                fade_to_the_end(length, key_width, &self.gates, self.writes);
+                fade_to_the_end(length, key_width, &self.gates, &mut self.writes);
             }
         }
         self.of_values(simd, extents.key, length, fading, given);
@@ -226,12 +172,12 @@ impl<'s, E: Real> Backward<'s, E> {
                 &self.ahead,
                 Extent { rows: tokens, depth: channels, columns: start + BLOCK },
                 Strided::rows(&self.upstream[start * self.value_width..], self.value_width),
-                (self.value_columns, CHUNK),
+                (&self.value_columns, CHUNK),
                 (&mut self.products[start * CHUNK..], CHUNK),
                 Onto::Nothing,
             );
         }
-        clear_later(length, self.products);
+        clear_later(length, &mut self.products);
     }
 
     /// What the queries get from reading the memory before the chunk: `through ⊙ (dO Sᵀ)`, where channels
@@ -254,11 +200,16 @@ impl<'s, E: Real> Backward<'s, E> {
             &self.ahead,
             Extent { rows: extents.key, depth: extents.value, columns: CHUNK },
             Strided::rows(before, self.value_width),
-            (self.upstream_columns, CHUNK),
-            (self.columns, CHUNK),
+            (&self.upstream_columns, CHUNK),
+            (&mut self.columns, CHUNK),
             Onto::Nothing,
         );
-        transpose(simd, (extents.key, length), (self.columns, CHUNK), (self.query_gradient, self.key_width));
+        transpose(
+            simd,
+            (extents.key, length),
+            (&self.columns, CHUNK),
+            (&mut self.query_gradient, self.key_width),
+        );
         match sequence.decay.fading {
             Fading::None => {}
             Fading::Alike => {
@@ -268,7 +219,7 @@ impl<'s, E: Real> Backward<'s, E> {
                 }
             }
             Fading::Channels => {
-                fade_from_the_start(length, self.key_width, &self.gates, self.query_gradient);
+                fade_from_the_start(length, self.key_width, &self.gates, &mut self.query_gradient);
             }
         }
     }
@@ -289,11 +240,16 @@ impl<'s, E: Real> Backward<'s, E> {
             &self.ahead,
             Extent { rows: extents.key, depth: extents.value, columns: CHUNK },
             Strided::rows(memory_gradient, self.value_width),
-            (self.value_columns, CHUNK),
-            (self.columns, CHUNK),
+            (&self.value_columns, CHUNK),
+            (&mut self.columns, CHUNK),
             Onto::Nothing,
         );
-        transpose(simd, (extents.key, length), (self.columns, CHUNK), (self.key_gradient, self.key_width));
+        transpose(
+            simd,
+            (extents.key, length),
+            (&self.columns, CHUNK),
+            (&mut self.key_gradient, self.key_width),
+        );
         match sequence.decay.fading {
             Fading::None => {}
             Fading::Alike => {
@@ -302,7 +258,7 @@ impl<'s, E: Real> Backward<'s, E> {
                     scale(row, *after);
                 }
             }
-            Fading::Channels => fade_to_the_end(length, self.key_width, &self.gates, self.key_gradient),
+            Fading::Channels => fade_to_the_end(length, self.key_width, &self.gates, &mut self.key_gradient),
         }
     }
 
@@ -316,7 +272,7 @@ impl<'s, E: Real> Backward<'s, E> {
                 &self.ahead,
                 Extent { rows: tokens, depth: start + tokens, columns: width },
                 Strided::rows(&self.products[start * CHUNK..], CHUNK),
-                (self.key, width),
+                (&self.key, width),
                 (&mut self.query_gradient[start * width..], width),
                 Onto::Target,
             );
@@ -381,7 +337,7 @@ impl<'s, E: Real> Backward<'s, E> {
                 *sum = dot(row, gradient);
             }
         }
-        multiply(first, self.gates.total);
+        multiply(first, &self.gates.total);
         second.copy_from_slice(first);
         if two {
             // Over the first block: what the second reads of the memory.
@@ -414,7 +370,7 @@ impl<'s, E: Real> Backward<'s, E> {
                 &self.ahead,
                 Extent { rows: length - BLOCK, depth: BLOCK, columns: width },
                 Strided::rows(corner, CHUNK),
-                (self.writes, width),
+                (&self.writes, width),
                 (&mut self.query_gradient[BLOCK * width..], width),
                 Onto::Target,
             );
@@ -424,13 +380,13 @@ impl<'s, E: Real> Backward<'s, E> {
                 Extent { rows: BLOCK, depth: length - BLOCK, columns: width },
                 Strided::transposed(corner, CHUNK),
                 (&self.reads[BLOCK * width..], width),
-                (self.key_gradient, width),
+                (&mut self.key_gradient, width),
                 Onto::Target,
             );
         }
         let all = ..length * width;
-        multiply(&mut self.query_gradient[all], self.gates.through);
-        multiply(&mut self.key_gradient[all], self.gates.after);
+        multiply(&mut self.query_gradient[all], &self.gates.through);
+        multiply(&mut self.key_gradient[all], &self.gates.after);
     }
 
     /// What queries and keys get from other tokens of their block.
@@ -525,7 +481,7 @@ impl<'s, E: Real> Backward<'s, E> {
             Extent { rows: length, depth: channels, columns: width },
             Strided::rows(keys, self.key_width),
             (given.memory_gradient, width),
-            (self.value_gradient, width),
+            (&mut self.value_gradient, width),
             Onto::Nothing,
         );
         for (start, tokens) in blocks(length) {
@@ -561,7 +517,7 @@ impl<'s, E: Real> Backward<'s, E> {
             Fading::None => &*self.query,
             Fading::Alike => &*self.reads,
             Fading::Channels => {
-                fade_from_the_start(length, self.key_width, &self.gates, self.reads);
+                fade_from_the_start(length, self.key_width, &self.gates, &mut self.reads);
                 &*self.reads
             }
         };
@@ -572,7 +528,7 @@ impl<'s, E: Real> Backward<'s, E> {
             Strided::transposed(queries, self.key_width),
             (&self.upstream[columns.start..], self.value_width),
             (memory_gradient, stride),
-            if fading == Fading::None { Onto::Target } else { Onto::Scaled(self.gates.total) },
+            if fading == Fading::None { Onto::Target } else { Onto::Scaled(&self.gates.total) },
         );
     }
 }

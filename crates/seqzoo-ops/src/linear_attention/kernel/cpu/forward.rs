@@ -6,25 +6,25 @@ use super::gates::{self, Gates};
 use super::sequence::{Fading, Sequence};
 use super::tokens::{blocks, clear_later, fade_from_the_start, fade_in_blocks, fade_to_the_end, load, scale};
 use crate::kernel::cpu::ahead::Ahead;
+use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
-use crate::kernel::cpu::scratch::Scratch;
 use crate::kernel::cpu::transpose::transpose;
 use pulp::Simd;
 
 /// The buffers of a forward pass.
-pub(super) struct Forward<'s, E> {
+pub(super) struct Forward<E> {
     /// What comes next.
     pub ahead: Ahead,
-    query: &'s mut [E],
-    key: &'s mut [E],
-    key_columns: &'s mut [E],
-    reads: &'s mut [E],
-    writes: &'s mut [E],
-    value: &'s mut [E],
-    output: &'s mut [E],
-    products: &'s mut [E],
-    gates: Gates<'s, E>,
+    query: Buffer<E>,
+    key: Buffer<E>,
+    key_columns: Buffer<E>,
+    reads: Buffer<E>,
+    writes: Buffer<E>,
+    value: Buffer<E>,
+    output: Buffer<E>,
+    products: Buffer<E>,
+    gates: Gates<E>,
     key_width: usize,
     value_width: usize,
 }
@@ -35,48 +35,23 @@ pub(super) fn widths<S: Simd, E: Real>(sequence: &Sequence<'_, E>) -> (usize, us
     (sequence.extents.key.next_multiple_of(lanes), sequence.extents.value.next_multiple_of(lanes))
 }
 
-/// The sizes of a forward pass's buffers.
-pub(super) fn sizes(fading: Fading, key_width: usize, value_width: usize) -> [usize; 13] {
-    let (keys, values) = (CHUNK * key_width, CHUNK * value_width);
-    let faded = if fading == Fading::None { 0 } else { keys };
-    let [each, through, after, between, total] = gates::sizes(fading, key_width);
-    let own = [keys, keys, keys, faded, faded, values, values, CHUNK * CHUNK];
-    [own[0], own[1], own[2], own[3], own[4], own[5], own[6], own[7], each, through, after, between, total]
-}
-
-impl<'s, E: Real> Forward<'s, E> {
-    pub fn new(
-        scratch: &'s mut Scratch<E>,
-        fading: Fading,
-        (key_width, value_width): (usize, usize),
-    ) -> Self {
-        let [
-            query,
-            key,
-            key_columns,
-            reads,
-            writes,
-            value,
-            output,
-            products,
-            each,
-            through,
-            after,
-            between,
-            total,
-        ] = scratch.buffers(sizes(fading, key_width, value_width));
-        let gates = Gates::new([each, through, after, between, total], key_width, fading);
+impl<E: Real> Forward<E> {
+    /// For keys and values in rows of these widths.
+    pub fn new(fading: Fading, (key_width, value_width): (usize, usize)) -> Self {
+        let keys = || Buffer::new(CHUNK * key_width);
+        let faded = || Buffer::new(if fading == Fading::None { 0 } else { CHUNK * key_width });
+        let values = || Buffer::new(CHUNK * value_width);
         Self {
             ahead: Ahead::default(),
-            query,
-            key,
-            key_columns,
-            reads,
-            writes,
-            value,
-            output,
-            products,
-            gates,
+            query: keys(),
+            key: keys(),
+            key_columns: keys(),
+            reads: faded(),
+            writes: faded(),
+            value: values(),
+            output: values(),
+            products: Buffer::new(CHUNK * CHUNK),
+            gates: Gates::new(key_width, fading),
             key_width,
             value_width,
         }
@@ -86,12 +61,19 @@ impl<'s, E: Real> Forward<'s, E> {
     #[inline(always)]
     pub fn load(&mut self, sequence: &Sequence<'_, E>, at: (usize, usize), chunk: Chunk) {
         let extents = &sequence.extents;
-        load(sequence.key, extents, at, chunk, extents.key, (self.key, self.key_width));
-        load(sequence.value, extents, at, chunk, extents.value, (self.value, self.value_width));
+        load(sequence.key, extents, at, chunk, extents.key, (&mut self.key, self.key_width));
+        load(sequence.value, extents, at, chunk, extents.value, (&mut self.value, self.value_width));
         self.gates.load(sequence, at.0, at.1, chunk);
         if sequence.decay.fading != Fading::None {
             let fading = sequence.decay.fading;
-            fade_in_blocks(chunk.length, self.key_width, fading, self.key, self.gates.after, self.writes);
+            fade_in_blocks(
+                chunk.length,
+                self.key_width,
+                fading,
+                &self.key,
+                &self.gates.after,
+                &mut self.writes,
+            );
         }
     }
 
@@ -106,7 +88,7 @@ impl<'s, E: Real> Forward<'s, E> {
         memory: Option<&[E]>,
     ) -> (&[E], &[E]) {
         let (extents, length) = (&sequence.extents, chunk.length);
-        load(sequence.query, extents, at, chunk, extents.key, (self.query, self.key_width));
+        load(sequence.query, extents, at, chunk, extents.key, (&mut self.query, self.key_width));
         scale(&mut self.query[..length * self.key_width], sequence.scale);
         self.inside(simd, sequence, length);
 
@@ -114,7 +96,7 @@ impl<'s, E: Real> Forward<'s, E> {
         if let Some(memory) = memory {
             let reads = match sequence.decay.fading {
                 Fading::Channels => {
-                    fade_from_the_start(length, self.key_width, &self.gates, self.reads);
+                    fade_from_the_start(length, self.key_width, &self.gates, &mut self.reads);
                     &*self.reads
                 }
                 Fading::None | Fading::Alike => &*self.query,
@@ -125,11 +107,11 @@ impl<'s, E: Real> Forward<'s, E> {
                 Extent { rows: length, depth: extents.key, columns: self.value_width },
                 Strided::rows(reads, self.key_width),
                 (memory, self.value_width),
-                (self.output, self.value_width),
+                (&mut self.output, self.value_width),
                 Onto::Nothing,
             );
             onto = match sequence.decay.fading {
-                Fading::Alike => Onto::Scaled(self.gates.through),
+                Fading::Alike => Onto::Scaled(&self.gates.through),
                 Fading::None | Fading::Channels => Onto::Target,
             };
         }
@@ -139,7 +121,7 @@ impl<'s, E: Real> Forward<'s, E> {
                 &self.ahead,
                 Extent { rows: tokens, depth: start + tokens, columns: self.value_width },
                 Strided::rows(&self.products[start * CHUNK..], CHUNK),
-                (self.value, self.value_width),
+                (&self.value, self.value_width),
                 (&mut self.output[start * self.value_width..], self.value_width),
                 match onto {
                     Onto::Scaled(scales) => Onto::Scaled(&scales[start..]),
@@ -147,7 +129,7 @@ impl<'s, E: Real> Forward<'s, E> {
                 },
             );
         }
-        (self.output, self.products)
+        (&self.output, &self.products)
     }
 
     /// `A`: what token j wrote as token i reads it, 0 where j is later.
@@ -156,14 +138,14 @@ impl<'s, E: Real> Forward<'s, E> {
         let (channels, width) = (sequence.extents.key, self.key_width);
         match sequence.decay.fading {
             Fading::None | Fading::Alike => {
-                transpose(simd, (length, channels), (self.key, width), (self.key_columns, CHUNK));
+                transpose(simd, (length, channels), (&self.key, width), (&mut self.key_columns, CHUNK));
                 for (start, tokens) in blocks(length) {
                     product(
                         simd,
                         &self.ahead,
                         Extent { rows: tokens, depth: channels, columns: start + BLOCK },
                         Strided::rows(&self.query[start * width..], width),
-                        (self.key_columns, CHUNK),
+                        (&self.key_columns, CHUNK),
                         (&mut self.products[start * CHUNK..], CHUNK),
                         Onto::Nothing,
                     );
@@ -176,7 +158,14 @@ impl<'s, E: Real> Forward<'s, E> {
                 }
             }
             Fading::Channels => {
-                fade_in_blocks(length, width, Fading::Channels, self.query, self.gates.through, self.reads);
+                fade_in_blocks(
+                    length,
+                    width,
+                    Fading::Channels,
+                    &self.query,
+                    &self.gates.through,
+                    &mut self.reads,
+                );
                 for (start, tokens) in blocks(length) {
                     let rows = start * width..(start + tokens) * width;
                     diagonal::products(
@@ -188,20 +177,20 @@ impl<'s, E: Real> Forward<'s, E> {
                     );
                 }
                 if length > BLOCK {
-                    transpose(simd, (BLOCK, channels), (self.writes, width), (self.key_columns, CHUNK));
+                    transpose(simd, (BLOCK, channels), (&self.writes, width), (&mut self.key_columns, CHUNK));
                     product(
                         simd,
                         &self.ahead,
                         Extent { rows: length - BLOCK, depth: channels, columns: BLOCK },
                         Strided::rows(&self.reads[BLOCK * width..], width),
-                        (self.key_columns, CHUNK),
+                        (&self.key_columns, CHUNK),
                         (&mut self.products[BLOCK * CHUNK..], CHUNK),
                         Onto::Nothing,
                     );
                 }
             }
         }
-        clear_later(length, self.products);
+        clear_later(length, &mut self.products);
     }
 
     /// The memory after the chunk: `columns` of it, of which `memory` is made.
@@ -219,7 +208,7 @@ impl<'s, E: Real> Forward<'s, E> {
             Fading::None => &*self.key,
             Fading::Alike => &*self.writes,
             Fading::Channels => {
-                fade_to_the_end(chunk.length, self.key_width, &self.gates, self.writes);
+                fade_to_the_end(chunk.length, self.key_width, &self.gates, &mut self.writes);
                 &*self.writes
             }
         };
@@ -233,7 +222,7 @@ impl<'s, E: Real> Forward<'s, E> {
             match (chunk.clears, fading) {
                 (true, _) => Onto::Nothing,
                 (false, Fading::None) => Onto::Target,
-                (false, _) => Onto::Scaled(self.gates.total),
+                (false, _) => Onto::Scaled(&self.gates.total),
             },
         );
     }

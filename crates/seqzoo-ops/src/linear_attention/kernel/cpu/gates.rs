@@ -2,42 +2,49 @@
 
 use super::chunks::{BLOCK, CHUNK, Chunk};
 use super::sequence::{Fading, Sequence};
+use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
-
-/// Sizes of the buffers of [`Gates`] for `width` padded key channels.
-pub(super) fn sizes(fading: Fading, width: usize) -> [usize; 5] {
-    let tokens = match fading {
-        Fading::None => 0,
-        Fading::Alike => CHUNK,
-        Fading::Channels => CHUNK * width,
-    };
-    let pairs = if fading == Fading::Alike { CHUNK * CHUNK } else { 0 };
-    let blocks = if fading == Fading::Channels { CHUNK / BLOCK * width } else { 0 };
-    [tokens, tokens, tokens, pairs.max(blocks), width]
-}
 
 /// Factors for the tokens of a chunk: one per token where all channels fade alike, else one per token and
 /// channel, in rows of the padded width.
-pub(super) struct Gates<'s, E> {
+pub(super) struct Gates<E> {
     /// What each token leaves of the memory.
-    pub each: &'s mut [E],
+    pub each: Buffer<E>,
     /// From the start through the token; within the token's block where channels fade apart.
-    pub through: &'s mut [E],
+    pub through: Buffer<E>,
     /// From behind the token to the end; within the token's block where channels fade apart.
-    pub after: &'s mut [E],
+    pub after: Buffer<E>,
     /// Where all fade alike, what lies between two tokens, `[CHUNK, CHUNK]`: 0 where the column is later.
     /// Where channels fade apart, what each block leaves, in rows of the padded width.
-    pub between: &'s mut [E],
+    pub between: Buffer<E>,
     /// What the whole chunk leaves, per channel.
-    pub total: &'s mut [E],
+    pub total: Buffer<E>,
     width: usize,
     fading: Fading,
 }
 
-impl<'s, E: Real> Gates<'s, E> {
-    pub fn new(buffers: [&'s mut [E]; 5], width: usize, fading: Fading) -> Self {
-        let [each, through, after, between, total] = buffers;
-        Self { each, through, after, between, total, width, fading }
+impl<E: Real> Gates<E> {
+    /// For key channels in rows of `width`.
+    pub fn new(width: usize, fading: Fading) -> Self {
+        let tokens = match fading {
+            Fading::None => 0,
+            Fading::Alike => CHUNK,
+            Fading::Channels => CHUNK * width,
+        };
+        let between = match fading {
+            Fading::None => 0,
+            Fading::Alike => CHUNK * CHUNK,
+            Fading::Channels => CHUNK / BLOCK * width,
+        };
+        Self {
+            each: Buffer::new(tokens),
+            through: Buffer::new(tokens),
+            after: Buffer::new(tokens),
+            between: Buffer::new(between),
+            total: Buffer::new(width),
+            width,
+            fading,
+        }
     }
 
     /// The factors of `chunk`.
@@ -119,7 +126,7 @@ impl<'s, E: Real> Gates<'s, E> {
             } else {
                 left.copy_from_slice(&self.through[(end - 1) * width..][..width]);
             }
-            multiply(self.total, left);
+            multiply(&mut self.total, left);
         }
     }
 

@@ -1,15 +1,15 @@
 //! The backward pass over a batch.
 
-use super::backward::{Backward, Given, sizes};
+use super::backward::{Backward, Given};
 use super::chunks::{CHUNK, Chunk, slot_after};
 use super::forward::widths;
 use super::sequence::{Cut, Fading, Sequence};
 use super::tasks::{Division, spread, strips};
 use super::tokens::list;
 use crate::kernel::cpu::ahead::Ahead;
+use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::rows::Rows;
-use crate::kernel::cpu::scratch::Scratch;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -95,7 +95,7 @@ impl<'a, E: Real> BackwardPass<'a, E> {
     }
 
     /// Stores the gradients of a chunk's tokens.
-    fn store(&self, at: (usize, usize), chunk: Chunk, backward: &Backward<'_, E>, widths: (usize, usize)) {
+    fn store(&self, at: (usize, usize), chunk: Chunk, backward: &Backward<E>, widths: (usize, usize)) {
         let extents = &self.sequence.extents;
         let rows = |to: Rows<'_, E>, from: &[E], width: usize, channels: usize| {
             for (i, row) in from.chunks_exact(width).take(chunk.length).enumerate() {
@@ -104,13 +104,13 @@ impl<'a, E: Real> BackwardPass<'a, E> {
                 unsafe { to.write(start, &row[..channels]) };
             }
         };
-        rows(self.gradients.query, backward.query_gradient, widths.0, extents.key);
-        rows(self.gradients.key, backward.key_gradient, widths.0, extents.key);
-        rows(self.gradients.value, backward.value_gradient, widths.1, extents.value);
+        rows(self.gradients.query, &backward.query_gradient, widths.0, extents.key);
+        rows(self.gradients.key, &backward.key_gradient, widths.0, extents.key);
+        rows(self.gradients.value, &backward.value_gradient, widths.1, extents.value);
         match self.sequence.decay.fading {
             Fading::None => {}
-            Fading::Alike => rows(self.gradients.decay, backward.decay_gradient, 1, 1),
-            Fading::Channels => rows(self.gradients.decay, backward.decay_gradient, widths.0, extents.key),
+            Fading::Alike => rows(self.gradients.decay, &backward.decay_gradient, 1, 1),
+            Fading::Channels => rows(self.gradients.decay, &backward.decay_gradient, widths.0, extents.key),
         }
     }
 
@@ -143,24 +143,22 @@ impl<'a, E: Real> BackwardPass<'a, E> {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
-        let mut scratch = Scratch::new(&sizes(fading, widths.0, widths.1));
-        let mut backward = Backward::new(&mut scratch, fading, widths);
-        let mut scratch = Scratch::new(&[extents.key * widths.1]);
-        let [memory] = scratch.buffers([extents.key * widths.1]);
+        let mut backward = Backward::new(fading, widths);
+        let mut memory = Buffer::<E>::new(extents.key * widths.1);
         let all = 0..widths.1;
         for at in tasks.map(|task| self.at(task)) {
-            self.load_last(at, &all, memory);
+            self.load_last(at, &all, &mut memory);
             for (index, chunk) in self.cut.row(at.0).iter().enumerate().rev() {
                 backward.load(sequence, self.output, at, *chunk);
                 let given = self.given(at, index, widths.1, &[]);
                 let next = index.checked_sub(1).map(|index| self.cut.row(at.0)[index]);
                 self.list(&mut backward.ahead, at, *chunk, next, widths.1);
-                let given = Given { memory_gradient: memory, ..given };
+                let given = Given { memory_gradient: &memory, ..given };
                 backward.read(simd, sequence, at, *chunk, given);
                 self.store(at, *chunk, &backward, widths);
-                backward.write(simd, sequence, *chunk, (memory, widths.1), all.clone());
+                backward.write(simd, sequence, *chunk, (&mut memory, widths.1), all.clone());
             }
-            self.store_memory(at, &all, memory);
+            self.store_memory(at, &all, &memory);
         }
     }
 
@@ -170,10 +168,8 @@ impl<'a, E: Real> BackwardPass<'a, E> {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
-        let mut scratch = Scratch::new(&sizes(fading, widths.0, widths.1));
-        let mut backward = Backward::new(&mut scratch, fading, widths);
-        let mut scratch = Scratch::new(&[extents.key * widths.1]);
-        let [room] = scratch.buffers([extents.key * widths.1]);
+        let mut backward = Backward::new(fading, widths);
+        let mut room = Buffer::<E>::new(extents.key * widths.1);
         for task in tasks {
             let (at, columns) = (self.at(task / strips.len()), &strips[task % strips.len()]);
             let slots = self.cut.memories(at.0, at.1, extents.heads);
@@ -208,11 +204,9 @@ impl<'a, E: Real> BackwardPass<'a, E> {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
-        let mut scratch = Scratch::new(&sizes(fading, widths.0, widths.1));
-        let mut backward = Backward::new(&mut scratch, fading, widths);
+        let mut backward = Backward::new(fading, widths);
         let size = extents.key * widths.1;
-        let mut scratch = Scratch::new(&[size]);
-        let [nothing] = scratch.buffers([size]);
+        let nothing = Buffer::<E>::new(size);
         for (head, index) in &chunks[tasks] {
             let at = self.at(*head);
             let slots = self.cut.memories(at.0, at.1, extents.heads);
@@ -220,7 +214,7 @@ impl<'a, E: Real> BackwardPass<'a, E> {
             let memory_gradient: &[E] = match slot_after(row, *index) {
                 // SAFETY: the gradients have all been written, and are only read from here on.
                 Some(slot) => unsafe { memories.read((slots.start + slot) * size, size) },
-                None => nothing,
+                None => &nothing,
             };
             backward.load(sequence, self.output, at, row[*index]);
             let given = self.given(at, *index, widths.1, &[]);

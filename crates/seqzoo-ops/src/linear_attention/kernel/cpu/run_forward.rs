@@ -1,14 +1,14 @@
 //! The forward pass over a batch.
 
 use super::chunks::{CHUNK, Chunk};
-use super::forward::{Forward, sizes, widths};
+use super::forward::{Forward, widths};
 use super::sequence::{Cut, Sequence};
 use super::tasks::{Division, spread, strips};
 use super::tokens::list;
 use crate::kernel::cpu::ahead::Ahead;
+use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::rows::Rows;
-use crate::kernel::cpu::scratch::Scratch;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -105,28 +105,26 @@ impl<E: Real> ForwardPass<'_, E> {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let (key_width, width) = widths::<S, E>(sequence);
-        let mut scratch = Scratch::new(&sizes(fading, key_width, width));
-        let mut forward = Forward::new(&mut scratch, fading, (key_width, width));
-        let mut scratch = Scratch::new(&[extents.key * width]);
-        let [memory] = scratch.buffers([extents.key * width]);
+        let mut forward = Forward::new(fading, (key_width, width));
+        let mut memory = Buffer::<E>::new(extents.key * width);
         let all = 0..width;
         for at in tasks.map(|task| self.at(task)) {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
-            self.load_memory(at, &all, memory);
+            self.load_memory(at, &all, &mut memory);
             let chunks = self.cut.row(at.0);
             for (index, chunk) in chunks.iter().enumerate() {
                 forward.load(sequence, at, *chunk);
                 if !chunk.clears {
-                    self.keep(slots.start + chunk.kept, width, &all, memory);
+                    self.keep(slots.start + chunk.kept, width, &all, &memory);
                 }
                 let before = (!chunk.clears).then_some(&*memory);
                 self.list(&mut forward.ahead, at, *chunk, chunks.get(index + 1).copied());
                 let (output, products) = forward.read(simd, sequence, at, *chunk, before);
                 self.store(at, *chunk, (output, width), products);
-                forward.write(simd, sequence, *chunk, (memory, width), all.clone());
+                forward.write(simd, sequence, *chunk, (&mut memory, width), all.clone());
             }
-            self.keep(slots.end - 1, width, &all, memory);
-            self.store_last(at, &all, memory);
+            self.keep(slots.end - 1, width, &all, &memory);
+            self.store_last(at, &all, &memory);
         }
     }
 
@@ -136,10 +134,8 @@ impl<E: Real> ForwardPass<'_, E> {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let (key_width, width) = widths::<S, E>(sequence);
-        let mut scratch = Scratch::new(&sizes(fading, key_width, width));
-        let mut forward = Forward::new(&mut scratch, fading, (key_width, width));
-        let mut scratch = Scratch::new(&[extents.key * width]);
-        let [room] = scratch.buffers([extents.key * width]);
+        let mut forward = Forward::new(fading, (key_width, width));
+        let mut room = Buffer::<E>::new(extents.key * width);
         for task in tasks {
             let (at, columns) = (self.at(task / strips.len()), &strips[task % strips.len()]);
             let slots = self.cut.memories(at.0, at.1, extents.heads);
@@ -164,8 +160,7 @@ impl<E: Real> ForwardPass<'_, E> {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let (key_width, width) = widths::<S, E>(sequence);
-        let mut scratch = Scratch::new(&sizes(fading, key_width, width));
-        let mut forward = Forward::new(&mut scratch, fading, (key_width, width));
+        let mut forward = Forward::new(fading, (key_width, width));
         let size = extents.key * width;
         for (head, index) in &chunks[tasks] {
             let at = self.at(*head);

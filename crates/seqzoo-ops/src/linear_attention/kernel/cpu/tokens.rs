@@ -71,7 +71,7 @@ pub(super) fn fade_in_blocks<E: Real>(
 
 /// Fades keys that are faded to the end of their block on to the end of the chunk.
 #[inline(always)]
-pub(super) fn fade_to_the_end<E: Real>(length: usize, width: usize, gates: &Gates<'_, E>, keys: &mut [E]) {
+pub(super) fn fade_to_the_end<E: Real>(length: usize, width: usize, gates: &Gates<E>, keys: &mut [E]) {
     if length > BLOCK {
         for row in keys.chunks_exact_mut(width).take(BLOCK) {
             multiply(row, gates.block(1));
@@ -81,12 +81,7 @@ pub(super) fn fade_to_the_end<E: Real>(length: usize, width: usize, gates: &Gate
 
 /// Fades queries that are faded from the start of their block on from the start of the chunk.
 #[inline(always)]
-pub(super) fn fade_from_the_start<E: Real>(
-    length: usize,
-    width: usize,
-    gates: &Gates<'_, E>,
-    queries: &mut [E],
-) {
+pub(super) fn fade_from_the_start<E: Real>(length: usize, width: usize, gates: &Gates<E>, queries: &mut [E]) {
     for row in queries.chunks_exact_mut(width).take(length).skip(BLOCK) {
         multiply(row, gates.block(0));
     }
