@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(long)]
     out: Option<PathBuf>,
     /// Runs of which the median is taken.
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Leave out shapes with more tokens than this.
     #[arg(long, default_value_t = usize::MAX)]
