@@ -29,6 +29,10 @@ pub(crate) trait Real:
     /// `number` in this type.
     fn from_f64(number: f64) -> Self;
 
+    /// The number in `f64`.
+    #[cfg(test)]
+    fn into_f64(self) -> f64;
+
     /// The exponential of a number that is at most 0; see [`exponential`](super::exponential).
     fn exponential(self) -> Self;
 
@@ -71,6 +75,11 @@ macro_rules! real {
 
             fn from_f64(number: f64) -> Self {
                 number as Self
+            }
+
+            #[cfg(test)]
+            fn into_f64(self) -> f64 {
+                self.into()
             }
 
             #[inline(always)]

@@ -6,6 +6,8 @@ mod chunks;
 mod diagonal;
 mod forward;
 mod gates;
+#[cfg(test)]
+mod processors;
 mod run_backward;
 mod run_forward;
 mod sequence;

@@ -1,0 +1,158 @@
+//! The kernel gives the same on every kind of processor that this one can stand in for.
+
+use super::chunks::CHUNK;
+use super::run_backward::{BackwardPass, Gradients};
+use super::run_forward::ForwardPass;
+use super::sequence::{Cut, Decay, Extents, Sequence};
+use super::tasks::Division;
+use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::rows::{Rows, filled, room};
+use pulp::{Arch, Scalar, WithSimd};
+
+const EXTENTS: Extents = Extents { batch: 2, time: 75, heads: 2, key: 19, value: 21 };
+
+/// An upper bound of a padded row.
+const PADDED: usize = 64;
+
+/// Numbers between -1 and 1 that look random.
+fn numbers<E: Real>(count: usize, seed: f64) -> Vec<E> {
+    (0..count).map(|i| E::from_f64(((i as f64 + seed) * 12.9898).sin())).collect()
+}
+
+/// Runs both passes, each through `run`; returns outputs, final memories and all gradients.
+fn outcome<E: Real>(channels: Option<usize>, division: Division, run: impl Runner) -> Vec<Vec<E>> {
+    let Extents { batch, time, heads, key, value } = EXTENTS;
+    let tokens = batch * time * heads;
+    let memories = batch * heads * key * value;
+    let (query, keys, values) =
+        (numbers(tokens * key, 1.0), numbers(tokens * key, 2.0), numbers(tokens * value, 3.0));
+    let decay: Vec<E> = numbers::<E>(tokens * channels.unwrap_or(1), 4.0)
+        .into_iter()
+        .map(|number| E::from_f64(-0.5) * (number + E::ONE))
+        .collect();
+    let mut resets = vec![E::default(); batch * time];
+    resets[40] = E::ONE;
+    let (memory, upstream, last) =
+        (numbers(memories, 5.0), numbers(tokens * value, 6.0), numbers(memories, 7.0));
+    let sequence = Sequence {
+        extents: EXTENTS,
+        query: &query,
+        key: &keys,
+        value: &values,
+        decay: Decay::new(&decay, [batch, time, heads, channels.unwrap_or(1)], channels.is_some()),
+        scale: E::from_f64(0.3),
+    };
+    let cut = Cut::new(&EXTENTS, Some(&resets));
+
+    let zeros = |count| room_of(vec![E::default(); count]);
+    let (mut output, mut final_memory) = (room(tokens * value), room(memories));
+    let mut states = zeros(cut.kept * heads * key * PADDED);
+    let mut products = zeros(tokens * CHUNK);
+    run.run(ForwardPass {
+        sequence,
+        cut: &cut,
+        memory: &memory,
+        output: Rows::new(&mut output),
+        last: Rows::new(&mut final_memory),
+        states: Some(Rows::new(&mut states)),
+        products: Some(Rows::new(&mut products)),
+        division,
+    });
+    let mut gradients =
+        [tokens * key, tokens * key, tokens * value, tokens * channels.unwrap_or(0), memories].map(room);
+    let [of_query, of_key, of_value, of_decay, of_memory] = &mut gradients;
+    let mut gradients_of_states = zeros(states.len());
+    // SAFETY: made of zeros, and written over.
+    let (states, products) = unsafe { (filled(states), filled(products)) };
+    run.run(BackwardPass {
+        sequence,
+        cut: &cut,
+        states: &states,
+        products: &products,
+        output: &upstream,
+        last: &last,
+        gradients: Gradients {
+            query: Rows::new(of_query),
+            key: Rows::new(of_key),
+            value: Rows::new(of_value),
+            decay: Rows::new(of_decay),
+            memory: Rows::new(of_memory),
+        },
+        memories: Some(Rows::new(&mut gradients_of_states)),
+        division,
+    });
+    // SAFETY: both passes fill all of their outputs.
+    [output, final_memory].into_iter().chain(gradients).map(|room| unsafe { filled(room) }).collect()
+}
+
+/// Room that holds `numbers`.
+fn room_of<E: Real>(numbers: Vec<E>) -> Box<[std::mem::MaybeUninit<E>]> {
+    numbers.into_iter().map(std::mem::MaybeUninit::new).collect()
+}
+
+/// A way to run vector code.
+trait Runner: Copy {
+    fn run(self, work: impl WithSimd<Output = ()>);
+}
+
+/// As this processor is.
+#[derive(Clone, Copy)]
+struct Here;
+
+impl Runner for Here {
+    fn run(self, work: impl WithSimd<Output = ()>) {
+        Arch::new().dispatch(work);
+    }
+}
+
+/// Without vectors.
+#[derive(Clone, Copy)]
+struct Plain;
+
+impl Runner for Plain {
+    fn run(self, work: impl WithSimd<Output = ()>) {
+        work.with_simd(Scalar::new());
+    }
+}
+
+/// With the vectors of processors before AVX-512, where they are to be had.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+struct Narrow;
+
+#[cfg(target_arch = "x86_64")]
+impl Runner for Narrow {
+    fn run(self, work: impl WithSimd<Output = ()>) {
+        match pulp::x86::V3::try_new() {
+            Some(simd) => Arch::V3(simd).dispatch(work),
+            None => Plain.run(work),
+        }
+    }
+}
+
+fn check<E: Real>(tolerance: f64, runner: impl Runner) {
+    for channels in [None, Some(1), Some(EXTENTS.key)] {
+        let wanted = outcome::<E>(channels, Division::Heads, Plain);
+        for division in [Division::Heads, Division::Chunks] {
+            let found = outcome::<E>(channels, division, runner);
+            for (index, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+                for (found, wanted) in found.iter().zip(wanted) {
+                    let difference: f64 = (*found - *wanted).into_f64();
+                    assert!(difference.abs() < tolerance, "{channels:?}, tensor {index}: {difference:e}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_processor_computes_the_same() {
+    check::<f32>(1e-4, Here);
+    check::<f64>(1e-12, Here);
+    check::<f64>(f64::MIN_POSITIVE, Plain);
+    #[cfg(target_arch = "x86_64")]
+    {
+        check::<f32>(1e-4, Narrow);
+        check::<f64>(1e-12, Narrow);
+    }
+}
