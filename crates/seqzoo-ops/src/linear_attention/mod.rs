@@ -39,7 +39,7 @@ use problem::Problem;
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T` is 0, the chunk size is not a power of two, a form is asked for that this
+/// If a shape disagrees, `T`, `K` or `V` is 0, the chunk size is not a power of two, a form is asked for that this
 /// operator does not have, or a normaliser is asked for with an initial state that has no key sum.
 ///
 /// # Finite numbers

@@ -32,6 +32,8 @@ impl Problem {
         let (device, wide) = (value.device(), accumulator(query.dtype()));
 
         checks::not_empty("query", "time", time);
+        checks::not_empty("query", "channel", key_dim);
+        checks::not_empty("value", "channel", value_dim);
         checks::shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
         checks::shape("value", &value.dims(), &[("B", batch), ("T", time), ("H", heads), ("V", value_dim)]);
         checks::divides("query", key_heads, "value", heads);

@@ -143,3 +143,11 @@ fn no_tokens_are_refused() {
     let empty = Tensor::<4>::zeros([1, 0, 1, 2], &device);
     linear_attention(empty.clone(), empty.clone(), empty, Decay::None, LinearAttentionOptions::default());
 }
+
+#[test]
+#[should_panic(expected = "`value` has no elements on its channel axis")]
+fn no_channels_are_refused() {
+    let keys = Tensor::<4>::zeros([1, 3, 1, 2], &plain());
+    let values = Tensor::<4>::zeros([1, 3, 1, 0], &plain());
+    linear_attention(keys.clone(), keys, values, Decay::None, LinearAttentionOptions::default());
+}

@@ -7,4 +7,5 @@ pub(crate) mod exponential;
 pub(crate) mod lanes;
 pub(crate) mod product;
 pub(crate) mod rows;
+pub(crate) mod sums;
 pub(crate) mod transpose;

@@ -1,5 +1,4 @@
 #![doc = include_str!("README.md")]
-#![allow(deprecated, reason = "Burn marks the selector of its NdArray backend so")]
 
 mod autodiff;
 #[cfg(feature = "flex")]

@@ -6,6 +6,7 @@ mod chunks;
 mod diagonal;
 mod forward;
 mod gates;
+mod memory;
 #[cfg(test)]
 mod processors;
 mod run_backward;

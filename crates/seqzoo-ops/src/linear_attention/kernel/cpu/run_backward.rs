@@ -3,9 +3,10 @@
 use super::backward::{Backward, Given};
 use super::chunks::{CHUNK, Chunk, slot_after};
 use super::forward::widths;
+use super::memory;
 use super::sequence::{Cut, Fading, Sequence};
 use super::tasks::{Division, spread, strips};
-use super::tokens::list;
+use super::tokens::{self, list};
 use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
@@ -41,52 +42,22 @@ pub(super) struct BackwardPass<'a, E> {
     pub division: Division,
 }
 
-impl<'a, E: Real> BackwardPass<'a, E> {
-    fn heads(&self) -> usize {
-        self.sequence.extents.batch * self.sequence.extents.heads
-    }
-
-    fn at(&self, task: usize) -> (usize, usize) {
-        (task / self.sequence.extents.heads, task % self.sequence.extents.heads)
-    }
-
-    /// Loads `columns` of the final memory's gradient into rows of their width.
-    fn load_last(&self, at: (usize, usize), columns: &Range<usize>, memory: &mut [E]) {
-        let extents = &self.sequence.extents;
-        let start = (at.0 * extents.heads + at.1) * extents.memory();
-        let filled = columns.start.min(extents.value)..columns.end.min(extents.value);
-        for (k, row) in memory.chunks_exact_mut(columns.len()).enumerate() {
-            row[..filled.len()].copy_from_slice(&self.last[start + k * extents.value..][filled.clone()]);
-        }
-    }
-
-    /// Stores `columns` of the initial memory's gradient.
-    fn store_memory(&self, at: (usize, usize), columns: &Range<usize>, memory: &[E]) {
-        let extents = &self.sequence.extents;
-        let start = (at.0 * extents.heads + at.1) * extents.memory();
-        let filled = columns.start.min(extents.value)..columns.end.min(extents.value);
-        for (k, row) in memory.chunks_exact(columns.len()).enumerate() {
-            let offset = start + k * extents.value + filled.start;
-            // SAFETY: every head and every range of columns is one task's.
-            unsafe { self.gradients.memory.write(offset, &row[..filled.len()]) };
-        }
-    }
-
+impl<E: Real> BackwardPass<'_, E> {
     /// What a chunk is given, with `memory_gradient` flowing into the memory after it.
-    fn given(
-        &self,
+    fn given<'b>(
+        &'b self,
         at: (usize, usize),
         index: usize,
         width: usize,
-        memory_gradient: &'a [E],
-    ) -> Given<'a, E> {
+        memory_gradient: &'b [E],
+    ) -> Given<'b, E> {
         let extents = &self.sequence.extents;
         let slots = self.cut.memories(at.0, at.1, extents.heads);
         let size = extents.key * width;
         let state = |slot: usize| &self.states[(slots.start + slot) * size..][..size];
         let chunks = self.cut.row(at.0);
         let chunk = chunks[index];
-        let start = ((at.0 * extents.heads + at.1) * extents.time + chunk.start) * CHUNK;
+        let start = (extents.head(at) * extents.time + chunk.start) * CHUNK;
         Given {
             before: (!chunk.clears).then(|| state(chunk.kept)),
             products: &self.products[start..][..chunk.length * CHUNK],
@@ -97,12 +68,9 @@ impl<'a, E: Real> BackwardPass<'a, E> {
     /// Stores the gradients of a chunk's tokens.
     fn store(&self, at: (usize, usize), chunk: Chunk, backward: &Backward<E>, widths: (usize, usize)) {
         let extents = &self.sequence.extents;
-        let rows = |to: Rows<'_, E>, from: &[E], width: usize, channels: usize| {
-            for (i, row) in from.chunks_exact(width).take(chunk.length).enumerate() {
-                let start = extents.token(at.0, chunk.start + i, at.1, channels);
-                // SAFETY: every token of every head is one task's.
-                unsafe { to.write(start, &row[..channels]) };
-            }
+        let rows = |to, from, width, channels| {
+            // SAFETY: every token of every head is one task's.
+            unsafe { tokens::store(to, extents, at, chunk, channels, (from, width)) }
         };
         rows(self.gradients.query, &backward.query_gradient, widths.0, extents.key);
         rows(self.gradients.key, &backward.key_gradient, widths.0, extents.key);
@@ -132,7 +100,7 @@ impl<'a, E: Real> BackwardPass<'a, E> {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             let size = extents.key * width;
             ahead.list(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
-            let start = ((at.0 * extents.heads + at.1) * extents.time + next.start) * CHUNK;
+            let start = (extents.head(at) * extents.time + next.start) * CHUNK;
             ahead.list(self.products[start..].as_ptr(), next.length * CHUNK);
         }
     }
@@ -146,19 +114,19 @@ impl<'a, E: Real> BackwardPass<'a, E> {
         let mut backward = Backward::new(fading, widths);
         let mut memory = Buffer::<E>::new(extents.key * widths.1);
         let all = 0..widths.1;
-        for at in tasks.map(|task| self.at(task)) {
-            self.load_last(at, &all, &mut memory);
+        for at in tasks.map(|task| extents.at(task)) {
+            memory::load(self.last, extents, at, &all, &mut memory);
             for (index, chunk) in self.cut.row(at.0).iter().enumerate().rev() {
                 backward.load(sequence, self.output, at, *chunk);
-                let given = self.given(at, index, widths.1, &[]);
                 let next = index.checked_sub(1).map(|index| self.cut.row(at.0)[index]);
                 self.list(&mut backward.ahead, at, *chunk, next, widths.1);
-                let given = Given { memory_gradient: &memory, ..given };
+                let given = self.given(at, index, widths.1, &memory);
                 backward.read(simd, sequence, at, *chunk, given);
                 self.store(at, *chunk, &backward, widths);
                 backward.write(simd, sequence, *chunk, (&mut memory, widths.1), all.clone());
             }
-            self.store_memory(at, &all, &memory);
+            // SAFETY: every head is one task's.
+            unsafe { memory::store(self.gradients.memory, extents, at, &all, &memory) };
         }
     }
 
@@ -171,24 +139,23 @@ impl<'a, E: Real> BackwardPass<'a, E> {
         let mut backward = Backward::new(fading, widths);
         let mut room = Buffer::<E>::new(extents.key * widths.1);
         for task in tasks {
-            let (at, columns) = (self.at(task / strips.len()), &strips[task % strips.len()]);
+            let (at, columns) = (extents.at(task / strips.len()), &strips[task % strips.len()]);
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             let memory = &mut room[..extents.key * columns.len()];
             memory.fill(E::default());
-            self.load_last(at, columns, memory);
+            memory::load(self.last, extents, at, columns, memory);
             let chunks = self.cut.row(at.0);
             for (index, chunk) in chunks.iter().enumerate().rev() {
                 if let Some(slot) = slot_after(chunks, index) {
-                    for (k, row) in memory.chunks_exact(columns.len()).enumerate() {
-                        let start = ((slots.start + slot) * extents.key + k) * widths.1 + columns.start;
-                        // SAFETY: every head and every range of columns is one task's.
-                        unsafe { to.write(start, row) };
-                    }
+                    let slot = (slots.start + slot, widths.1);
+                    // SAFETY: every range of columns of every head is one task's.
+                    unsafe { memory::keep(to, extents, slot, columns, memory) };
                 }
                 backward.load(sequence, self.output, at, *chunk);
                 backward.write(simd, sequence, *chunk, (memory, columns.len()), columns.clone());
             }
-            self.store_memory(at, columns, memory);
+            // SAFETY: every range of columns of every head is one task's.
+            unsafe { memory::store(self.gradients.memory, extents, at, columns, memory) };
         }
     }
 
@@ -208,7 +175,7 @@ impl<'a, E: Real> BackwardPass<'a, E> {
         let size = extents.key * widths.1;
         let nothing = Buffer::<E>::new(size);
         for (head, index) in &chunks[tasks] {
-            let at = self.at(*head);
+            let at = extents.at(*head);
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             let row = self.cut.row(at.0);
             let memory_gradient: &[E] = match slot_after(row, *index) {
@@ -217,8 +184,7 @@ impl<'a, E: Real> BackwardPass<'a, E> {
                 None => &nothing,
             };
             backward.load(sequence, self.output, at, row[*index]);
-            let given = self.given(at, *index, widths.1, &[]);
-            let given = Given { memory_gradient, ..given };
+            let given = self.given(at, *index, widths.1, memory_gradient);
             backward.read(simd, sequence, at, row[*index], given);
             self.store(at, row[*index], &backward, widths);
         }
@@ -234,7 +200,7 @@ impl<E: Real> WithSimd for BackwardPass<'_, E> {
         match (self.division, self.memories) {
             (Division::Chunks, Some(memories)) => {
                 let strips = strips::<S, E>(widths::<S, E>(&self.sequence).1, rayon::current_num_threads());
-                spread(extents, self.heads() * strips.len(), |tasks| {
+                spread(extents, extents.all_heads() * strips.len(), |tasks| {
                     simd.vectorize(
                         #[inline(always)]
                         || self.memories(simd, &strips, memories, tasks),
@@ -248,7 +214,7 @@ impl<E: Real> WithSimd for BackwardPass<'_, E> {
                     )
                 });
             }
-            _ => spread(extents, self.heads(), |tasks| {
+            _ => spread(extents, extents.all_heads(), |tasks| {
                 simd.vectorize(
                     #[inline(always)]
                     || self.whole_heads(simd, tasks),

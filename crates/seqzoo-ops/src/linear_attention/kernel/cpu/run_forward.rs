@@ -2,9 +2,10 @@
 
 use super::chunks::{CHUNK, Chunk};
 use super::forward::{Forward, widths};
+use super::memory;
 use super::sequence::{Cut, Sequence};
 use super::tasks::{Division, spread, strips};
-use super::tokens::list;
+use super::tokens::{self, list};
 use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
@@ -30,56 +31,21 @@ pub(super) struct ForwardPass<'a, E> {
 }
 
 impl<E: Real> ForwardPass<'_, E> {
-    fn heads(&self) -> usize {
-        self.sequence.extents.batch * self.sequence.extents.heads
-    }
-
-    fn at(&self, task: usize) -> (usize, usize) {
-        (task / self.sequence.extents.heads, task % self.sequence.extents.heads)
-    }
-
-    /// Loads `columns` of the initial memory into rows of their width.
-    fn load_memory(&self, at: (usize, usize), columns: &Range<usize>, memory: &mut [E]) {
-        let extents = &self.sequence.extents;
-        let start = (at.0 * extents.heads + at.1) * extents.memory();
-        let filled = columns.start.min(extents.value)..columns.end.min(extents.value);
-        for (k, row) in memory.chunks_exact_mut(columns.len()).enumerate() {
-            let from = &self.memory[start + k * extents.value..][filled.clone()];
-            row[..filled.len()].copy_from_slice(from);
-        }
-    }
-
-    /// Stores `columns` of the final memory.
-    fn store_last(&self, at: (usize, usize), columns: &Range<usize>, memory: &[E]) {
-        let extents = &self.sequence.extents;
-        let start = (at.0 * extents.heads + at.1) * extents.memory();
-        let filled = columns.start.min(extents.value)..columns.end.min(extents.value);
-        for (k, row) in memory.chunks_exact(columns.len()).enumerate() {
+    /// Keeps `columns` of a memory in a slot, if memories are to be kept.
+    fn keep(&self, slot: (usize, usize), columns: &Range<usize>, memory: &[E]) {
+        if let Some(states) = self.states {
             // SAFETY: every head and every range of columns is one task's.
-            unsafe { self.last.write(start + k * extents.value + filled.start, &row[..filled.len()]) };
-        }
-    }
-
-    /// Keeps `columns` of a memory in slot `slot` of a head.
-    fn keep(&self, slot: usize, width: usize, columns: &Range<usize>, memory: &[E]) {
-        let Some(states) = self.states else { return };
-        let key = self.sequence.extents.key;
-        for (k, row) in memory.chunks_exact(columns.len()).enumerate() {
-            // SAFETY: every head and every range of columns is one task's.
-            unsafe { states.write((slot * key + k) * width + columns.start, row) };
+            unsafe { memory::keep(states, &self.sequence.extents, slot, columns, memory) };
         }
     }
 
     /// Stores a chunk's outputs and, if wanted, its products.
     fn store(&self, at: (usize, usize), chunk: Chunk, (output, width): (&[E], usize), products: &[E]) {
         let extents = &self.sequence.extents;
-        for (i, row) in output.chunks_exact(width).take(chunk.length).enumerate() {
-            let start = extents.token(at.0, chunk.start + i, at.1, extents.value);
-            // SAFETY: every token of every head is one task's.
-            unsafe { self.output.write(start, &row[..extents.value]) };
-        }
+        // SAFETY: every token of every head is one task's.
+        unsafe { tokens::store(self.output, extents, at, chunk, extents.value, (output, width)) };
         if let Some(kept) = self.products {
-            let start = ((at.0 * extents.heads + at.1) * extents.time + chunk.start) * CHUNK;
+            let start = (extents.head(at) * extents.time + chunk.start) * CHUNK;
             let length = chunk.length * CHUNK;
             // SAFETY: as above.
             unsafe { kept.write(start, &products[..length]) };
@@ -108,14 +74,14 @@ impl<E: Real> ForwardPass<'_, E> {
         let mut forward = Forward::new(fading, (key_width, width));
         let mut memory = Buffer::<E>::new(extents.key * width);
         let all = 0..width;
-        for at in tasks.map(|task| self.at(task)) {
+        for at in tasks.map(|task| extents.at(task)) {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
-            self.load_memory(at, &all, &mut memory);
+            memory::load(self.memory, extents, at, &all, &mut memory);
             let chunks = self.cut.row(at.0);
             for (index, chunk) in chunks.iter().enumerate() {
                 forward.load(sequence, at, *chunk);
                 if !chunk.clears {
-                    self.keep(slots.start + chunk.kept, width, &all, &memory);
+                    self.keep((slots.start + chunk.kept, width), &all, &memory);
                 }
                 let before = (!chunk.clears).then_some(&*memory);
                 self.list(&mut forward.ahead, at, *chunk, chunks.get(index + 1).copied());
@@ -123,8 +89,9 @@ impl<E: Real> ForwardPass<'_, E> {
                 self.store(at, *chunk, (output, width), products);
                 forward.write(simd, sequence, *chunk, (&mut memory, width), all.clone());
             }
-            self.keep(slots.end - 1, width, &all, &memory);
-            self.store_last(at, &all, &memory);
+            self.keep((slots.end - 1, width), &all, &memory);
+            // SAFETY: every head is one task's.
+            unsafe { memory::store(self.last, extents, at, &all, &memory) };
         }
     }
 
@@ -137,20 +104,21 @@ impl<E: Real> ForwardPass<'_, E> {
         let mut forward = Forward::new(fading, (key_width, width));
         let mut room = Buffer::<E>::new(extents.key * width);
         for task in tasks {
-            let (at, columns) = (self.at(task / strips.len()), &strips[task % strips.len()]);
+            let (at, columns) = (extents.at(task / strips.len()), &strips[task % strips.len()]);
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             let memory = &mut room[..extents.key * columns.len()];
             memory.fill(E::default());
-            self.load_memory(at, columns, memory);
+            memory::load(self.memory, extents, at, columns, memory);
             for chunk in self.cut.row(at.0) {
                 forward.load(sequence, at, *chunk);
                 if !chunk.clears {
-                    self.keep(slots.start + chunk.kept, width, columns, memory);
+                    self.keep((slots.start + chunk.kept, width), columns, memory);
                 }
                 forward.write(simd, sequence, *chunk, (memory, columns.len()), columns.clone());
             }
-            self.keep(slots.end - 1, width, columns, memory);
-            self.store_last(at, columns, memory);
+            self.keep((slots.end - 1, width), columns, memory);
+            // SAFETY: every range of columns of every head is one task's.
+            unsafe { memory::store(self.last, extents, at, columns, memory) };
         }
     }
 
@@ -163,7 +131,7 @@ impl<E: Real> ForwardPass<'_, E> {
         let mut forward = Forward::new(fading, (key_width, width));
         let size = extents.key * width;
         for (head, index) in &chunks[tasks] {
-            let at = self.at(*head);
+            let at = extents.at(*head);
             let chunk = &self.cut.row(at.0)[*index];
             let slot = self.cut.memories(at.0, at.1, extents.heads).start + chunk.kept;
             // SAFETY: the memories have all been written, and are only read from here on.
@@ -184,7 +152,7 @@ impl<E: Real> WithSimd for ForwardPass<'_, E> {
         match (self.division, self.states) {
             (Division::Chunks, Some(states)) => {
                 let strips = strips::<S, E>(widths::<S, E>(&self.sequence).1, rayon::current_num_threads());
-                spread(extents, self.heads() * strips.len(), |tasks| {
+                spread(extents, extents.all_heads() * strips.len(), |tasks| {
                     simd.vectorize(
                         #[inline(always)]
                         || self.memories(simd, &strips, tasks),
@@ -198,7 +166,7 @@ impl<E: Real> WithSimd for ForwardPass<'_, E> {
                     )
                 });
             }
-            _ => spread(extents, self.heads(), |tasks| {
+            _ => spread(extents, extents.all_heads(), |tasks| {
                 simd.vectorize(
                     #[inline(always)]
                     || self.whole_heads(simd, tasks),

@@ -19,6 +19,21 @@ impl Extents {
         ((batch * self.time + token) * self.heads + head) * width
     }
 
+    /// Heads of all sequences together.
+    pub fn all_heads(&self) -> usize {
+        self.batch * self.heads
+    }
+
+    /// The sequence and head that is number `index` of all.
+    pub fn at(&self, index: usize) -> (usize, usize) {
+        (index / self.heads, index % self.heads)
+    }
+
+    /// The number of a sequence and head among all.
+    pub fn head(&self, (batch, head): (usize, usize)) -> usize {
+        batch * self.heads + head
+    }
+
     /// Elements of one memory.
     pub fn memory(&self) -> usize {
         self.key * self.value

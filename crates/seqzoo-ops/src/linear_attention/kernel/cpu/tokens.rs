@@ -5,6 +5,7 @@ use super::gates::{Gates, multiply};
 use super::sequence::{Extents, Fading};
 use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::rows::Rows;
 
 /// Copies the tokens of a chunk out of `[b, t, h, channels]` into rows of `width`; what lies behind the
 /// channels stays zero.
@@ -20,6 +21,26 @@ pub(super) fn load<E: Real>(
     for (i, row) in rows.chunks_exact_mut(width).take(chunk.length).enumerate() {
         let start = extents.token(batch, chunk.start + i, head, channels);
         row[..channels].copy_from_slice(&from[start..][..channels]);
+    }
+}
+
+/// Copies the tokens of a chunk out of rows of `width` into `[b, t, h, channels]`.
+///
+/// # Safety
+///
+/// No other task may store these tokens of this head.
+pub(super) unsafe fn store<E: Real>(
+    to: Rows<'_, E>,
+    extents: &Extents,
+    (batch, head): (usize, usize),
+    chunk: Chunk,
+    channels: usize,
+    (rows, width): (&[E], usize),
+) {
+    for (i, row) in rows.chunks_exact(width).take(chunk.length).enumerate() {
+        let start = extents.token(batch, chunk.start + i, head, channels);
+        // SAFETY: as the caller promises.
+        unsafe { to.write(start, &row[..channels]) };
     }
 }
 
@@ -47,6 +68,14 @@ pub(super) fn scale<E: Real>(numbers: &mut [E], factor: E) {
     }
 }
 
+/// Multiplies every row by its factor.
+#[inline(always)]
+pub(super) fn scale_rows<E: Real>(rows: &mut [E], width: usize, factors: &[E]) {
+    for (row, factor) in rows.chunks_exact_mut(width).zip(factors) {
+        scale(row, *factor);
+    }
+}
+
 /// `to = tokens` faded along the way within each block (`factors` are [`Gates::through`] or
 /// [`Gates::after`]).
 #[inline(always)]
@@ -58,14 +87,12 @@ pub(super) fn fade_in_blocks<E: Real>(
     factors: &[E],
     to: &mut [E],
 ) {
-    let rows = to.chunks_exact_mut(width).zip(tokens.chunks_exact(width)).take(length);
-    for (i, (to, token)) in rows.enumerate() {
-        to.copy_from_slice(token);
-        match fading {
-            Fading::None => {}
-            Fading::Alike => scale(to, factors[i]),
-            Fading::Channels => multiply(to, &factors[i * width..][..width]),
-        }
+    let to = &mut to[..length * width];
+    to.copy_from_slice(&tokens[..length * width]);
+    match fading {
+        Fading::None => {}
+        Fading::Alike => scale_rows(to, width, factors),
+        Fading::Channels => multiply(to, factors),
     }
 }
 

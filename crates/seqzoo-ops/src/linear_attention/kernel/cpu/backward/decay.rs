@@ -1,0 +1,119 @@
+//! The gradient of the log decays; the derivation is in the kernel's `README.md`.
+
+use super::{Backward, Given};
+use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::sums::{dot, total};
+use crate::linear_attention::kernel::cpu::chunks::{BLOCK, CHUNK, Chunk};
+use crate::linear_attention::kernel::cpu::gates::multiply;
+use crate::linear_attention::kernel::cpu::tokens::blocks;
+
+impl<E: Real> Backward<E> {
+    /// The gradient of a log decay that all channels share. Queries and
+    /// keys have so far only what they get through the memory, and `dA` is without its decays.
+    #[inline(always)]
+    pub(super) fn of_decay_alike(&mut self, length: usize, given: Given<'_, E>) {
+        let width = self.key_width;
+        let row = |i: usize| i * width..(i + 1) * width;
+        // What passes over the whole chunk, then what comes in and is read at the token or behind it.
+        let mut sum = match given.before {
+            Some(before) => self.gates.total[0] * dot(before, given.memory_gradient),
+            None => E::default(),
+        };
+        for i in (0..length).rev() {
+            sum += dot(&self.query[row(i)], &self.query_gradient[row(i)]);
+            self.decay_gradient[i] = sum;
+        }
+        // What is written before the token and goes out.
+        let mut sum = E::default();
+        for i in 0..length {
+            self.decay_gradient[i] += sum;
+            sum += dot(&self.key[row(i)], &self.key_gradient[row(i)]);
+        }
+        // What is written before the token and read at it or behind it.
+        let mut columns = [E::default(); CHUNK];
+        for i in (1..length).rev() {
+            let (gradients, products) = (&self.products[i * CHUNK..], &given.products[i * CHUNK..]);
+            for ((column, gradient), product) in columns.iter_mut().zip(gradients).zip(products) {
+                *column += *gradient * *product;
+            }
+            let mut earlier = columns;
+            earlier[i..].fill(E::default());
+            self.decay_gradient[i] += total(&earlier);
+        }
+    }
+
+    /// Where channels fade apart, what the decays of a block get from what passes over it.
+    ///
+    /// Queries and keys have so far only what they get through the memory, faded to the edge of their block.
+    #[inline(always)]
+    pub(super) fn of_decay_through_memory(&mut self, channels: usize, length: usize, given: Given<'_, E>) {
+        let (width, two) = (self.key_width, length > BLOCK);
+        let (first, second) = self.decay_over.split_at_mut(width);
+        first.fill(E::default());
+        if let Some(before) = given.before {
+            let rows = before.chunks_exact(self.value_width);
+            let gradients = given.memory_gradient.chunks_exact(self.value_width);
+            for ((sum, row), gradient) in first.iter_mut().zip(rows).zip(gradients).take(channels) {
+                *sum = dot(row, gradient);
+            }
+        }
+        multiply(first, &self.gates.total);
+        second.copy_from_slice(first);
+        if two {
+            // Over the first block: what the second reads of the memory.
+            for row in (BLOCK..length).map(|i| i * width..(i + 1) * width) {
+                let through = &self.gates.through[row.clone()];
+                let (query, gradient) = (&self.query[row.clone()], &self.query_gradient[row]);
+                for c in 0..width {
+                    first[c] += query[c] * (through[c] * gradient[c]);
+                }
+            }
+            // Over the second block: what the first leaves in the memory.
+            for row in (0..BLOCK).map(|i| i * width..(i + 1) * width) {
+                let after = &self.gates.after[row.clone()];
+                let (key, gradient) = (&self.key[row.clone()], &self.key_gradient[row]);
+                for c in 0..width {
+                    second[c] += key[c] * (after[c] * gradient[c]);
+                }
+            }
+        }
+    }
+
+    /// The gradient of log decays of their own per channel.
+    #[inline(always)]
+    pub(super) fn of_decay_channels(&mut self, chunk: Chunk) {
+        let width = self.key_width;
+        let [from_outside, inside] =
+            self.sums.get_disjoint_mut([0..width, width..2 * width]).expect("two halves");
+        for (start, tokens) in blocks(chunk.length) {
+            let over = &self.decay_over[start / BLOCK * width..][..width];
+            // What comes into the block, or is written in it, and is read at the token or behind it.
+            from_outside.copy_from_slice(over);
+            inside.fill(E::default());
+            for i in (start..start + tokens).rev() {
+                let row = i * width..(i + 1) * width;
+                let (query, of_query) = (&self.query[row.clone()], &self.query_gradient[row.clone()]);
+                let (query_inside, key_inside) =
+                    (&self.query_in_block[row.clone()], &self.key_in_block[row.clone()]);
+                let (key, gradient) = (&self.key[row.clone()], &mut self.decay_gradient[row]);
+                let crosses = if i == start { E::default() } else { E::ONE };
+                for c in 0..width {
+                    from_outside[c] += query[c] * of_query[c];
+                    inside[c] += query[c] * query_inside[c] - key[c] * key_inside[c];
+                    gradient[c] = from_outside[c] + crosses * inside[c];
+                }
+            }
+            // What is written before the token and goes out of the block.
+            let written = &mut *from_outside;
+            written.fill(E::default());
+            for row in (start..start + tokens).map(|i| i * width..(i + 1) * width) {
+                let (key, of_key) = (&self.key[row.clone()], &self.key_gradient[row.clone()]);
+                let gradient = &mut self.decay_gradient[row];
+                for c in 0..width {
+                    gradient[c] += written[c];
+                    written[c] += key[c] * of_key[c];
+                }
+            }
+        }
+    }
+}
