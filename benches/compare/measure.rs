@@ -43,6 +43,13 @@ pub fn linear(name: &str, form: Form, shape: Shape, runs: usize) -> Seconds {
     Seconds { forward, both: Some(both) }
 }
 
+/// The loss of a backward pass and its gradient, by themselves.
+pub fn loss(shape: Shape, runs: usize) -> f64 {
+    let device = Device::default().autodiff();
+    let output = tokens(shape, &device).require_grad();
+    median(runs, || wait(&device, output.clone().square().sum().backward()))
+}
+
 /// Softmax attention; the backward pass keeps all scores and is left out for long sequences.
 pub fn softmax(shape: Shape, runs: usize) -> Seconds {
     let device = Device::default();

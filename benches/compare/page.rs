@@ -1,6 +1,6 @@
 //! The page of tables.
 
-use crate::measure::{DECAYS, Seconds, linear, product, softmax, step};
+use crate::measure::{DECAYS, Seconds, linear, loss, product, softmax, step};
 use crate::{machine, memory, torch};
 use seqzoo::ops::Form;
 use seqzoo_benches::{SHAPES, Shape};
@@ -134,15 +134,19 @@ fn table(
 fn lengths(runs: usize, max_tokens: usize) -> String {
     let mut page = String::from(
         "## Cost against length: kernel, B1 H4 D64\n\n\
-         | decay | tokens | forward, ns/token | forward + backward, ns/token |\n|---|--:|--:|--:|\n",
+         The loss, `Σ o²` in Burn's operations, is in the time of forward + backward; it is also measured alone.\n\n\
+         | decay | tokens | forward, ns/token | forward + backward, ns/token | the loss alone, ns/token |\n\
+         |---|--:|--:|--:|--:|\n",
     );
     for (name, _) in DECAYS {
         for time in [2048, 8192, 32_768, 65_536].into_iter().filter(|time| *time <= max_tokens) {
             eprintln!("measuring {name} decay over {time} tokens");
-            let seconds = linear(name, Form::Kernel, Shape { batch: 1, time, heads: 4, head_dim: 64 }, runs);
+            let shape = Shape { batch: 1, time, heads: 4, head_dim: 64 };
+            let seconds = linear(name, Form::Kernel, shape, runs);
             let each = |seconds: f64| format!("{:.0}", 1e9 * seconds / time as f64);
             let both = seconds.both.map_or(String::new(), each);
-            page += &format!("| {name} | {time} | {} | {both} |\n", each(seconds.forward));
+            let loss = each(loss(shape, runs));
+            page += &format!("| {name} | {time} | {} | {both} | {loss} |\n", each(seconds.forward));
         }
     }
     page + "\n"

@@ -1,8 +1,8 @@
 //! Asking for memory ahead of its use.
 //!
-//! A kernel's tokens lie in rows that are far apart, which a processor does not foresee. So the lines that the
-//! next chunk reads, and those that this one will write, are listed beforehand, and each product asks for a few
-//! of them while its own operands are in cache: waiting and computing overlap.
+//! A kernel's tokens lie in rows that are far apart, which a processor does not foresee. So what the
+//! next chunk reads, and what this one will write, is listed beforehand, and each product asks for a few cache
+//! lines of it while its own operands are in cache: waiting and computing overlap.
 
 use std::cell::Cell;
 
@@ -11,48 +11,73 @@ const CACHE_LINE: usize = 64;
 /// Lines asked for at once: what a core can wait for, and somewhat more.
 const BURST: usize = 24;
 
-/// A list of cache lines.
+/// Memory in pieces at even distances, all in bytes.
+#[derive(Clone, Copy, Debug)]
+struct Pieces {
+    start: *const i8,
+    count: usize,
+    stride: usize,
+    length: usize,
+}
+
+/// What is listed, and how far it has been asked for: the entry, and the piece of it.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
-    lines: Vec<*const i8>,
-    asked: Cell<usize>,
+    list: Vec<Pieces>,
+    next: Cell<(usize, usize)>,
 }
 
 impl Ahead {
     /// Begins a new list.
     pub fn clear(&mut self) {
-        self.lines.clear();
-        self.asked.set(0);
+        self.list.clear();
+        self.next.set((0, 0));
     }
 
-    /// Lists the lines of `length` elements from `start` on. They are never read or written through the list,
-    /// so they may hold anything, and need not exist.
+    /// Lists `count` rows of `length` elements, the first at `start` and each `stride` elements behind the one
+    /// before. They are never read or written through the list, so they may hold anything, and need not exist.
     #[inline(always)]
-    pub fn list<E>(&mut self, start: *const E, length: usize) {
-        let start = start.cast::<i8>();
-        for offset in (0..length * size_of::<E>()).step_by(CACHE_LINE) {
-            self.lines.push(start.wrapping_add(offset));
-        }
+    pub fn rows<E>(&mut self, start: *const E, count: usize, stride: usize, length: usize) {
+        let (stride, length) = (stride * size_of::<E>(), length * size_of::<E>());
+        self.list.push(Pieces { start: start.cast(), count, stride, length });
+    }
+
+    /// Lists `length` elements that lie together.
+    #[inline(always)]
+    pub fn run<E>(&mut self, start: *const E, length: usize) {
+        let piece = BURST / 4 * CACHE_LINE / size_of::<E>();
+        self.rows(start, length.div_ceil(piece), piece, piece);
     }
 
     /// Asks for the next few lines.
     #[inline(always)]
     pub fn ask(&self) {
-        let from = self.asked.get();
-        let to = self.lines.len().min(from + BURST);
-        for line in &self.lines[from..to] {
-            hint(*line);
+        let (mut entry, mut piece) = self.next.get();
+        let mut asked = 0;
+        while asked < BURST && entry < self.list.len() {
+            let Pieces { start, count, stride, length } = self.list[entry];
+            if piece == count {
+                (entry, piece) = (entry + 1, 0);
+                continue;
+            }
+            let start = start.wrapping_add(piece * stride);
+            for offset in (0..length).step_by(CACHE_LINE) {
+                hint(start.wrapping_add(offset));
+                asked += 1;
+            }
+            piece += 1;
         }
-        self.asked.set(to);
+        self.next.set((entry, piece));
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn hint(line: *const i8) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    // Into the second cache: the first is full of what the chunk works on.
     // SAFETY: prefetching has no effect but speed, whatever the address.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(line) };
 }
 
 #[cfg(not(target_arch = "x86_64"))]

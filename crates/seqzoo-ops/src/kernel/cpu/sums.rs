@@ -1,36 +1,57 @@
-//! Sums of many numbers, in parts so that they can be vector code.
+//! Sums of many numbers, in several partial sums that are vectors.
 
-use super::lanes::Real;
+use super::lanes::{Real, lanes};
+use pulp::Simd;
 
-/// The sum of products, in sixteen partial sums.
+/// Partial sums that do not wait for each other.
+const PARTS: usize = 4;
+
+/// The sum of products of two slices of one length.
 #[inline(always)]
-pub(crate) fn dot<E: Real>(a: &[E], b: &[E]) -> E {
-    const PARTS: usize = 16;
-    let mut sums = [E::default(); PARTS];
-    let (wholes_a, wholes_b) = (a.chunks_exact(PARTS), b.chunks_exact(PARTS));
+pub(crate) fn dot<S: Simd, E: Real>(simd: S, a: &[E], b: &[E]) -> E {
+    let zero = E::splat(simd, E::default());
+    let whole = a.len() / lanes::<S, E>() * lanes::<S, E>();
     let mut rest = E::default();
-    for (a, b) in wholes_a.remainder().iter().zip(wholes_b.remainder()) {
+    for (a, b) in a[whole..].iter().zip(&b[whole..]) {
         rest += *a * *b;
     }
-    for (a, b) in wholes_a.zip(wholes_b) {
+    let (a, a_left) = E::vectors::<S>(a).as_chunks::<PARTS>();
+    let (b, b_left) = E::vectors::<S>(b).as_chunks::<PARTS>();
+    let mut sums = [zero; PARTS];
+    for (a, b) in a.iter().zip(b) {
         for part in 0..PARTS {
-            sums[part] += a[part] * b[part];
+            sums[part] = E::mul_add(simd, a[part], b[part], sums[part]);
         }
     }
-    rest + total(&sums)
+    for (a, b) in a_left.iter().zip(b_left) {
+        sums[0] = E::mul_add(simd, *a, *b, sums[0]);
+    }
+    rest + sums.into_iter().fold(E::default(), |total, sum| total + E::sum(simd, sum))
 }
 
-/// The sum of all numbers, halves onto halves.
-#[inline(always)]
-pub(crate) fn total<E: Real, const N: usize>(numbers: &[E; N]) -> E {
-    let mut sums = *numbers;
-    let mut half = N / 2;
-    while half > 0 {
-        for i in 0..half {
-            let other = sums[i + half];
-            sums[i] += other;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pulp::{Arch, WithSimd};
+
+    struct Check;
+
+    impl WithSimd for Check {
+        type Output = ();
+
+        fn with_simd<S: Simd>(self, simd: S) {
+            for length in [0, 1, 7, 16, 64, 67, 200, 513] {
+                let a: Vec<f64> = (0..length).map(|i| f64::from(i) - 3.0).collect();
+                let b: Vec<f64> = (0..length).map(|i| f64::from(i % 5)).collect();
+                let exact: f64 = a.iter().zip(&b).map(|(a, b)| a * b).sum();
+                assert_eq!(dot(simd, &a, &b), exact, "{length} numbers");
+            }
         }
-        half /= 2;
     }
-    sums[0]
+
+    #[test]
+    fn products_are_summed_on_every_processor() {
+        Arch::new().dispatch(Check);
+        Check.with_simd(pulp::Scalar::new());
+    }
 }

@@ -99,9 +99,9 @@ impl<E: Real> BackwardPass<'_, E> {
         if let Some(next) = next {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             let size = extents.key * width;
-            ahead.list(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
+            ahead.run(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
             let start = (extents.head(at) * extents.time + next.start) * CHUNK;
-            ahead.list(self.products[start..].as_ptr(), next.length * CHUNK);
+            ahead.run(self.products[start..].as_ptr(), next.length * CHUNK);
         }
     }
 

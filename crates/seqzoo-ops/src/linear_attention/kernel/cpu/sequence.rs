@@ -2,6 +2,7 @@
 
 use super::chunks::{Chunk, chunks, kept};
 use crate::kernel::cpu::lanes::Real;
+use std::ops::Range;
 
 /// Extents of a call.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +98,8 @@ pub(super) struct Sequence<'a, E> {
 #[derive(Debug)]
 pub(super) struct Cut {
     rows: Vec<Vec<Chunk>>,
-    /// For each sequence, the number of memories kept per head in all sequences before it.
-    before: Vec<usize>,
+    /// For each sequence, the memories kept per head, counted over the batch.
+    slots: Vec<Range<usize>>,
     /// Memories kept per head over the whole batch.
     pub kept: usize,
 }
@@ -110,12 +111,13 @@ impl Cut {
             .map(|row| chunks(time, resets.map(|resets| &resets[row * time..(row + 1) * time])))
             .collect();
         let mut total = 0;
-        let mut before = Vec::with_capacity(batch);
+        let mut slots = Vec::with_capacity(batch);
         for row in &rows {
-            before.push(total);
-            total += kept(row);
+            let end = total + kept(row);
+            slots.push(total..end);
+            total = end;
         }
-        Self { rows, before, kept: total }
+        Self { rows, slots, kept: total }
     }
 
     /// The chunks of a sequence.
@@ -124,10 +126,10 @@ impl Cut {
     }
 
     /// The range, in memories, of what a sequence and head keep.
-    pub fn memories(&self, batch: usize, head: usize, heads: usize) -> std::ops::Range<usize> {
-        let count = kept(&self.rows[batch]);
-        let start = self.before[batch] * heads + head * count;
-        start..start + count
+    pub fn memories(&self, batch: usize, head: usize, heads: usize) -> Range<usize> {
+        let slots = &self.slots[batch];
+        let start = slots.start * heads + head * slots.len();
+        start..start + slots.len()
     }
 
     /// Every chunk of every head: which head of the batch, and which of its chunks.

@@ -54,10 +54,8 @@ pub(super) fn list<E: Real>(
     chunk: Chunk,
     channels: usize,
 ) {
-    for i in 0..chunk.length {
-        let start = extents.token(batch, chunk.start + i, head, channels);
-        ahead.list(from.wrapping_add(start), channels);
-    }
+    let start = extents.token(batch, chunk.start, head, channels);
+    ahead.rows(from.wrapping_add(start), chunk.length, extents.heads * channels, channels);
 }
 
 /// Multiplies every number by `factor`.

@@ -2,43 +2,43 @@
 
 use super::{Backward, Given};
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::sums::{dot, total};
+use crate::kernel::cpu::sums::dot;
 use crate::linear_attention::kernel::cpu::chunks::{BLOCK, CHUNK, Chunk};
 use crate::linear_attention::kernel::cpu::gates::multiply;
 use crate::linear_attention::kernel::cpu::tokens::blocks;
+use pulp::Simd;
 
 impl<E: Real> Backward<E> {
     /// The gradient of a log decay that all channels share. Queries and
     /// keys have so far only what they get through the memory, and `dA` is without its decays.
     #[inline(always)]
-    pub(super) fn of_decay_alike(&mut self, length: usize, given: Given<'_, E>) {
+    pub(super) fn of_decay_alike<S: Simd>(&mut self, simd: S, length: usize, given: Given<'_, E>) {
         let width = self.key_width;
         let row = |i: usize| i * width..(i + 1) * width;
         // What passes over the whole chunk, then what comes in and is read at the token or behind it.
         let mut sum = match given.before {
-            Some(before) => self.gates.total[0] * dot(before, given.memory_gradient),
+            Some(before) => self.gates.total[0] * dot(simd, before, given.memory_gradient),
             None => E::default(),
         };
         for i in (0..length).rev() {
-            sum += dot(&self.query[row(i)], &self.query_gradient[row(i)]);
+            sum += dot(simd, &self.query[row(i)], &self.query_gradient[row(i)]);
             self.decay_gradient[i] = sum;
         }
         // What is written before the token and goes out.
         let mut sum = E::default();
         for i in 0..length {
             self.decay_gradient[i] += sum;
-            sum += dot(&self.key[row(i)], &self.key_gradient[row(i)]);
+            sum += dot(simd, &self.key[row(i)], &self.key_gradient[row(i)]);
         }
         // What is written before the token and read at it or behind it.
-        let mut columns = [E::default(); CHUNK];
+        let (mut columns, ones) = ([E::default(); CHUNK], [E::ONE; CHUNK]);
         for i in (1..length).rev() {
             let (gradients, products) = (&self.products[i * CHUNK..], &given.products[i * CHUNK..]);
             for ((column, gradient), product) in columns.iter_mut().zip(gradients).zip(products) {
                 *column += *gradient * *product;
             }
-            let mut earlier = columns;
-            earlier[i..].fill(E::default());
-            self.decay_gradient[i] += total(&earlier);
+            columns[i] = E::default(); // the token's own; what stands for later ones is 0 in both
+            self.decay_gradient[i] += dot(simd, &columns, &ones);
         }
     }
 
@@ -46,7 +46,13 @@ impl<E: Real> Backward<E> {
     ///
     /// Queries and keys have so far only what they get through the memory, faded to the edge of their block.
     #[inline(always)]
-    pub(super) fn of_decay_through_memory(&mut self, channels: usize, length: usize, given: Given<'_, E>) {
+    pub(super) fn of_decay_through_memory<S: Simd>(
+        &mut self,
+        simd: S,
+        channels: usize,
+        length: usize,
+        given: Given<'_, E>,
+    ) {
         let (width, two) = (self.key_width, length > BLOCK);
         let (first, second) = self.decay_over.split_at_mut(width);
         first.fill(E::default());
@@ -54,7 +60,7 @@ impl<E: Real> Backward<E> {
             let rows = before.chunks_exact(self.value_width);
             let gradients = given.memory_gradient.chunks_exact(self.value_width);
             for ((sum, row), gradient) in first.iter_mut().zip(rows).zip(gradients).take(channels) {
-                *sum = dot(row, gradient);
+                *sum = dot(simd, row, gradient);
             }
         }
         multiply(first, &self.gates.total);

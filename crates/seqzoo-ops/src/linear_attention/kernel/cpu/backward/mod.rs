@@ -146,7 +146,7 @@ impl<E: Real> Backward<E> {
         match fading {
             Fading::None => self.of_tokens_inside(simd, length),
             Fading::Alike => {
-                self.of_decay_alike(length, given);
+                self.of_decay_alike(simd, length, given);
                 for i in 0..length {
                     let row = i * CHUNK..i * CHUNK + i + 1;
                     multiply(&mut self.products[row.clone()], &self.gates.between[row]);
@@ -154,7 +154,7 @@ impl<E: Real> Backward<E> {
                 self.of_tokens_inside(simd, length);
             }
             Fading::Channels => {
-                self.of_decay_through_memory(extents.key, length, given);
+                self.of_decay_through_memory(simd, extents.key, length, given);
                 self.of_tokens_between_blocks(simd, length);
                 self.of_tokens_in_blocks(simd, length);
                 self.of_decay_channels(chunk);
