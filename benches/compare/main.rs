@@ -10,6 +10,7 @@ mod machine;
 mod measure;
 mod memory;
 mod page;
+mod round;
 mod torch;
 
 use clap::Parser;
@@ -27,6 +28,9 @@ struct Arguments {
     /// Runs of which the median is taken.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// Rounds of which the best counts, figure by figure.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// Leave out shapes with more tokens than this.
     #[arg(long, default_value_t = usize::MAX)]
     max_tokens: usize,
@@ -40,8 +44,12 @@ fn main() -> std::process::ExitCode {
     if let Some(what) = &arguments.memory {
         return memory::child(what);
     }
-    let page = page::page(arguments.python.as_deref(), arguments.runs as usize, arguments.max_tokens);
-    let result = page.and_then(|text| match &arguments.out {
+    let plan = page::Plan {
+        rounds: arguments.rounds as usize,
+        runs: arguments.runs as usize,
+        max_tokens: arguments.max_tokens,
+    };
+    let result = page::page(arguments.python.as_deref(), plan).and_then(|text| match &arguments.out {
         Some(path) => std::fs::write(path, text).map_err(|error| format!("cannot write {path:?}: {error}")),
         None => {
             use std::io::Write;

@@ -14,6 +14,14 @@ pub struct Seconds {
     pub both: Option<f64>,
 }
 
+impl Seconds {
+    /// The better of two measurements.
+    pub fn or(self, other: Self) -> Self {
+        let both = self.both.zip(other.both).map(|(a, b)| a.min(b));
+        Self { forward: self.forward.min(other.forward), both }
+    }
+}
+
 /// The decays by the names that [`decays`] gives them, with those of the PyTorch peer.
 pub const DECAYS: [(&str, &str); 3] =
     [("none", "linear_attention"), ("scalar", "scalar_decay"), ("vector", "gla")];
@@ -103,13 +111,13 @@ pub fn product() -> f64 {
     (side * side * side) as f64 / best.fold(f64::INFINITY, f64::min)
 }
 
-/// The median of at least `runs` runs, and of as many as fit into half a second; two go before.
+/// The median of at least `runs` runs, and of as many as fit into a quarter of a second; two go before.
 fn median(runs: usize, mut run: impl FnMut()) -> f64 {
     run();
     run();
     let mut times = Vec::new();
     let start = Instant::now();
-    while times.len() < runs || (times.len() < 101 && start.elapsed() < Duration::from_millis(500)) {
+    while times.len() < runs || (times.len() < 101 && start.elapsed() < Duration::from_millis(250)) {
         let start = Instant::now();
         run();
         times.push(start.elapsed().as_secs_f64());

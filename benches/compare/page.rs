@@ -1,7 +1,8 @@
 //! The page of tables.
 
-use crate::measure::{DECAYS, Seconds, linear, loss, product, softmax, step};
-use crate::{machine, memory, torch};
+use crate::measure::{DECAYS, Seconds, linear, loss, step};
+use crate::round::Round;
+use crate::{machine, memory};
 use seqzoo::ops::Form;
 use seqzoo_benches::{SHAPES, Shape};
 use std::path::Path;
@@ -18,47 +19,60 @@ fn counted(decay: &str, channels: usize) -> f64 {
     (memory + inside) as f64
 }
 
-/// Measures everything and writes it down.
-pub fn page(python: Option<&Path>, runs: usize, max_tokens: usize) -> Result<String, String> {
-    let shapes: Vec<Shape> =
-        SHAPES.into_iter().filter(|shape| shape.tokens() as usize <= max_tokens).collect();
-    let mut tables = String::new();
-    let (mut ours, mut theirs, mut version) = (0.0f64, 0.0f64, None);
-    for shape in shapes {
-        eprintln!("measuring {}", shape.name());
-        ours = ours.max(product());
-        let kernel = DECAYS.map(|(name, _)| linear(name, Form::Kernel, shape, runs));
-        let peer = python.map(|python| torch::measure(python, shape, runs)).transpose()?;
-        let chunked = DECAYS.map(|(name, _)| linear(name, Form::Chunked { size: 64 }, shape, runs));
-        let soft = softmax(shape, runs);
-        ours = ours.max(product());
-        if let Some(peer) = &peer {
-            theirs = theirs.max(peer.product);
-            version = Some(peer.version.clone());
-        }
-        tables += &table(shape, &kernel, &chunked, soft, peer.as_ref(), ours.max(theirs));
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Rounds of which the best counts.
+    pub rounds: usize,
+    /// Runs of which the median counts, in every round.
+    pub runs: usize,
+    /// Shapes of more tokens are left out.
+    pub max_tokens: usize,
+}
+
+impl Plan {
+    fn lengths(self, all: &[usize]) -> Vec<usize> {
+        all.iter().copied().filter(|time| *time <= self.max_tokens).collect()
     }
+}
+
+/// Measures everything and writes it down.
+pub fn page(python: Option<&Path>, plan: Plan) -> Result<String, String> {
+    let Plan { rounds, runs, max_tokens } = plan;
+    let mut measured = Vec::new();
+    for shape in SHAPES.into_iter().filter(|shape| shape.tokens() as usize <= max_tokens) {
+        eprintln!("measuring {}", shape.name());
+        measured.push((shape, Round::best_of(rounds, python, shape, runs)?));
+    }
+    let ours = measured.iter().map(|(_, round)| round.product).fold(0.0, f64::max);
+    let peers = || measured.iter().filter_map(|(_, round)| round.peer.as_ref());
+    let theirs = peers().map(|peer| peer.product).fold(0.0, f64::max);
+    let version = peers().next().map(|peer| peer.version.clone());
+    let tables = measured.iter().map(|(shape, round)| table(*shape, round, ours.max(theirs)));
+    let tables: String = tables.collect();
     let mut page = format!(
         "# Measured\n\n\
          Made by `cargo run --release -p seqzoo-benches --bin compare -- --python python3 --out benches/README.md`\n\
          (the Python needs PyTorch; without `--python` its rows are missing). Criterion measures the same shapes:\n\
          `cargo bench -p seqzoo-benches`.\n\n\
-         Machine: {}. Burn's Flex backend, `f32`. {}Medians of at least {runs} runs.\n\
+         Machine: {}. Burn's Flex backend, `f32`.{}\n\
+         A time is the median of at least {runs} runs, and of {rounds} such medians, seconds apart, the best: ours and the\n\
+         peer's in turn, because a shared machine slows down for seconds at a time.\n\
          The loss of a backward pass is `Σ o²`, in ours as in the peer's (`peers/torch_cpu.py`, chunk-parallel tensor\n\
          operations; softmax is PyTorch's fused `scaled_dot_product_attention`).\n\n\
          The machine's limit is the best product of two 1024 x 1024 matrices in the same run: {:.0} GFLOP/s \
          (Burn {:.0}{}).\n\
          The share of it counts the multiply-adds of the kernel's products, two FLOPs each, and nothing else.\n\n",
         machine::describe(),
-        version.map_or(String::new(), |version| format!("PyTorch {version}, as many threads. ")),
+        version.map_or(String::new(), |version| format!(" PyTorch {version}, as many threads.")),
         2e-9 * ours.max(theirs),
         2e-9 * ours,
         if theirs > 0.0 { format!(", PyTorch {:.0}", 2e-9 * theirs) } else { String::new() },
     );
     page += &tables;
-    page += &lengths(runs, max_tokens);
-    page += &steps(runs);
-    page += &memories(max_tokens)?;
+    page += &lengths(plan);
+    page += &steps(plan);
+    page += &memories(plan)?;
     Ok(page)
 }
 
@@ -96,14 +110,9 @@ impl Line<'_> {
     }
 }
 
-fn table(
-    shape: Shape,
-    kernel: &[Seconds; 3],
-    chunked: &[Seconds; 3],
-    soft: Seconds,
-    peer: Option<&torch::Torch>,
-    limit: f64,
-) -> String {
+fn table(shape: Shape, round: &Round, limit: f64) -> String {
+    let Round { kernel, chunked, softmax, peer, .. } = round;
+    let peer = peer.as_ref();
     let mut page = format!(
         "## {}\n\n| decay | what | forward, tokens/s | share of limit | against PyTorch \
          | forward + backward, tokens/s | against PyTorch |\n|---|---|--:|--:|--:|--:|--:|\n",
@@ -123,7 +132,7 @@ fn table(
         }
     }
     let peer = peer.and_then(|peer| peer.by_name.get("softmax_sdpa"));
-    add("softmax", "this library", soft, None, peer);
+    add("softmax", "this library", *softmax, None, peer);
     if let Some(peer) = peer {
         add("softmax", "PyTorch", *peer, None, None);
     }
@@ -131,43 +140,51 @@ fn table(
 }
 
 /// Time per token against the length.
-fn lengths(runs: usize, max_tokens: usize) -> String {
+fn lengths(plan: Plan) -> String {
     let mut page = String::from(
         "## Cost against length: kernel, B1 H4 D64\n\n\
          The loss, `Σ o²` in Burn's operations, is in the time of forward + backward; it is also measured alone.\n\n\
          | decay | tokens | forward, ns/token | forward + backward, ns/token | the loss alone, ns/token |\n\
          |---|--:|--:|--:|--:|\n",
     );
+    let times = plan.lengths(&[2048, 8192, 32_768, 65_536]);
     for (name, _) in DECAYS {
-        for time in [2048, 8192, 32_768, 65_536].into_iter().filter(|time| *time <= max_tokens) {
-            eprintln!("measuring {name} decay over {time} tokens");
-            let shape = Shape { batch: 1, time, heads: 4, head_dim: 64 };
-            let seconds = linear(name, Form::Kernel, shape, runs);
-            let each = |seconds: f64| format!("{:.0}", 1e9 * seconds / time as f64);
-            let both = seconds.both.map_or(String::new(), each);
-            let loss = each(loss(shape, runs));
-            page += &format!("| {name} | {time} | {} | {both} | {loss} |\n", each(seconds.forward));
+        let mut best = vec![[f64::INFINITY; 3]; times.len()];
+        for _ in 0..plan.rounds {
+            for (time, best) in times.iter().zip(&mut best) {
+                eprintln!("measuring {name} decay over {time} tokens");
+                let shape = Shape { batch: 1, time: *time, heads: 4, head_dim: 64 };
+                let Seconds { forward, both } = linear(name, Form::Kernel, shape, plan.runs);
+                let now = [forward, both.unwrap_or(f64::INFINITY), loss(shape, plan.runs)];
+                *best = std::array::from_fn(|index| best[index].min(now[index]));
+            }
+        }
+        for (time, best) in times.iter().zip(best) {
+            let [forward, both, loss] = best.map(|seconds| 1e9 * seconds / *time as f64);
+            page += &format!("| {name} | {time} | {forward:.0} | {both:.0} | {loss:.0} |\n");
         }
     }
     page + "\n"
 }
 
 /// Microseconds per token, one token after another.
-fn steps(runs: usize) -> String {
+fn steps(plan: Plan) -> String {
     let position = 20_000;
     let mut page = format!(
         "## One token after another: B1 H4 D64\n\n\
          | decay | first tokens, us/token | after {position} tokens, us/token |\n|---|--:|--:|\n"
     );
     for (name, _) in DECAYS {
-        let [early, late] = step(name, Shape { batch: 1, time: 1, heads: 4, head_dim: 64 }, position, runs);
+        let shape = Shape { batch: 1, time: 1, heads: 4, head_dim: 64 };
+        let rounds = (0..plan.rounds).map(|_| step(name, shape, position, plan.runs));
+        let [early, late] = rounds.fold([f64::INFINITY; 2], |[a, b], [c, d]| [a.min(c), b.min(d)]);
         page += &format!("| {name} | {:.1} | {:.1} |\n", 1e6 * early, 1e6 * late);
     }
     page + "\n"
 }
 
 /// Peak memory of a forward and a backward pass.
-fn memories(max_tokens: usize) -> Result<String, String> {
+fn memories(plan: Plan) -> Result<String, String> {
     let mut page = String::from(
         "## Peak memory of forward + backward: B1 H4 D64\n\n\
          How far a fresh process grows, inputs, outputs and all gradients included, and that in multiples of the size of\n\
@@ -175,7 +192,7 @@ fn memories(max_tokens: usize) -> Result<String, String> {
     );
     for (name, _) in DECAYS {
         for (form, what) in [("kernel", "kernel"), ("chunked", "chunked tensor operations")] {
-            for time in [4096, 16_384, 65_536].into_iter().filter(|time| *time <= max_tokens) {
+            for time in plan.lengths(&[4096, 16_384, 65_536]) {
                 let shape = Shape { batch: 1, time, heads: 4, head_dim: 64 };
                 if let Some(memory) = memory::measure(name, form, shape)? {
                     let times = memory.peak as f64 / memory.tensors as f64;

@@ -15,6 +15,20 @@ pub struct Torch {
     pub product: f64,
 }
 
+impl Torch {
+    /// The better of two measurements, operator by operator.
+    pub fn or(self, other: Self) -> Self {
+        let mut best = self;
+        for (name, seconds) in &mut best.by_name {
+            if let Some(other) = other.by_name.get(name) {
+                *seconds = seconds.or(*other);
+            }
+        }
+        best.product = best.product.max(other.product);
+        best
+    }
+}
+
 /// Runs `benches/peers/torch_cpu.py` with as many threads as this library uses.
 pub fn measure(python: &Path, shape: Shape, runs: usize) -> Result<Torch, String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/torch_cpu.py");

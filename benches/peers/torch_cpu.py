@@ -92,7 +92,7 @@ def cases(b, t, h, d):
     yield "gla", gated_linear_attention, [q, k, v, F.logsigmoid(r(b, t, h, d)) / 16]
 
 
-def median(f, runs, budget=0.5, most=101):
+def median(f, runs, budget=0.25, most=101):
     f()
     f()
     times, start = [], time.perf_counter()
