@@ -50,6 +50,12 @@ pub(crate) trait Real:
     /// `a · b`.
     fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
 
+    /// `a + b`.
+    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `a - b`.
+    fn minus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
     /// The sum of all lanes.
     fn sum<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
 
@@ -66,8 +72,8 @@ pub(crate) const fn lanes<S: Simd, E: Real>() -> usize {
 }
 
 macro_rules! real {
-    ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $mul:ident, $sum:ident, $vectors:ident,
-     $vectors_mut:ident, $exponential:path) => {
+    ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $mul:ident, $add:ident, $sub:ident, $sum:ident,
+     $vectors:ident, $vectors_mut:ident, $exponential:path) => {
         impl Real for $type {
             type Vector<S: Simd> = S::$vector;
 
@@ -103,6 +109,16 @@ macro_rules! real {
             }
 
             #[inline(always)]
+            fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$add(a, b)
+            }
+
+            #[inline(always)]
+            fn minus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sub(a, b)
+            }
+
+            #[inline(always)]
             fn sum<S: Simd>(simd: S, a: S::$vector) -> Self {
                 simd.$sum(a)
             }
@@ -126,6 +142,8 @@ real!(
     splat_f32s,
     mul_add_e_f32s,
     mul_f32s,
+    add_f32s,
+    sub_f32s,
     reduce_sum_f32s,
     as_simd_f32s,
     as_mut_simd_f32s,
@@ -137,6 +155,8 @@ real!(
     splat_f64s,
     mul_add_e_f64s,
     mul_f64s,
+    add_f64s,
+    sub_f64s,
     reduce_sum_f64s,
     as_simd_f64s,
     as_mut_simd_f64s,

@@ -96,16 +96,15 @@ impl<E: Real> Gates<E> {
         let (decay, channels) = (&sequence.decay, sequence.extents.key);
         for i in 0..length {
             let logs = &decay.numbers[decay.at(batch, chunk.start + i, head)..][..channels];
-            for (each, log) in self.each[i * width..][..channels].iter_mut().zip(logs) {
+            let each = &mut self.each[i * width..][..width];
+            for (each, log) in each.iter_mut().zip(logs) {
                 *each = log.exponential();
             }
-        }
-        for i in 0..length {
             let (before, here) = self.through.split_at_mut(i * width);
-            let here = &mut here[..width];
-            here.copy_from_slice(&self.each[i * width..][..width]);
-            if !i.is_multiple_of(BLOCK) {
-                multiply(here, &before[(i - 1) * width..]);
+            if i.is_multiple_of(BLOCK) {
+                here[..width].copy_from_slice(each);
+            } else {
+                multiplied(each, &before[(i - 1) * width..], here);
             }
         }
         for i in (0..length).rev() {
@@ -114,8 +113,7 @@ impl<E: Real> Gates<E> {
             if (i + 1).is_multiple_of(BLOCK) || i + 1 == length {
                 here.fill(E::ONE);
             } else {
-                here.copy_from_slice(&behind[..width]);
-                multiply(here, &self.each[(i + 1) * width..][..width]);
+                multiplied(&self.each[(i + 1) * width..][..width], behind, here);
             }
         }
         self.total.fill(E::ONE);
@@ -133,6 +131,14 @@ impl<E: Real> Gates<E> {
     /// What block `index` leaves of each channel, where channels fade apart.
     pub fn block(&self, index: usize) -> &[E] {
         &self.between[index * self.width..][..self.width]
+    }
+}
+
+/// `to = left ⊙ right`, as far as `left` goes.
+#[inline(always)]
+pub(super) fn multiplied<E: Real>(left: &[E], right: &[E], to: &mut [E]) {
+    for ((to, left), right) in to.iter_mut().zip(left).zip(right) {
+        *to = *left * *right;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The gradient of the log decays; the derivation is in the kernel's `README.md`.
 
 use super::{Backward, Given};
-use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::sums::dot;
 use crate::linear_attention::kernel::cpu::chunks::{BLOCK, CHUNK, Chunk};
 use crate::linear_attention::kernel::cpu::gates::multiply;
@@ -85,39 +85,37 @@ impl<E: Real> Backward<E> {
         }
     }
 
-    /// The gradient of log decays of their own per channel.
+    /// The gradient of log decays of their own per channel, one vector of channels after the other.
     #[inline(always)]
-    pub(super) fn of_decay_channels(&mut self, chunk: Chunk) {
-        let width = self.key_width;
-        let [from_outside, inside] =
-            self.sums.get_disjoint_mut([0..width, width..2 * width]).expect("two halves");
+    pub(super) fn of_decay_channels<S: Simd>(&mut self, simd: S, chunk: Chunk) {
+        let vectors = self.key_width / lanes::<S, E>();
+        let (query, key) = (E::vectors::<S>(&self.query), E::vectors::<S>(&self.key));
+        let of_query = E::vectors::<S>(&self.query_gradient);
+        let of_key = E::vectors::<S>(&self.key_gradient);
+        let query_inside = E::vectors::<S>(&self.query_in_block);
+        let key_inside = E::vectors::<S>(&self.key_in_block);
+        let over = E::vectors::<S>(&self.decay_over);
+        let gradient = E::vectors_mut::<S>(&mut self.decay_gradient);
+        let zero = E::splat(simd, E::default());
         for (start, tokens) in blocks(chunk.length) {
-            let over = &self.decay_over[start / BLOCK * width..][..width];
-            // What comes into the block, or is written in it, and is read at the token or behind it.
-            from_outside.copy_from_slice(over);
-            inside.fill(E::default());
-            for i in (start..start + tokens).rev() {
-                let row = i * width..(i + 1) * width;
-                let (query, of_query) = (&self.query[row.clone()], &self.query_gradient[row.clone()]);
-                let (query_inside, key_inside) =
-                    (&self.query_in_block[row.clone()], &self.key_in_block[row.clone()]);
-                let (key, gradient) = (&self.key[row.clone()], &mut self.decay_gradient[row]);
-                let crosses = if i == start { E::default() } else { E::ONE };
-                for c in 0..width {
-                    from_outside[c] += query[c] * of_query[c];
-                    inside[c] += query[c] * query_inside[c] - key[c] * key_inside[c];
-                    gradient[c] = from_outside[c] + crosses * inside[c];
+            for column in 0..vectors {
+                let at = |i: usize| i * vectors + column;
+                // What comes into the block, or is written in it, and is read at the token or behind it.
+                let mut from_outside = over[at(start / BLOCK)];
+                let mut inside = zero;
+                for i in (start..start + tokens).rev() {
+                    let at = at(i);
+                    from_outside = E::mul_add(simd, query[at], of_query[at], from_outside);
+                    inside = E::mul_add(simd, query[at], query_inside[at], inside);
+                    inside = E::minus(simd, inside, E::times(simd, key[at], key_inside[at]));
+                    let crosses = i != start;
+                    gradient[at] = if crosses { E::plus(simd, from_outside, inside) } else { from_outside };
                 }
-            }
-            // What is written before the token and goes out of the block.
-            let written = &mut *from_outside;
-            written.fill(E::default());
-            for row in (start..start + tokens).map(|i| i * width..(i + 1) * width) {
-                let (key, of_key) = (&self.key[row.clone()], &self.key_gradient[row.clone()]);
-                let gradient = &mut self.decay_gradient[row];
-                for c in 0..width {
-                    gradient[c] += written[c];
-                    written[c] += key[c] * of_key[c];
+                // What is written before the token and goes out of the block.
+                let mut written = zero;
+                for at in (start..start + tokens).map(at) {
+                    gradient[at] = E::plus(simd, gradient[at], written);
+                    written = E::mul_add(simd, key[at], of_key[at], written);
                 }
             }
         }

@@ -36,12 +36,11 @@ pub(super) struct Backward<E> {
     pub value_gradient: Buffer<E>,
     /// One number per token, or one row per token where channels fade apart.
     pub decay_gradient: Buffer<E>,
-    /// Where channels fade apart: what queries and keys get from their block, a row per block for what
-    /// passes over it, and two rows of sums.
+    /// Where channels fade apart: what queries and keys get from their block, and a row per block for
+    /// what passes over it.
     query_in_block: Buffer<E>,
     key_in_block: Buffer<E>,
     decay_over: Buffer<E>,
-    sums: Buffer<E>,
     gates: Gates<E>,
     key_width: usize,
     value_width: usize,
@@ -88,7 +87,6 @@ impl<E: Real> Backward<E> {
             query_in_block: apart(CHUNK * key_width),
             key_in_block: apart(CHUNK * key_width),
             decay_over: apart(CHUNK / BLOCK * key_width),
-            sums: apart(2 * key_width),
             gates: Gates::new(key_width, fading),
             key_width,
             value_width,
@@ -157,7 +155,7 @@ impl<E: Real> Backward<E> {
                 self.of_decay_through_memory(simd, extents.key, length, given);
                 self.of_tokens_between_blocks(simd, length);
                 self.of_tokens_in_blocks(simd, length);
-                self.of_decay_channels(chunk);
+                self.of_decay_channels(simd, chunk);
                 self.add_own(length);
                 fade_to_the_end(length, key_width, &self.gates, &mut self.writes);
             }
