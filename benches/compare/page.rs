@@ -7,16 +7,19 @@ use seqzoo::ops::Form;
 use seqzoo_benches::{SHAPES, Shape};
 use std::path::Path;
 
-/// Multiply-adds that the CPU kernel's products take per token and head in the forward pass: reading and
-/// writing the memory, and inside chunks of 32 in blocks of 16. Exponentials and copies are not counted.
-fn counted(decay: &str, channels: usize) -> f64 {
-    let memory = 2 * channels * channels;
-    let inside = match decay {
-        // `A` within the block pair by pair (8.5 on average) and between the blocks (8), then `A V` (24).
-        "vector" => 8 * channels + 17 * channels / 2 + 24 * channels,
-        _ => 24 * channels + 24 * channels,
+/// Multiply-adds that the CPU kernel's products take per token and head, in the forward pass and in the
+/// backward pass: through the memory, and inside chunks of 32 in blocks of 16. Exponentials, fades and copies
+/// are not counted.
+fn counted(decay: &str, channels: usize) -> [f64; 2] {
+    let memory = channels * channels;
+    let [forward, backward] = match decay {
+        // `A` pair by pair within the block (8.5 on average) and between the blocks (8), then `A V` (24); on the
+        // way back `dA` and `dV` (24 each), queries and keys within (7.5 each) and between (8 each).
+        "vector" => [8 * channels + 17 * channels / 2 + 24 * channels, (48 + 15 + 16) * channels],
+        // `A` and `A V`; then `dA`, `dQ`, `dK` and `dV`.
+        _ => [48 * channels, 96 * channels],
     };
-    (memory + inside) as f64
+    [(2 * memory + forward) as f64, (4 * memory + backward) as f64]
 }
 
 /// How much is measured.
@@ -87,24 +90,26 @@ struct Line<'a> {
     decay: &'a str,
     what: &'a str,
     seconds: Seconds,
-    share: Option<f64>,
+    /// Of the machine's limit, forward and with the backward pass.
+    shares: Option<[f64; 2]>,
     peer: Option<&'a Seconds>,
 }
 
 impl Line<'_> {
     fn write(&self, shape: Shape) -> String {
-        let Self { decay, what, seconds, share, peer } = self;
+        let Self { decay, what, seconds, shares, peer } = self;
         let times = |theirs: Option<f64>, ours: Option<f64>| match (theirs, ours) {
             (Some(theirs), Some(ours)) => format!("{:.1} x", theirs / ours),
             _ => String::new(),
         };
         let speed = |seconds: f64| speed(shape.tokens(), seconds);
-        let share = share.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
+        let [share, share_of_both] = [0, 1]
+            .map(|index| shares.map_or(String::new(), |shares| format!("{:.0} %", 100.0 * shares[index])));
         let both = seconds.both.map_or(String::new(), speed);
         let forward = times(peer.map(|peer| peer.forward), Some(seconds.forward));
         let trained = times(peer.and_then(|peer| peer.both), seconds.both);
         format!(
-            "| {decay} | {what} | {} | {share} | {forward} | {both} | {trained} |\n",
+            "| {decay} | {what} | {} | {share} | {forward} | {both} | {share_of_both} | {trained} |\n",
             speed(seconds.forward)
         )
     }
@@ -115,17 +120,19 @@ fn table(shape: Shape, round: &Round, limit: f64) -> String {
     let peer = peer.as_ref();
     let mut page = format!(
         "## {}\n\n| decay | what | forward, tokens/s | share of limit | against PyTorch \
-         | forward + backward, tokens/s | against PyTorch |\n|---|---|--:|--:|--:|--:|--:|\n",
+         | forward + backward, tokens/s | share of limit | against PyTorch |\n|---|---|--:|--:|--:|--:|--:|--:|\n",
         shape.name()
     );
-    let mut add = |decay: &str, what: &str, seconds: Seconds, share: Option<f64>, peer: Option<&Seconds>| {
-        page += &Line { decay, what, seconds, share, peer }.write(shape);
+    let mut add = |decay: &str, what: &str, seconds, shares, peer| {
+        page += &Line { decay, what, seconds, shares, peer }.write(shape);
     };
     for (index, (name, theirs)) in DECAYS.into_iter().enumerate() {
         let peer = peer.and_then(|peer| peer.by_name.get(theirs));
-        let tokens = shape.tokens() as f64 * shape.heads as f64;
-        let share = counted(name, shape.head_dim) * tokens / kernel[index].forward / limit;
-        add(name, "kernel", kernel[index], Some(share), peer);
+        let Seconds { forward, both } = kernel[index];
+        let [of_forward, of_backward] = counted(name, shape.head_dim);
+        let share = |count, seconds| count * shape.tokens() as f64 * shape.heads as f64 / seconds / limit;
+        let shares = both.map(|both| [share(of_forward, forward), share(of_forward + of_backward, both)]);
+        add(name, "kernel", kernel[index], shares, peer);
         add(name, "chunked tensor operations", chunked[index], None, peer);
         if let Some(peer) = peer {
             add(name, "PyTorch", *peer, None, None);
