@@ -151,3 +151,11 @@ fn no_channels_are_refused() {
     let values = Tensor::<4>::zeros([1, 3, 1, 0], &plain());
     linear_attention(keys.clone(), keys, values, Decay::None, LinearAttentionOptions::default());
 }
+
+#[test]
+#[should_panic(expected = "`query` has no elements on its channel axis")]
+fn no_key_channels_are_refused() {
+    let keys = Tensor::<4>::zeros([1, 3, 1, 0], &plain());
+    let values = Tensor::<4>::zeros([1, 3, 1, 2], &plain());
+    linear_attention(keys.clone(), keys, values, Decay::None, LinearAttentionOptions::default());
+}

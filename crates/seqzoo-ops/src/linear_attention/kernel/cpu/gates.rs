@@ -96,15 +96,16 @@ impl<E: Real> Gates<E> {
         let (decay, channels) = (&sequence.decay, sequence.extents.key);
         for i in 0..length {
             let logs = &decay.numbers[decay.at(batch, chunk.start + i, head)..][..channels];
-            let each = &mut self.each[i * width..][..width];
-            for (each, log) in each.iter_mut().zip(logs) {
+            for (each, log) in self.each[i * width..][..channels].iter_mut().zip(logs) {
                 *each = log.exponential();
             }
+        }
+        for i in 0..length {
             let (before, here) = self.through.split_at_mut(i * width);
-            if i.is_multiple_of(BLOCK) {
-                here[..width].copy_from_slice(each);
-            } else {
-                multiplied(each, &before[(i - 1) * width..], here);
+            let here = &mut here[..width];
+            here.copy_from_slice(&self.each[i * width..][..width]);
+            if !i.is_multiple_of(BLOCK) {
+                multiply(here, &before[(i - 1) * width..]);
             }
         }
         for i in (0..length).rev() {
@@ -113,7 +114,8 @@ impl<E: Real> Gates<E> {
             if (i + 1).is_multiple_of(BLOCK) || i + 1 == length {
                 here.fill(E::ONE);
             } else {
-                multiplied(&self.each[(i + 1) * width..][..width], behind, here);
+                here.copy_from_slice(&behind[..width]);
+                multiply(here, &self.each[(i + 1) * width..][..width]);
             }
         }
         self.total.fill(E::ONE);
@@ -131,14 +133,6 @@ impl<E: Real> Gates<E> {
     /// What block `index` leaves of each channel, where channels fade apart.
     pub fn block(&self, index: usize) -> &[E] {
         &self.between[index * self.width..][..self.width]
-    }
-}
-
-/// `to = left ⊙ right`, as far as `left` goes.
-#[inline(always)]
-pub(super) fn multiplied<E: Real>(left: &[E], right: &[E], to: &mut [E]) {
-    for ((to, left), right) in to.iter_mut().zip(left).zip(right) {
-        *to = *left * *right;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Token rows in scratch memory, and the keys and queries as the memory meets them.
 
 use super::chunks::{BLOCK, CHUNK, Chunk};
-use super::gates::{Gates, multiplied, multiply};
+use super::gates::{Gates, multiply};
 use super::sequence::{Extents, Fading};
 use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::Real;
@@ -85,18 +85,12 @@ pub(super) fn fade_in_blocks<E: Real>(
     factors: &[E],
     to: &mut [E],
 ) {
-    let (to, tokens) = (&mut to[..length * width], &tokens[..length * width]);
+    let to = &mut to[..length * width];
+    to.copy_from_slice(&tokens[..length * width]);
     match fading {
-        Fading::None => to.copy_from_slice(tokens),
-        Fading::Alike => {
-            let rows = to.chunks_exact_mut(width).zip(tokens.chunks_exact(width));
-            for ((to, token), factor) in rows.zip(factors) {
-                for (to, token) in to.iter_mut().zip(token) {
-                    *to = *factor * *token;
-                }
-            }
-        }
-        Fading::Channels => multiplied(tokens, factors, to),
+        Fading::None => {}
+        Fading::Alike => scale_rows(to, width, factors),
+        Fading::Channels => multiply(to, factors),
     }
 }
 
