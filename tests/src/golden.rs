@@ -52,6 +52,11 @@ impl Golden {
         self.parameter(name).parse().expect("the hyper-parameter is a number")
     }
 
+    /// The number of axes of the tensor `name`.
+    pub fn rank(&self, name: &str) -> usize {
+        self.tensors[name].0.len()
+    }
+
     /// The tensor `name` as flat numbers.
     pub fn values(&self, name: &str) -> &[f64] {
         &self.tensors[name].1

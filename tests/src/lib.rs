@@ -27,6 +27,8 @@ mod documents {
     struct Models;
     #[doc = include_str!("../../docs/src/linear_attention.md")]
     struct LinearAttention;
+    #[doc = include_str!("../../docs/src/delta_rule.md")]
+    struct DeltaRule;
     #[doc = include_str!("../../docs/src/kernels.md")]
     struct Kernels;
 }

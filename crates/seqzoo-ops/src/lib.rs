@@ -9,6 +9,7 @@
 //! | operator | what it computes |
 //! |---|---|
 //! | [`linear_attention`](linear_attention::linear_attention) | `S_t = diag(a_t) S_{t-1} + k_t v_tᵀ`, `o_t = scale · S_tᵀ q_t` |
+//! | [`delta_rule`](delta_rule::delta_rule) | `S_t = (I - β_t k_t k_tᵀ) diag(a_t) S_{t-1} + β_t k_t v_tᵀ`, `o_t = scale · S_tᵀ q_t` |
 //! | [`causal_conv`](causal_conv::causal_conv) | short depthwise convolution over the last `width` tokens |
 //! | [`attention`](attention::attention) | causal softmax attention with a growing cache or a sliding window |
 //!
@@ -34,9 +35,12 @@
 
 pub mod attention;
 pub mod causal_conv;
+pub mod delta_rule;
 pub mod linear_attention;
 
 mod checks;
+mod chunks;
+mod decay;
 mod form;
 mod heads;
 mod kernel;
@@ -44,7 +48,8 @@ mod precision;
 mod segments;
 mod tail;
 
+pub use decay::Decay;
 pub use form::{Form, Report};
 pub use heads::repeat_heads;
-pub use kernel::Kernel;
+pub use kernel::{Kernel, Settings};
 pub use precision::{accumulator, to_dtype};

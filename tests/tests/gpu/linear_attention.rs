@@ -4,9 +4,7 @@ use crate::case::{Case, KINDS, Kind, Shape, shape};
 use crate::transfer::{self, gpu};
 use burn::tensor::{DType, Tensor};
 use seqzoo::ops::Form;
-use seqzoo::ops::linear_attention::{
-    Decay, LinearAttentionOptions, LinearAttentionState, linear_attention_report,
-};
+use seqzoo::ops::linear_attention::{LinearAttentionOptions, LinearAttentionState, linear_attention_report};
 use seqzoo_tests::{Inputs, autodiff, flags, largest_error, plain};
 
 /// Tokens in a chunk of the kernel.

@@ -3,5 +3,9 @@
 
 #[path = "../operators/linear_attention/case.rs"]
 mod case;
+mod delta_rule;
+#[allow(dead_code, reason = "the CPU's tests ask for more")]
+#[path = "../operators/delta_rule/case.rs"]
+mod delta_rule_case;
 mod linear_attention;
 mod transfer;

@@ -2,4 +2,5 @@
 
 mod attention;
 mod causal_conv;
+mod delta_rule;
 mod linear_attention;

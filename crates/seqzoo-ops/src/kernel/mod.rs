@@ -2,11 +2,17 @@
 //!
 //! An operator's own `kernel/` folder holds its extension trait, its autodiff node and its programs;
 //! here is what they are made of: which device has kernels, one node with several outputs, vectors and
-//! small matrix products on the CPU.
+//! small matrix products on the CPU, the programs that several operators run on a GPU.
 
 #[cfg(feature = "flex")]
 pub(crate) mod cpu;
+#[cfg(feature = "cube")]
+pub(crate) mod gpu;
+mod settings;
 pub(crate) mod several_outputs;
+
+pub use settings::Settings;
+pub(crate) use settings::arguments;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;

@@ -1,14 +1,14 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
-mod halving;
 pub mod kernel;
 mod naive;
 mod normaliser;
 mod options;
 mod problem;
 
-pub use options::{Decay, LinearAttentionOptions, LinearAttentionState};
+pub use crate::decay::Decay;
+pub use options::{LinearAttentionOptions, LinearAttentionState};
 
 use crate::form::{Form, Report};
 use crate::kernel::Kernel;

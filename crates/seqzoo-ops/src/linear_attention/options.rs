@@ -1,21 +1,7 @@
-//! What travels with the inputs: decay, state and options.
+//! What travels with the inputs: state and options.
 
 use crate::Form;
 use burn::tensor::{Bool, Tensor};
-
-/// How the memory fades before each write. All values are natural logarithms, at most 0.
-#[derive(Clone, Debug, Default)]
-pub enum Decay {
-    /// Nothing fades: plain linear attention.
-    #[default]
-    None,
-    /// One fixed log decay per head, `[H]`: RetNet, Lightning Attention.
-    PerHead(Tensor<1>),
-    /// One log decay per token and head, `[B, T, H]` (or fewer heads that divide `H`): Mamba-2, simple GLA.
-    Scalar(Tensor<3>),
-    /// One log decay per token, head and key channel, `[B, T, H, K]` (or fewer heads that divide `H`): GLA, HGRN2.
-    Vector(Tensor<4>),
-}
 
 /// What the recurrence remembers.
 #[derive(Clone, Debug)]

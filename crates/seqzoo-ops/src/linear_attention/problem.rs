@@ -41,31 +41,7 @@ impl Problem {
             checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
         }
 
-        let decay = match decay {
-            Decay::None => Decay::None,
-            Decay::PerHead(log) => {
-                checks::shape("decay", &log.dims(), &[("H", heads)]);
-                Decay::PerHead(to_dtype(log, wide))
-            }
-            Decay::Scalar(log) => {
-                let found = log.dims()[2];
-                checks::shape("decay", &log.dims(), &[("B", batch), ("T", time), ("H", found)]);
-                checks::divides("decay", found, "value", heads);
-                let log = repeat_heads(to_dtype(log, wide).unsqueeze_dim(3), heads);
-                Decay::Scalar(log.squeeze_dim(3))
-            }
-            Decay::Vector(log) => {
-                let found = log.dims()[2];
-                checks::shape(
-                    "decay",
-                    &log.dims(),
-                    &[("B", batch), ("T", time), ("H", found), ("K", key_dim)],
-                );
-                checks::divides("decay", found, "value", heads);
-                Decay::Vector(repeat_heads(to_dtype(log, wide), heads))
-            }
-        };
-
+        let decay = decay.checked([batch, time, heads, key_dim], wide);
         let state = match options.initial_state {
             Some(LinearAttentionState { memory, key_sum }) => {
                 let wanted = [("B", batch), ("H", heads), ("K", key_dim), ("V", value_dim)];

@@ -11,6 +11,7 @@ pub(crate) trait Real:
     + Debug
     + Default
     + PartialEq
+    + PartialOrd
     + Send
     + Sync
     + Add<Output = Self>
@@ -30,7 +31,6 @@ pub(crate) trait Real:
     fn from_f64(number: f64) -> Self;
 
     /// The number in `f64`.
-    #[cfg(test)]
     fn into_f64(self) -> f64;
 
     /// The exponential of a number that is at most 0; see [`exponential`](super::exponential).
@@ -83,7 +83,6 @@ macro_rules! real {
                 number as Self
             }
 
-            #[cfg(test)]
             fn into_f64(self) -> f64 {
                 self.into()
             }

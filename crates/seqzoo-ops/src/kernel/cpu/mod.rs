@@ -5,6 +5,9 @@ pub(crate) mod ahead;
 pub(crate) mod buffer;
 pub(crate) mod exponential;
 pub(crate) mod lanes;
+pub(crate) mod matrix_memory;
+#[cfg(test)]
+pub(crate) mod processors;
 pub(crate) mod product;
 pub(crate) mod rows;
 pub(crate) mod sums;

@@ -1,6 +1,7 @@
 //! The operator on Burn's tape.
 
-use super::{LinearAttentionBackend, Settings};
+use super::LinearAttentionBackend;
+use crate::kernel::Settings;
 use crate::kernel::several_outputs::{Vjp, record};
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::{Autodiff, TensorMetadata, tensor::FloatTensor};

@@ -1,6 +1,7 @@
 //! The shapes of what the kernels return, which Burn's fusion wants to know before they run.
 
-use super::{Settings, gpu};
+use crate::kernel::Settings;
+use crate::kernel::gpu::matrix_memory::{launch::chunks, tile::CHUNK};
 use burn::backend::fusion::custom::TensorSpec;
 use burn::tensor::Shape;
 
@@ -20,11 +21,8 @@ pub(super) fn forward(
     let [batch, time, heads, keys] = key.shape.dims();
     let [_, _, _, values] = value.shape.dims();
     let (memories, products) = if *keep {
-        let chunks = gpu::chunks(time);
-        (
-            Shape::new([batch, heads, chunks, keys, values]),
-            Shape::new([batch, heads, chunks, gpu::CHUNK, gpu::CHUNK]),
-        )
+        let chunks = chunks(time);
+        (Shape::new([batch, heads, chunks, keys, values]), Shape::new([batch, heads, chunks, CHUNK, CHUNK]))
     } else {
         (Shape::new([1]), Shape::new([1]))
     };

@@ -9,21 +9,10 @@ mod fusion;
 mod gpu;
 
 use super::problem::Problem;
-use super::{Decay, LinearAttentionState, normaliser};
-use crate::precision::to_dtype;
+use super::{LinearAttentionState, normaliser};
+use crate::kernel::{Settings, arguments};
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
-
-/// What a kernel is told beside its tensors.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Multiplies the queries.
-    pub scale: f64,
-    /// Whether there is a decay; without one, the tensor in its place is not read.
-    pub decays: bool,
-    /// Whether there are resets; without them, the tensor in their place is not read.
-    pub resets: bool,
-}
 
 /// Linear attention as backends with a kernel implement it.
 ///
@@ -97,20 +86,7 @@ pub trait LinearAttentionBackend: Backend {
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn kernel(problem: Problem) -> (Tensor<4>, LinearAttentionState) {
     let Problem { query, key, value, decay, resets, state, scale, normaliser: divisor } = problem;
-    let heads = value.dims()[2];
-    let (device, dtype) = (value.device(), value.dtype());
-    let decays = !matches!(decay, Decay::None);
-    let decay: Tensor<4> = match decay {
-        Decay::None => Tensor::zeros([1, 1, 1, 1], (&device, dtype)),
-        Decay::PerHead(log) => log.reshape([1, 1, heads, 1]),
-        Decay::Scalar(log) => log.unsqueeze_dim(3),
-        Decay::Vector(log) => log,
-    };
-    let has_resets = resets.is_some();
-    let resets: Tensor<2> = match resets {
-        None => Tensor::zeros([1, 1], (&device, dtype)),
-        Some(resets) => to_dtype(resets.float(), dtype),
-    };
+    let (decay, resets, settings) = arguments(decay, resets, scale, &value);
     let (value, memory) = normaliser::join(value, state);
     let (output, memory) = Dispatch::linear_attention(
         query.into_dispatch(),
@@ -119,7 +95,7 @@ pub(super) fn kernel(problem: Problem) -> (Tensor<4>, LinearAttentionState) {
         decay.into_dispatch(),
         memory.into_dispatch(),
         resets.into_dispatch(),
-        Settings { scale, decays, resets: has_resets },
+        settings,
     );
     normaliser::part(Tensor::from_dispatch(output), Tensor::from_dispatch(memory), divisor)
 }

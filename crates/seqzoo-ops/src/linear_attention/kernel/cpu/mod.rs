@@ -1,35 +1,28 @@
 //! The kernel on Burn's Flex backend: vectorised native code on all cores.
 #![allow(unsafe_code, reason = "kernels index unchecked after one check, and share outputs between tasks")]
 
-mod backward;
-mod chunks;
-mod diagonal;
-mod forward;
-mod gates;
-mod memory;
 #[cfg(test)]
 mod processors;
 mod run_backward;
 mod run_forward;
-mod sequence;
 mod step;
-mod tasks;
-mod tokens;
 
-use super::{LinearAttentionBackend, Settings};
+use super::LinearAttentionBackend;
+use crate::kernel::Settings;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix_memory::chunks::CHUNK;
+use crate::kernel::cpu::matrix_memory::inputs::{Inputs, numbers, padded_memory, summed, tensor};
+use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading};
+use crate::kernel::cpu::matrix_memory::tasks::Division;
 use crate::kernel::cpu::rows::{Rows, filled, room};
-use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata, tensor::FloatTensor};
-use burn::tensor::{Bytes, DType, Shape};
-use chunks::CHUNK;
-use pulp::{Arch, Simd, WithSimd};
+use burn::tensor::DType;
+use pulp::Arch;
 use run_backward::{BackwardPass, Gradients};
 use run_forward::ForwardPass;
-use sequence::{Cut, Decay, Extents, Fading, Sequence};
 use std::mem::MaybeUninit;
 use step::Step;
-use tasks::Division;
 
 impl LinearAttentionBackend for Flex {
     fn linear_attention_forward(
@@ -68,65 +61,6 @@ impl LinearAttentionBackend for Flex {
             _ => backward::<f32>(&inputs, rest),
         }
     }
-}
-
-/// The tensors that both passes read.
-struct Inputs {
-    query: FlexTensor,
-    key: FlexTensor,
-    value: FlexTensor,
-    decay: FlexTensor,
-    resets: FlexTensor,
-    settings: Settings,
-}
-
-impl Inputs {
-    fn new(tensors: [FlexTensor; 5], settings: Settings) -> Self {
-        let [query, key, value, decay, resets] = tensors.map(|tensor| tensor.to_contiguous());
-        Self { query, key, value, decay, resets, settings }
-    }
-
-    fn dtype(&self) -> DType {
-        self.query.dtype()
-    }
-
-    fn sequence<E: Real + Element>(&self) -> Sequence<'_, E> {
-        let [batch, time, heads, key] = self.query.shape().dims();
-        let value = self.value.shape()[3];
-        Sequence {
-            extents: Extents { batch, time, heads, key, value },
-            query: numbers(&self.query),
-            key: numbers(&self.key),
-            value: numbers(&self.value),
-            decay: Decay::new(numbers(&self.decay), self.decay.shape().dims(), self.settings.decays),
-            scale: E::from_f64(self.settings.scale),
-        }
-    }
-
-    fn resets<E: Real + Element>(&self) -> Option<&[E]> {
-        self.settings.resets.then(|| numbers(&self.resets))
-    }
-}
-
-/// The elements of a contiguous tensor.
-fn numbers<E: Real + Element>(tensor: &FlexTensor) -> &[E] {
-    tensor.as_slice::<E>().expect("the tensors of a call are contiguous and share one dtype")
-}
-
-fn tensor<E: Real + Element>(numbers: Vec<E>, shape: impl Into<Shape>) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(numbers), Layout::contiguous(shape.into()), E::dtype())
-}
-
-/// Elements of one memory in padded rows, as this processor keeps it.
-fn padded_memory<E: Real>(sequence: &Sequence<'_, E>) -> usize {
-    struct Width<'a, 'b, E>(&'a Sequence<'b, E>);
-    impl<E: Real> WithSimd for Width<'_, '_, E> {
-        type Output = usize;
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            forward::widths::<S, E>(self.0).1
-        }
-    }
-    sequence.extents.key * Arch::new().dispatch(Width(sequence))
 }
 
 fn forward<E: Real + Element>(
@@ -226,27 +160,4 @@ fn backward<E: Real + Element>(
         tensor(summed(decay, &sequence, inputs.decay.shape().dims()), inputs.decay.shape()),
         tensor(memory, last.shape()),
     )
-}
-
-/// Sums gradients `[b, t, h, 1 or k]` over what a decay of `shape` shares.
-fn summed<E: Real>(gradients: Vec<E>, sequence: &Sequence<'_, E>, shape: [usize; 4]) -> Vec<E> {
-    let length = shape.iter().product();
-    if gradients.len() == length {
-        return gradients;
-    }
-    if gradients.is_empty() {
-        return vec![E::default(); length];
-    }
-    let Extents { batch, time, heads, .. } = sequence.extents;
-    let channels = shape[3];
-    let mut sums = vec![E::default(); length];
-    for (index, gradients) in gradients.chunks_exact(channels).enumerate() {
-        let (row, token, head) = (index / (time * heads), index / heads % time, index % heads);
-        debug_assert!(row < batch);
-        let start = sequence.decay.at(row, token, head);
-        for (sum, gradient) in sums[start..][..channels].iter_mut().zip(gradients) {
-            *sum += *gradient;
-        }
-    }
-    sums
 }

@@ -1,15 +1,15 @@
 //! The backward pass over a batch.
 
-use super::backward::{Backward, Given};
-use super::chunks::{CHUNK, Chunk, slot_after};
-use super::forward::widths;
-use super::memory;
-use super::sequence::{Cut, Fading, Sequence};
-use super::tasks::{Division, spread, strips};
-use super::tokens::{self, list};
 use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix_memory::backward::{Backward, Given};
+use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk, slot_after};
+use crate::kernel::cpu::matrix_memory::forward::widths;
+use crate::kernel::cpu::matrix_memory::memory;
+use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading, Sequence};
+use crate::kernel::cpu::matrix_memory::tasks::{Division, spread, strips};
+use crate::kernel::cpu::matrix_memory::tokens::{self, list, load};
 use crate::kernel::cpu::rows::Rows;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -50,7 +50,7 @@ impl<E: Real> BackwardPass<'_, E> {
         index: usize,
         width: usize,
         memory_gradient: &'b [E],
-    ) -> Given<'b, E> {
+    ) -> Given<'b, E, 1> {
         let extents = &self.sequence.extents;
         let slots = self.cut.memories(at.0, at.1, extents.heads);
         let size = extents.key * width;
@@ -60,19 +60,45 @@ impl<E: Real> BackwardPass<'_, E> {
         let start = (extents.head(at) * extents.time + chunk.start) * CHUNK;
         Given {
             before: (!chunk.clears).then(|| state(chunk.kept)),
-            products: &self.products[start..][..chunk.length * CHUNK],
+            products: [&self.products[start..][..chunk.length * CHUNK]],
             memory_gradient,
         }
     }
 
+    /// Loads a chunk.
+    #[inline(always)]
+    fn load(&self, backward: &mut Backward<E, 1>, at: (usize, usize), chunk: Chunk, width: usize) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        backward.keys.load(sequence, at, chunk);
+        backward.load_queries(sequence, self.output, at, chunk);
+        load(sequence.value, extents, at, chunk, extents.value, (&mut backward.value, width));
+    }
+
+    /// All gradients of a chunk's tokens.
+    #[inline(always)]
+    fn read<S: Simd>(
+        &self,
+        simd: S,
+        backward: &mut Backward<E, 1>,
+        chunk: Chunk,
+        given: Given<'_, E, 1>,
+        width: usize,
+    ) {
+        let channels = self.sequence.extents.key;
+        backward.read(simd, &self.sequence, chunk, given);
+        backward.keys.fade_to_the_end(chunk.length);
+        let memory_gradient = (given.memory_gradient, width);
+        backward.of_values(simd, channels, chunk.length, given.products[0], memory_gradient, 0..width);
+    }
+
     /// Stores the gradients of a chunk's tokens.
-    fn store(&self, at: (usize, usize), chunk: Chunk, backward: &Backward<E>, widths: (usize, usize)) {
+    fn store(&self, at: (usize, usize), chunk: Chunk, backward: &Backward<E, 1>, widths: (usize, usize)) {
         let extents = &self.sequence.extents;
         let rows = |to, from, width, channels| {
             // SAFETY: every token of every head is one task's.
             unsafe { tokens::store(to, extents, at, chunk, channels, (from, width)) }
         };
-        rows(self.gradients.query, &backward.query_gradient, widths.0, extents.key);
+        rows(self.gradients.query, &backward.readers[0].gradient, widths.0, extents.key);
         rows(self.gradients.key, &backward.key_gradient, widths.0, extents.key);
         rows(self.gradients.value, &backward.value_gradient, widths.1, extents.value);
         match self.sequence.decay.fading {
@@ -111,17 +137,17 @@ impl<E: Real> BackwardPass<'_, E> {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
-        let mut backward = Backward::new(fading, widths);
+        let mut backward = Backward::new(fading, widths, [false]);
         let mut memory = Buffer::<E>::new(extents.key * widths.1);
         let all = 0..widths.1;
         for at in tasks.map(|task| extents.at(task)) {
             memory::load(self.last, extents, at, &all, &mut memory);
             for (index, chunk) in self.cut.row(at.0).iter().enumerate().rev() {
-                backward.load(sequence, self.output, at, *chunk);
+                self.load(&mut backward, at, *chunk, widths.1);
                 let next = index.checked_sub(1).map(|index| self.cut.row(at.0)[index]);
                 self.list(&mut backward.ahead, at, *chunk, next, widths.1);
                 let given = self.given(at, index, widths.1, &memory);
-                backward.read(simd, sequence, at, *chunk, given);
+                self.read(simd, &mut backward, *chunk, given, widths.1);
                 self.store(at, *chunk, &backward, widths);
                 backward.write(simd, sequence, *chunk, (&mut memory, widths.1), all.clone());
             }
@@ -136,7 +162,7 @@ impl<E: Real> BackwardPass<'_, E> {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
-        let mut backward = Backward::new(fading, widths);
+        let mut backward = Backward::new(fading, widths, [false]);
         let mut room = Buffer::<E>::new(extents.key * widths.1);
         for task in tasks {
             let (at, columns) = (extents.at(task / strips.len()), &strips[task % strips.len()]);
@@ -151,7 +177,8 @@ impl<E: Real> BackwardPass<'_, E> {
                     // SAFETY: every range of columns of every head is one task's.
                     unsafe { memory::keep(to, extents, slot, columns, memory) };
                 }
-                backward.load(sequence, self.output, at, *chunk);
+                backward.keys.gates.load(sequence, at.0, at.1, *chunk);
+                backward.load_queries(sequence, self.output, at, *chunk);
                 backward.write(simd, sequence, *chunk, (memory, columns.len()), columns.clone());
             }
             // SAFETY: every range of columns of every head is one task's.
@@ -171,7 +198,7 @@ impl<E: Real> BackwardPass<'_, E> {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
-        let mut backward = Backward::new(fading, widths);
+        let mut backward = Backward::new(fading, widths, [false]);
         let size = extents.key * widths.1;
         let nothing = Buffer::<E>::new(size);
         for (head, index) in &chunks[tasks] {
@@ -183,9 +210,9 @@ impl<E: Real> BackwardPass<'_, E> {
                 Some(slot) => unsafe { memories.read((slots.start + slot) * size, size) },
                 None => &nothing,
             };
-            backward.load(sequence, self.output, at, row[*index]);
+            self.load(&mut backward, at, row[*index], widths.1);
             let given = self.given(at, *index, widths.1, memory_gradient);
-            backward.read(simd, sequence, at, row[*index], given);
+            self.read(simd, &mut backward, row[*index], given, widths.1);
             self.store(at, row[*index], &backward, widths);
         }
     }

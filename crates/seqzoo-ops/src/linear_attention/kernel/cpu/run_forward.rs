@@ -1,14 +1,14 @@
 //! The forward pass over a batch.
 
-use super::chunks::{CHUNK, Chunk};
-use super::forward::{Forward, widths};
-use super::memory;
-use super::sequence::{Cut, Sequence};
-use super::tasks::{Division, spread, strips};
-use super::tokens::{self, list};
 use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk};
+use crate::kernel::cpu::matrix_memory::forward::{Forward, widths};
+use crate::kernel::cpu::matrix_memory::memory;
+use crate::kernel::cpu::matrix_memory::sequence::{Cut, Sequence};
+use crate::kernel::cpu::matrix_memory::tasks::{Division, spread, strips};
+use crate::kernel::cpu::matrix_memory::tokens::{self, list};
 use crate::kernel::cpu::rows::Rows;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -85,6 +85,7 @@ impl<E: Real> ForwardPass<'_, E> {
                 }
                 let before = (!chunk.clears).then_some(&*memory);
                 self.list(&mut forward.ahead, at, *chunk, chunks.get(index + 1).copied());
+                forward.keys.turn(simd, extents.key, chunk.length);
                 let (output, products) = forward.read(simd, sequence, at, *chunk, before);
                 self.store(at, *chunk, (output, width), products);
                 forward.write(simd, sequence, *chunk, (&mut memory, width), all.clone());
@@ -137,6 +138,7 @@ impl<E: Real> ForwardPass<'_, E> {
             // SAFETY: the memories have all been written, and are only read from here on.
             let before = (!chunk.clears).then(|| unsafe { states.read(slot * size, size) });
             forward.load(sequence, at, *chunk);
+            forward.keys.turn(simd, extents.key, chunk.length);
             let (output, products) = forward.read(simd, sequence, at, *chunk, before);
             self.store(at, *chunk, (output, width), products);
         }

@@ -1,7 +1,7 @@
 //! One token: the recurrence itself.
 
-use super::sequence::{Fading, Sequence};
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix_memory::sequence::{Fading, Sequence};
 use crate::kernel::cpu::rows::Rows;
 use pulp::{Simd, WithSimd};
 

@@ -1,6 +1,6 @@
 //! The memory, from chunk to chunk.
 
-use super::tile::{CHUNK, Place, WIDTH, fade, kept_by, load_chunk};
+use crate::kernel::gpu::matrix_memory::tile::{CHUNK, Place, WIDTH, fade, kept_by, load_chunk};
 use cubecl::prelude::*;
 
 /// Units per cube: each holds `ROWS` numbers of the memory.

@@ -1,33 +1,24 @@
-//! The operator in CubeCL: one source for CUDA, ROCm, Metal, Vulkan and WebGPU.
+//! The operator in CubeCL.
 //!
 //! Only the memory passes from chunk to chunk, so only [`carry`] walks along the sequence; every other
-//! program has all chunks at once. All arithmetic is in the tensors' own dtype, and no program asks for
-//! anything beyond shared memory and barriers: at most 16 KiB (in `f32`), 256 units per cube and seven
-//! tensors, which is what WebGPU promises everywhere.
+//! program has all chunks at once, and is shared by the operators with a matrix memory.
 #![allow(
     clippy::collapsible_if,
     reason = "`comptime!` is decided when a program is built, the `if` in it when it runs"
 )]
 
 mod carry;
-mod fading;
 mod launch;
-mod overlap;
-mod products;
-mod read;
-mod spread;
 mod step;
-mod tile;
-mod within;
 
-use super::{LinearAttentionBackend, Settings};
+use super::LinearAttentionBackend;
+use crate::kernel::Settings;
+use crate::kernel::gpu::matrix_memory::launch::Direction::{Forward, Reverse};
+use crate::kernel::gpu::matrix_memory::launch::Turn;
+use crate::kernel::gpu::matrix_memory::{launch as shared, summed};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
-use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
-use launch::Direction::{Forward, Reverse};
-
-#[cfg(feature = "fusion")]
-pub(super) use {launch::chunks, tile::CHUNK};
+use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 impl LinearAttentionBackend for CubeBackend {
     fn linear_attention_forward(
@@ -42,16 +33,16 @@ impl LinearAttentionBackend for CubeBackend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [query, key, value, decay, memory, resets] =
             [query, key, value, decay, memory, resets].map(into_contiguous);
-        let nothing = || launch::empty(&query, [1]);
-        let kept = launch::fading(&key, decay, resets, settings);
+        let nothing = || shared::empty(&query, [1]);
+        let kept = shared::fading(&key, decay, resets, settings);
         let [_, time, _, _] = key.meta.shape().dims();
         if time == 1 && !keep {
             let (output, last) = launch::step(&query, &key, &value, &kept, &memory, settings.scale);
             return (output, last, nothing(), nothing());
         }
         let (memories, last) = launch::carry(&key, &value, &kept, memory, 1.0, Forward);
-        let products = launch::products(&query, &key, Some(&kept), settings.scale);
-        let output = launch::read(&query, &value, &kept, &memories, &products, settings.scale, Forward);
+        let products = shared::products(&query, &key, Some(&kept), settings.scale);
+        let output = shared::read(&query, &value, &kept, &memories, &products, settings.scale, Forward);
         if keep { (output, last, memories, products) } else { (output, last, nothing(), nothing()) }
     }
 
@@ -71,15 +62,15 @@ impl LinearAttentionBackend for CubeBackend {
             [query, key, value, decay, resets, memories, products, output, last].map(into_contiguous);
         let [_, time, _, _] = key.meta.shape().dims();
         let decay_shape: [usize; 4] = decay.meta.shape().dims();
-        let kept = launch::fading(&key, decay, resets, settings);
+        let kept = shared::fading(&key, decay, resets, settings);
 
         let (gradients, memory) = launch::carry(&query, &output, &kept, last, settings.scale, Reverse);
-        let of_value = launch::read(&key, &output, &kept, &gradients, &products, 1.0, Reverse);
-        let of_products = launch::products(&output, &value, None, 1.0);
-        let of_query = launch::spread(&output, &kept, &memories, Forward);
-        let of_key = launch::spread(&value, &kept, &gradients, Reverse);
-        let of_decay = settings.decays.then(|| launch::overlap(&memories, &gradients, time));
-        launch::within(
+        let of_value = shared::read(&key, &output, &kept, &gradients, &products, 1.0, Reverse);
+        let of_products = shared::products(&output, &value, None, 1.0);
+        let of_query = shared::spread(&output, &kept, &memories, Forward);
+        let of_key = shared::spread(&value, &kept, &gradients, Reverse);
+        let of_decay = settings.decays.then(|| shared::overlap(&memories, &gradients, time));
+        shared::within(
             &query,
             &key,
             &kept,
@@ -88,6 +79,7 @@ impl LinearAttentionBackend for CubeBackend {
             &of_key,
             of_decay.as_ref(),
             settings.scale,
+            Turn::First,
         );
         let of_decay = match of_decay {
             Some(gradient) => summed(gradient, decay_shape),
@@ -95,11 +87,4 @@ impl LinearAttentionBackend for CubeBackend {
         };
         (of_query, of_key, of_value, of_decay, memory)
     }
-}
-
-/// The gradient of a tensor that was broadcast from `shape`.
-fn summed(gradient: CubeTensor, shape: [usize; 4]) -> CubeTensor {
-    let wide: [usize; 4] = gradient.meta.shape().dims();
-    // The innermost axis first: it leaves least to the others.
-    (0..4).rev().filter(|axis| shape[*axis] < wide[*axis]).fold(gradient, CubeBackend::float_sum_dim)
 }

@@ -1,0 +1,247 @@
+//! The backward pass over a batch.
+
+use super::backward::Backward;
+use super::strengths::Beta;
+use crate::kernel::cpu::ahead::Ahead;
+use crate::kernel::cpu::buffer::Buffer;
+use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix_memory::backward::Given;
+use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk, slot_after};
+use crate::kernel::cpu::matrix_memory::forward::widths;
+use crate::kernel::cpu::matrix_memory::memory;
+use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading, Sequence};
+use crate::kernel::cpu::matrix_memory::tasks::{Division, spread, strips};
+use crate::kernel::cpu::matrix_memory::tokens::{self, list};
+use crate::kernel::cpu::rows::Rows;
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// The gradients that a backward pass fills.
+#[derive(Clone, Copy)]
+pub(super) struct Gradients<'a, E> {
+    pub query: Rows<'a, E>,
+    pub key: Rows<'a, E>,
+    pub value: Rows<'a, E>,
+    pub beta: Rows<'a, E>,
+    /// `[b, t, h, 1]` or `[b, t, h, k]`, whatever the decay's own shape; empty where nothing fades.
+    pub decay: Rows<'a, E>,
+    pub memory: Rows<'a, E>,
+}
+
+/// A backward pass: what it reads and what it fills.
+#[derive(Clone, Copy)]
+pub(super) struct BackwardPass<'a, E> {
+    pub sequence: Sequence<'a, E>,
+    pub beta: Beta<'a, E>,
+    pub cut: &'a Cut,
+    /// What the forward pass kept.
+    pub states: &'a [E],
+    pub differences: &'a [E],
+    pub products: &'a [E],
+    pub triangles: &'a [E],
+    /// The gradients of output and final memory.
+    pub output: &'a [E],
+    pub last: &'a [E],
+    pub gradients: Gradients<'a, E>,
+    /// Room for the gradients of the kept memories, where the work is divided by chunks.
+    pub memories: Option<Rows<'a, E>>,
+    pub division: Division,
+}
+
+impl<E: Real> BackwardPass<'_, E> {
+    /// The products of queries with keys, and of negated keys with keys, inside a chunk.
+    fn squares(&self, at: (usize, usize), chunk: Chunk) -> [&[E]; 2] {
+        let extents = &self.sequence.extents;
+        let start = (extents.head(at) * extents.time + chunk.start) * CHUNK;
+        [self.products, self.triangles].map(|squares| &squares[start..][..chunk.length * CHUNK])
+    }
+
+    /// What a chunk is given, with `memory_gradient` flowing into the memory after it.
+    fn given<'b>(
+        &'b self,
+        at: (usize, usize),
+        chunk: Chunk,
+        width: usize,
+        memory_gradient: &'b [E],
+    ) -> Given<'b, E, 2> {
+        let extents = &self.sequence.extents;
+        let slots = self.cut.memories(at.0, at.1, extents.heads);
+        let size = extents.key * width;
+        let state = |slot: usize| &self.states[(slots.start + slot) * size..][..size];
+        let before = (!chunk.clears).then(|| state(chunk.kept));
+        Given { before, products: self.squares(at, chunk), memory_gradient }
+    }
+
+    /// Stores the gradients of a chunk's tokens.
+    fn store(&self, at: (usize, usize), chunk: Chunk, backward: &Backward<E>, widths: (usize, usize)) {
+        let extents = &self.sequence.extents;
+        let rows = |to, from, width, channels| {
+            // SAFETY: every token of every head is one task's.
+            unsafe { tokens::store(to, extents, at, chunk, channels, (from, width)) }
+        };
+        let [queries, eraser] = &backward.chunks.readers;
+        rows(self.gradients.query, &queries.gradient, widths.0, extents.key);
+        rows(self.gradients.key, &backward.chunks.key_gradient, widths.0, extents.key);
+        rows(self.gradients.value, &eraser.upstream, widths.1, extents.value);
+        rows(self.gradients.beta, &backward.beta_gradient, backward.beta_width(), self.beta.channels);
+        let decay = &backward.chunks.decay_gradient;
+        match self.sequence.decay.fading {
+            Fading::None => {}
+            Fading::Alike => rows(self.gradients.decay, decay, 1, 1),
+            Fading::Channels => rows(self.gradients.decay, decay, widths.0, extents.key),
+        }
+    }
+
+    /// Lists what the chunk will write and the next one will read.
+    #[inline(always)]
+    fn list(&self, ahead: &mut Ahead, at: (usize, usize), chunk: Chunk, next: Option<Chunk>, width: usize) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        ahead.clear();
+        if let Some(next) = next {
+            list(ahead, sequence.query.as_ptr(), extents, at, next, extents.key);
+            list(ahead, self.output.as_ptr(), extents, at, next, extents.value);
+            list(ahead, sequence.key.as_ptr(), extents, at, next, extents.key);
+            list(ahead, self.differences.as_ptr(), extents, at, next, extents.value);
+        }
+        list(ahead, self.gradients.query.start(), extents, at, chunk, extents.key);
+        list(ahead, self.gradients.key.start(), extents, at, chunk, extents.key);
+        list(ahead, self.gradients.value.start(), extents, at, chunk, extents.value);
+        if let Some(next) = next {
+            let slots = self.cut.memories(at.0, at.1, extents.heads);
+            let size = extents.key * width;
+            ahead.run(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
+            for square in self.squares(at, next) {
+                ahead.run(square.as_ptr(), square.len());
+            }
+        }
+    }
+
+    /// One pass over all chunks of a range of heads.
+    #[inline(always)]
+    fn whole_heads<S: Simd>(&self, simd: S, tasks: Range<usize>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        let widths = widths::<S, E>(sequence);
+        let mut backward = Backward::new(sequence, self.beta, widths);
+        let mut memory = Buffer::<E>::new(extents.key * widths.1);
+        let all = 0..widths.1;
+        for at in tasks.map(|task| extents.at(task)) {
+            memory::load(self.last, extents, at, &all, &mut memory);
+            for (index, chunk) in self.cut.row(at.0).iter().enumerate().rev() {
+                let next = index.checked_sub(1).map(|index| self.cut.row(at.0)[index]);
+                self.list(&mut backward.chunks.ahead, at, *chunk, next, widths.1);
+                backward.load(sequence, self.beta, self.output, at, *chunk);
+                let squares = self.squares(at, *chunk);
+                backward.solve(simd, sequence, *chunk, squares, (&memory, widths.1), all.clone());
+                let given = self.given(at, *chunk, widths.1, &memory);
+                backward.read(simd, sequence, at, *chunk, self.differences, given);
+                self.store(at, *chunk, &backward, widths);
+                backward.chunks.write(simd, sequence, *chunk, (&mut memory, widths.1), all.clone());
+            }
+            // SAFETY: every head is one task's.
+            unsafe { memory::store(self.gradients.memory, extents, at, &all, &memory) };
+        }
+    }
+
+    /// The gradients of the memories and of what is written alone, for a range of strips of columns of all heads. The
+    /// latter wait where the gradients of the values will be.
+    #[inline(always)]
+    fn memories<S: Simd>(&self, simd: S, strips: &[Range<usize>], to: Rows<'_, E>, tasks: Range<usize>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        let widths = widths::<S, E>(sequence);
+        let mut backward = Backward::new(sequence, self.beta, widths);
+        let mut room = Buffer::<E>::new(extents.key * widths.1);
+        for task in tasks {
+            let (at, columns) = (extents.at(task / strips.len()), &strips[task % strips.len()]);
+            let slots = self.cut.memories(at.0, at.1, extents.heads);
+            let memory = &mut room[..extents.key * columns.len()];
+            memory.fill(E::default());
+            memory::load(self.last, extents, at, columns, memory);
+            let chunks = self.cut.row(at.0);
+            for (index, chunk) in chunks.iter().enumerate().rev() {
+                if let Some(slot) = slot_after(chunks, index) {
+                    let slot = (slots.start + slot, widths.1);
+                    // SAFETY: every range of columns of every head is one task's.
+                    unsafe { memory::keep(to, extents, slot, columns, memory) };
+                }
+                backward.load(sequence, self.beta, self.output, at, *chunk);
+                let (squares, gradient) = (self.squares(at, *chunk), (&*memory, columns.len()));
+                backward.solve(simd, sequence, *chunk, squares, gradient, columns.clone());
+                let written = (&*backward.chunks.value_gradient, widths.1);
+                let values = (self.gradients.value, extents.value);
+                // SAFETY: as above.
+                unsafe {
+                    tokens::store_columns(values.0, extents, at, *chunk, values.1, written, columns.clone());
+                }
+                backward.chunks.write(simd, sequence, *chunk, (memory, columns.len()), columns.clone());
+            }
+            // SAFETY: every range of columns of every head is one task's.
+            unsafe { memory::store(self.gradients.memory, extents, at, columns, memory) };
+        }
+    }
+
+    /// The gradients of the tokens of a range of chunks, of all heads.
+    #[inline(always)]
+    fn tokens<S: Simd>(
+        &self,
+        simd: S,
+        chunks: &[(usize, usize)],
+        memories: Rows<'_, E>,
+        tasks: Range<usize>,
+    ) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        let widths = widths::<S, E>(sequence);
+        let mut backward = Backward::new(sequence, self.beta, widths);
+        let size = extents.key * widths.1;
+        let nothing = Buffer::<E>::new(size);
+        for (head, index) in &chunks[tasks] {
+            let at = extents.at(*head);
+            let slots = self.cut.memories(at.0, at.1, extents.heads);
+            let row = self.cut.row(at.0);
+            let chunk = row[*index];
+            let memory_gradient: &[E] = match slot_after(row, *index) {
+                // SAFETY: the gradients have all been written, and are only read from here on.
+                Some(slot) => unsafe { memories.read((slots.start + slot) * size, size) },
+                None => &nothing,
+            };
+            backward.load(sequence, self.beta, self.output, at, chunk);
+            // SAFETY: the first pass has written them, and every chunk of every head is one task's.
+            unsafe { backward.recover(sequence, self.gradients.value, at, chunk) };
+            let given = self.given(at, chunk, widths.1, memory_gradient);
+            backward.read(simd, sequence, at, chunk, self.differences, given);
+            self.store(at, chunk, &backward, widths);
+        }
+    }
+}
+
+impl<E: Real> WithSimd for BackwardPass<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let extents = &self.sequence.extents;
+        match (self.division, self.memories) {
+            (Division::Chunks, Some(memories)) => {
+                let strips = strips::<S, E>(widths::<S, E>(&self.sequence).1, rayon::current_num_threads());
+                spread(extents, extents.all_heads() * strips.len(), |tasks| {
+                    simd.vectorize(
+                        #[inline(always)]
+                        || self.memories(simd, &strips, memories, tasks),
+                    )
+                });
+                let chunks = self.cut.all(extents.heads);
+                spread(extents, chunks.len(), |tasks| {
+                    simd.vectorize(
+                        #[inline(always)]
+                        || self.tokens(simd, &chunks, memories, tasks),
+                    )
+                });
+            }
+            _ => spread(extents, extents.all_heads(), |tasks| {
+                simd.vectorize(
+                    #[inline(always)]
+                    || self.whole_heads(simd, tasks),
+                )
+            }),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The forward pass over a batch.
+
+use super::forward::Forward;
+use super::strengths::Beta;
+use crate::kernel::cpu::ahead::Ahead;
+use crate::kernel::cpu::buffer::Buffer;
+use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk};
+use crate::kernel::cpu::matrix_memory::forward::widths;
+use crate::kernel::cpu::matrix_memory::memory;
+use crate::kernel::cpu::matrix_memory::sequence::{Cut, Sequence};
+use crate::kernel::cpu::matrix_memory::tasks::{Division, spread, strips};
+use crate::kernel::cpu::matrix_memory::tokens::{self, list};
+use crate::kernel::cpu::rows::Rows;
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A forward pass: what it reads and what it fills.
+#[derive(Clone, Copy)]
+pub(super) struct ForwardPass<'a, E> {
+    pub sequence: Sequence<'a, E>,
+    pub beta: Beta<'a, E>,
+    pub cut: &'a Cut,
+    pub memory: &'a [E],
+    pub output: Rows<'a, E>,
+    /// The final memories `[b, h, k, v]`.
+    pub last: Rows<'a, E>,
+    /// Wanted by a backward pass, or where the work is divided by chunks.
+    pub made: Option<Made<'a, E>>,
+    /// Wanted by a backward pass.
+    pub squares: Option<Squares<'a, E>>,
+    pub division: Division,
+    pub most: &'a Most,
+}
+
+/// The largest `β ‖k‖²` of a call, found by several tasks.
+#[derive(Debug, Default)]
+pub(super) struct Most(AtomicU64);
+
+impl Most {
+    /// Takes in what a task has found, which is not negative.
+    pub fn take<E: Real>(&self, most: E) {
+        // Numbers that are not negative are in the order of their bits.
+        self.0.fetch_max(most.into_f64().to_bits(), Ordering::Relaxed);
+    }
+
+    /// What was found.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// What must be made in order, from the first chunk to the last.
+#[derive(Clone, Copy)]
+pub(super) struct Made<'a, E> {
+    /// The memories that [`Cut`] keeps, in padded rows.
+    pub states: Rows<'a, E>,
+    /// `[b, t, h, v]`.
+    pub differences: Rows<'a, E>,
+}
+
+/// Products inside the chunks, `[b, h, t, CHUNK]`.
+#[derive(Clone, Copy)]
+pub(super) struct Squares<'a, E> {
+    /// Of queries with keys.
+    pub products: Rows<'a, E>,
+    /// Of negated keys with keys.
+    pub triangles: Rows<'a, E>,
+}
+
+impl<E: Real> ForwardPass<'_, E> {
+    /// Keeps `columns` of a memory in a slot, if memories are to be kept.
+    fn keep(&self, slot: (usize, usize), columns: &Range<usize>, memory: &[E]) {
+        if let Some(made) = self.made {
+            // SAFETY: every head and every range of columns is one task's.
+            unsafe { memory::keep(made.states, &self.sequence.extents, slot, columns, memory) };
+        }
+    }
+
+    /// Keeps `columns` of a chunk's differences, if they are to be kept.
+    fn keep_differences(
+        &self,
+        at: (usize, usize),
+        chunk: Chunk,
+        columns: &Range<usize>,
+        rows: (&[E], usize),
+    ) {
+        if let Some(made) = self.made {
+            let (extents, columns) = (&self.sequence.extents, columns.clone());
+            // SAFETY: every range of columns of every head is one task's.
+            unsafe {
+                tokens::store_columns(made.differences, extents, at, chunk, extents.value, rows, columns);
+            }
+        }
+    }
+
+    fn triangles(&self) -> Option<Rows<'_, E>> {
+        self.squares.map(|squares| squares.triangles)
+    }
+
+    /// Keeps a square in rows of [`CHUNK`], if there is room for it.
+    fn keep_square(&self, at: (usize, usize), chunk: Chunk, to: Option<Rows<'_, E>>, square: &[E]) {
+        if let Some(to) = to {
+            let start = (self.sequence.extents.head(at) * self.sequence.extents.time + chunk.start) * CHUNK;
+            // SAFETY: every chunk of every head is one task's.
+            unsafe { to.write(start, &square[..chunk.length * CHUNK]) };
+        }
+    }
+
+    /// Lists what the chunk will write and the next one will read.
+    #[inline(always)]
+    fn list(&self, ahead: &mut Ahead, at: (usize, usize), chunk: Chunk, next: Option<Chunk>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        ahead.clear();
+        list(ahead, self.output.start(), extents, at, chunk, extents.value);
+        if let Some(made) = self.made {
+            list(ahead, made.differences.start(), extents, at, chunk, extents.value);
+        }
+        if let Some(next) = next {
+            list(ahead, sequence.key.as_ptr(), extents, at, next, extents.key);
+            list(ahead, sequence.value.as_ptr(), extents, at, next, extents.value);
+            list(ahead, sequence.query.as_ptr(), extents, at, next, extents.key);
+        }
+    }
+
+    /// The outputs of a chunk whose written values are there.
+    #[inline(always)]
+    fn read<S: Simd>(
+        &self,
+        simd: S,
+        forward: &mut Forward<E>,
+        at: (usize, usize),
+        chunk: Chunk,
+        before: Option<&[E]>,
+        width: usize,
+    ) {
+        let extents = &self.sequence.extents;
+        let (output, products) = forward.chunks.read(simd, &self.sequence, at, chunk, before);
+        // SAFETY: every token of every head is one task's.
+        unsafe { tokens::store(self.output, extents, at, chunk, extents.value, (output, width)) };
+        self.keep_square(at, chunk, self.squares.map(|squares| squares.products), products);
+    }
+
+    /// One pass over all chunks of a range of heads.
+    #[inline(always)]
+    fn whole_heads<S: Simd>(&self, simd: S, tasks: Range<usize>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        let (key_width, width) = widths::<S, E>(sequence);
+        let mut forward = Forward::new(sequence.decay.fading, self.beta, (key_width, width));
+        let mut memory = Buffer::<E>::new(extents.key * width);
+        let all = 0..width;
+        for at in tasks.map(|task| extents.at(task)) {
+            let slots = self.cut.memories(at.0, at.1, extents.heads);
+            memory::load(self.memory, extents, at, &all, &mut memory);
+            let chunks = self.cut.row(at.0);
+            for (index, chunk) in chunks.iter().enumerate() {
+                if !chunk.clears {
+                    self.keep((slots.start + chunk.kept, width), &all, &memory);
+                }
+                self.list(&mut forward.chunks.ahead, at, *chunk, chunks.get(index + 1).copied());
+                forward.load(simd, sequence, self.beta, at, *chunk);
+                let before = (!chunk.clears).then_some(&*memory);
+                forward.erase(simd, sequence, *chunk, before.map(|memory| (memory, width)), all.clone());
+                self.keep_differences(at, *chunk, &all, (&forward.differences, width));
+                self.keep_square(at, *chunk, self.triangles(), &forward.eraser.products);
+                self.read(simd, &mut forward, at, *chunk, before, width);
+                forward.chunks.write(simd, sequence, *chunk, (&mut memory, width), all.clone());
+            }
+            self.keep((slots.end - 1, width), &all, &memory);
+            // SAFETY: every head is one task's.
+            unsafe { memory::store(self.last, extents, at, &all, &memory) };
+        }
+        self.most.take(forward.most);
+    }
+
+    /// Differences and memories alone, for a range of strips of columns of all heads.
+    #[inline(always)]
+    fn memories<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        let (key_width, width) = widths::<S, E>(sequence);
+        let mut forward = Forward::new(sequence.decay.fading, self.beta, (key_width, width));
+        let mut room = Buffer::<E>::new(extents.key * width);
+        for task in tasks {
+            let (at, columns) = (extents.at(task / strips.len()), &strips[task % strips.len()]);
+            let slots = self.cut.memories(at.0, at.1, extents.heads);
+            let memory = &mut room[..extents.key * columns.len()];
+            memory.fill(E::default());
+            memory::load(self.memory, extents, at, columns, memory);
+            for chunk in self.cut.row(at.0) {
+                if !chunk.clears {
+                    self.keep((slots.start + chunk.kept, width), columns, memory);
+                }
+                forward.load(simd, sequence, self.beta, at, *chunk);
+                let before = (!chunk.clears).then_some((&*memory, columns.len()));
+                forward.erase(simd, sequence, *chunk, before, columns.clone());
+                self.keep_differences(at, *chunk, columns, (&forward.differences, width));
+                if columns.start == 0 {
+                    self.keep_square(at, *chunk, self.triangles(), &forward.eraser.products);
+                }
+                forward.chunks.write(simd, sequence, *chunk, (memory, columns.len()), columns.clone());
+            }
+            self.keep((slots.end - 1, width), columns, memory);
+            // SAFETY: every range of columns of every head is one task's.
+            unsafe { memory::store(self.last, extents, at, columns, memory) };
+        }
+        self.most.take(forward.most);
+    }
+
+    /// The outputs of a range of chunks, of all heads, from what has been made before.
+    #[inline(always)]
+    fn outputs<S: Simd>(&self, simd: S, chunks: &[(usize, usize)], made: Made<'_, E>, tasks: Range<usize>) {
+        let (sequence, extents) = (&self.sequence, &self.sequence.extents);
+        let (key_width, width) = widths::<S, E>(sequence);
+        let mut forward = Forward::new(sequence.decay.fading, self.beta, (key_width, width));
+        let size = extents.key * width;
+        // SAFETY: the differences have all been written, and are only read from here on.
+        let differences = unsafe { made.differences.read(0, sequence.value.len()) };
+        for (head, index) in &chunks[tasks] {
+            let at = extents.at(*head);
+            let chunk = self.cut.row(at.0)[*index];
+            let slot = self.cut.memories(at.0, at.1, extents.heads).start + chunk.kept;
+            // SAFETY: as above for the memories.
+            let before = (!chunk.clears).then(|| unsafe { made.states.read(slot * size, size) });
+            forward.load(simd, sequence, self.beta, at, chunk);
+            forward.recover(sequence, differences, at, chunk);
+            self.read(simd, &mut forward, at, chunk, before, width);
+        }
+    }
+}
+
+impl<E: Real> WithSimd for ForwardPass<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let extents = &self.sequence.extents;
+        match (self.division, self.made) {
+            (Division::Chunks, Some(made)) => {
+                let strips = strips::<S, E>(widths::<S, E>(&self.sequence).1, rayon::current_num_threads());
+                spread(extents, extents.all_heads() * strips.len(), |tasks| {
+                    simd.vectorize(
+                        #[inline(always)]
+                        || self.memories(simd, &strips, tasks),
+                    )
+                });
+                let chunks = self.cut.all(extents.heads);
+                spread(extents, chunks.len(), |tasks| {
+                    simd.vectorize(
+                        #[inline(always)]
+                        || self.outputs(simd, &chunks, made, tasks),
+                    )
+                });
+            }
+            _ => spread(extents, extents.all_heads(), |tasks| {
+                simd.vectorize(
+                    #[inline(always)]
+                    || self.whole_heads(simd, tasks),
+                )
+            }),
+        }
+    }
+}

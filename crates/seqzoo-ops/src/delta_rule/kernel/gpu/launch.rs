@@ -1,0 +1,112 @@
+//! The programs of the delta rule alone as functions of tensors.
+
+use super::{carry, step, upstream};
+use crate::kernel::gpu::matrix_memory::launch::{APART, Direction, Kept, chunks, cubes, empty, scalar};
+use crate::kernel::gpu::matrix_memory::tile::WIDTH;
+use burn::backend::cubecl::dtype_to_storage_type;
+use burn_cubecl::tensor::CubeTensor;
+
+/// A tensor to be overwritten: the same where nobody else holds it, a copy otherwise.
+fn own(tensor: CubeTensor) -> CubeTensor {
+    if tensor.can_mut() { tensor } else { tensor.copy() }
+}
+
+/// The differences, the memories before the chunks and the last; or, in reverse, the gradients of what is written, of
+/// the memories behind the chunks and of the first. `upstream` is there in reverse.
+#[allow(clippy::too_many_arguments, reason = "seven tensors and a direction")]
+pub(super) fn carry(
+    keys: &CubeTensor,
+    values: CubeTensor,
+    beta: &CubeTensor,
+    kept: &Kept,
+    overlaps: &CubeTensor,
+    upstream: Option<CubeTensor>,
+    start: CubeTensor,
+    direction: Direction,
+) -> (CubeTensor, CubeTensor, CubeTensor) {
+    let [batch, time, heads, key] = keys.meta.shape().dims();
+    let [_, _, _, value] = values.meta.shape().dims();
+    let memories = upstream.unwrap_or_else(|| empty(keys, [batch, heads, chunks(time), key, value]));
+    let (values, last) = (own(values), own(start));
+    let (count, dim) = cubes(&keys.client, batch * heads * value.div_ceil(WIDTH), carry::UNITS as u32);
+    carry::carry::launch(
+        &keys.client,
+        count,
+        dim,
+        keys.clone().into_tensor_arg(),
+        beta.clone().into_tensor_arg(),
+        kept.factors.clone().into_tensor_arg(),
+        overlaps.clone().into_tensor_arg(),
+        values.clone().into_tensor_arg(),
+        memories.clone().into_tensor_arg(),
+        last.clone().into_tensor_arg(),
+        key.div_ceil(WIDTH),
+        direction == Direction::Reverse,
+        kept.channels,
+        dtype_to_storage_type(keys.dtype),
+    );
+    (values, memories, last)
+}
+
+/// What the outputs' gradients ask of what their own chunk writes, and of the memory before it.
+pub(super) fn upstream(
+    query: &CubeTensor,
+    output: &CubeTensor,
+    kept: &Kept,
+    products: &CubeTensor,
+    scale: f64,
+) -> (CubeTensor, CubeTensor) {
+    let [batch, time, heads, key] = query.meta.shape().dims();
+    let [_, _, _, value] = output.meta.shape().dims();
+    let of_written = empty(query, [batch, time, heads, value]);
+    let of_memories = empty(query, [batch, heads, chunks(time), key, value]);
+    let blocks = value.div_ceil(WIDTH);
+    let (count, dim) = cubes(&query.client, batch * heads * chunks(time) * blocks, upstream::UNITS as u32);
+    upstream::upstream::launch(
+        &query.client,
+        count,
+        dim,
+        query.clone().into_tensor_arg(),
+        output.clone().into_tensor_arg(),
+        kept.factors.clone().into_tensor_arg(),
+        products.clone().into_tensor_arg(),
+        of_written.clone().into_tensor_arg(),
+        of_memories.clone().into_tensor_arg(),
+        scalar(query, scale),
+        kept.channels,
+        dtype_to_storage_type(query.dtype),
+    );
+    (of_written, of_memories)
+}
+
+/// The output and the memory after one token.
+pub(super) fn step(
+    query: &CubeTensor,
+    key: &CubeTensor,
+    value: CubeTensor,
+    beta: &CubeTensor,
+    kept: &Kept,
+    memory: &CubeTensor,
+    scale: f64,
+) -> (CubeTensor, CubeTensor) {
+    let [batch, heads, keys, values] = memory.meta.shape().dims();
+    let (out, last) = (own(value), empty(key, [batch, heads, keys, values]));
+    let columns = batch * heads * values;
+    let (count, dim) = cubes(&key.client, columns.div_ceil(APART as usize), APART);
+    step::step::launch(
+        &key.client,
+        count,
+        dim,
+        query.clone().into_tensor_arg(),
+        key.clone().into_tensor_arg(),
+        beta.clone().into_tensor_arg(),
+        kept.factors.clone().into_tensor_arg(),
+        memory.clone().into_tensor_arg(),
+        out.clone().into_tensor_arg(),
+        last.clone().into_tensor_arg(),
+        scalar(key, scale),
+        kept.channels,
+        dtype_to_storage_type(key.dtype),
+    );
+    (out, last)
+}
