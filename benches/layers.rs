@@ -1,4 +1,4 @@
-//! Layers with their published defaults: `cargo bench -p seqzoo-benches --bench layers`.
+//! Layers with their published defaults, but for heads made for wide models: `cargo bench -p seqzoo-benches --bench layers`.
 #![recursion_limit = "256"]
 #![allow(missing_docs)]
 
@@ -13,13 +13,24 @@ const CHANNELS: usize = 256;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The layer as published. Where that means heads for a model of 2048 channels, as many as take the same share of this one.
+fn config(kind: &str) -> MixerConfig {
+    let options = match kind {
+        "gated_delta_net" | "gated_delta_product" => serde_json::json!({"num_heads": 3, "head_dim": 64}),
+        "kimi_delta_attention" => serde_json::json!({"num_heads": 4, "head_dim": 64}),
+        _ => serde_json::json!({}),
+    };
+    let options = options.as_object().expect("an object").clone();
+    MixerConfig::from_options(kind, CHANNELS, options).expect("the options are the layer's")
+}
+
 fn layers(criterion: &mut Criterion) {
     let device = Device::default();
     let recording = Device::default().autodiff();
     for kind in MixerConfig::KINDS {
-        let config = MixerConfig::published(kind, CHANNELS).expect("a listed layer has defaults");
-        let layer = config.try_init(&device).expect("256 channels suit every default");
-        let trained = config.try_init(&recording).expect("256 channels suit every default");
+        let config = config(kind);
+        let layer = config.try_init(&device).expect("256 channels suit every layer");
+        let trained = config.try_init(&recording).expect("256 channels suit every layer");
         let mut group = criterion.benchmark_group(format!("{kind}, D{CHANNELS}"));
         for time in [512, 2048] {
             let input = |device: &Device| {

@@ -59,6 +59,59 @@ fn numbers_out_of_range_are_named() {
 }
 
 #[test]
+fn heads_on_the_delta_rule_must_fit() {
+    let device = plain();
+    let net = DeltaNetConfig::new(10);
+    assert!(message(net.clone().try_init(&device)).contains("do not divide into 4 heads"));
+    assert!(message(net.clone().with_num_heads(0).try_init(&device)).contains("num_heads is 0"));
+    assert!(message(net.with_num_heads(2).with_expand_v(0.0).try_init(&device)).contains("expand_v = 0"));
+    assert!(message(DeltaNetConfig::new(0).try_init(&device)).contains("d_model is 0"));
+
+    let gated = GatedDeltaNetConfig::new(8).with_num_heads(2).with_head_dim(3);
+    assert_eq!(
+        message(gated.clone().with_num_v_heads(Some(3)).try_init(&device)),
+        "gated_delta_net: num_v_heads = 3 is not a multiple of num_heads = 2"
+    );
+    assert!(message(gated.clone().with_num_v_heads(Some(0)).try_init(&device)).contains("num_v_heads = 0"));
+    assert!(message(gated.clone().with_head_dim(0).try_init(&device)).contains("head_dim is 0"));
+    assert_eq!(
+        message(gated.clone().with_expand_v(0.5).try_init(&device)),
+        "gated_delta_net: expand_v = 0.5 makes 1.5 value channels of head_dim = 3, but a whole number of at least 1 \
+         is wanted"
+    );
+    for expand_v in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let text = message(gated.clone().with_expand_v(expand_v).try_init(&device));
+        assert!(text.contains("a whole number of at least 1 is wanted"), "{text}");
+    }
+    let wide = gated.clone().with_head_dim(1 << 40).with_expand_v(1.0);
+    assert!(message(wide.try_init(&device)).contains("channels together, but at most 16777216"));
+    assert!(message(gated.clone().with_conv_size(Some(1)).try_init(&device)).contains("at least 2 taps"));
+    assert!(message(GatedDeltaNetConfig::new(0).try_init(&device)).contains("d_model is 0"));
+
+    let kimi = KimiDeltaAttentionConfig::new(8).with_num_heads(2).with_head_dim(3);
+    assert!(message(kimi.clone().with_num_heads(0).try_init(&device)).contains("num_heads is 0"));
+    for bound in [0.0, 1.0, f64::NAN, f64::NEG_INFINITY] {
+        let text = message(kimi.clone().with_lower_bound(Some(bound)).try_init(&device));
+        assert!(text.contains("but a finite number below 0 is wanted"), "{text}");
+    }
+
+    let product = GatedDeltaProductConfig::new(8).with_num_heads(2).with_head_dim(3);
+    assert_eq!(
+        message(product.clone().with_num_householder(0).try_init(&device)),
+        "gated_delta_product: num_householder is 0; give it at least 1"
+    );
+    let many = message(product.with_num_householder(usize::MAX).try_init(&device));
+    assert!(many.contains("channels together"), "{many}");
+}
+
+#[test]
+fn a_rounded_fraction_of_channels_is_whole() {
+    // 0.07 of 100 is 7.000000000000001.
+    let config = GatedDeltaNetConfig::new(4).with_num_heads(1).with_head_dim(100).with_expand_v(0.07);
+    assert_eq!(config.init(&plain()).heads.value.weight.dims(), [4, 7]);
+}
+
+#[test]
 fn a_model_wants_tokens_layers_and_equal_channels() {
     let device = plain();
     let conv = |d_model| vec![MixerConfig::BaseConv(BaseConvConfig::new(d_model))];
@@ -87,6 +140,10 @@ fn numbers_that_are_none_are_refused() {
         LinearAttentionConfig::new(8).with_norm_epsilon(-1.0).try_init(&device).err(),
         MultiScaleRetentionConfig::new(16).with_norm_epsilon(f64::NAN).try_init(&device).err(),
         GatedLinearAttentionConfig::new(8).with_initializer(nowhere).try_init(&device).err(),
+        DeltaNetConfig::new(8).with_norm_epsilon(f64::NAN).try_init(&device).err(),
+        GatedDeltaNetConfig::new(8).with_initializer(nowhere).try_init(&device).err(),
+        KimiDeltaAttentionConfig::new(8).with_norm_epsilon(f64::INFINITY).try_init(&device).err(),
+        GatedDeltaProductConfig::new(8).with_norm_epsilon(-1.0).try_init(&device).err(),
     ] {
         assert!(error.unwrap().to_string().contains("but a finite number of at least 0 is wanted"));
     }

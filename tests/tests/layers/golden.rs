@@ -2,21 +2,21 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 use seqzoo::SequenceMixer;
 use seqzoo::layers::*;
 use seqzoo::ops::linear_attention::{Decay, LinearAttentionOptions, linear_attention};
-use seqzoo::parts::{FeatureMap, FeatureMapKind, RmsNorm};
+use seqzoo::parts::{FeatureMap, FeatureMapKind};
 use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error};
 
-const STORED: f64 = 2e-6;
+pub const STORED: f64 = 2e-6;
 
 /// A weight of PyTorch, `[out, in]`, as Burn keeps it.
 fn weight(golden: &Golden, name: &str, device: &Device) -> Param<Tensor<2>> {
     Param::from_tensor(golden.tensor::<2>(name, device).transpose().detach())
 }
 
-fn fill(linear: &mut Linear, golden: &Golden, name: &str, device: &Device) {
+pub fn fill(linear: &mut Linear, golden: &Golden, name: &str, device: &Device) {
     linear.weight = weight(golden, &format!("params.{name}.weight"), device);
     let bias = format!("params.{name}.bias");
     linear.bias = golden.has(&bias).then(|| Param::from_tensor(golden.tensor(&bias, device)));
@@ -28,27 +28,26 @@ fn check(found: Tensor<3>, golden: &Golden, name: &str) {
     assert!(error <= STORED, "`{name}` differs by {error:e}");
 }
 
-/// Compares output, the input's gradient and the gradients of all parameters.
-fn check_layer<L: SequenceMixer>(
+/// Compares output, the input's gradient and the gradients of all parameters, which `record` names.
+pub fn check_layer<L: SequenceMixer>(
     layer: &L,
     golden: &Golden,
-    linears: &[(&str, &Linear)],
-    norm: Option<&RmsNorm>,
+    record: impl FnOnce(&mut ReferenceGradients, &Gradients),
     device: &Device,
 ) {
+    let mut found = ReferenceGradients::default();
+    record(&mut found, &check_ends(layer, golden, device));
+    found.assert_equal(golden, |_| true, STORED);
+}
+
+/// Compares output and the input's gradient; returns the gradients of the parameters.
+pub fn check_ends<L: SequenceMixer>(layer: &L, golden: &Golden, device: &Device) -> Gradients {
     let input = golden.tensor::<3>("x", device).require_grad();
     let (output, _) = layer.forward(input.clone(), None);
     check(output.clone(), golden, "o");
     let gradients = (output * golden.tensor("do", device)).sum().backward();
     check(input.grad(&gradients).unwrap(), golden, "d_x");
-    let mut found = ReferenceGradients::default();
-    for (name, linear) in linears {
-        found.linear(name, linear, &gradients);
-    }
-    if let Some(norm) = norm {
-        found.parameter("g_norm_swish_gate.weight", &norm.gamma, &gradients);
-    }
-    found.assert_equal(golden, |_| true, STORED);
+    gradients
 }
 
 #[test]
@@ -63,16 +62,21 @@ fn gated_linear_attention_equals_the_reference_layer() {
     fill(layer.gate.as_mut().unwrap(), &golden, "g_proj", &device);
     fill(&mut layer.output, &golden, "o_proj", &device);
     layer.norm.norm.gamma = Param::from_tensor(golden.tensor("params.g_norm_swish_gate.weight", &device));
-    let linears = [
-        ("q_proj", &layer.query),
-        ("k_proj", &layer.key),
-        ("v_proj", &layer.value),
-        ("gk_proj.0", &layer.decay_down),
-        ("gk_proj.1", &layer.decay_up),
-        ("g_proj", layer.gate.as_ref().unwrap()),
-        ("o_proj", &layer.output),
-    ];
-    check_layer(&layer, &golden, &linears, Some(&layer.norm.norm), &device);
+    let record = |found: &mut ReferenceGradients, gradients: &Gradients| {
+        for (name, linear) in [
+            ("q_proj", &layer.query),
+            ("k_proj", &layer.key),
+            ("v_proj", &layer.value),
+            ("gk_proj.0", &layer.decay_down),
+            ("gk_proj.1", &layer.decay_up),
+            ("g_proj", layer.gate.as_ref().unwrap()),
+            ("o_proj", &layer.output),
+        ] {
+            found.linear(name, linear, gradients);
+        }
+        found.parameter("g_norm_swish_gate.weight", &layer.norm.norm.gamma, gradients);
+    };
+    check_layer(&layer, &golden, record, &device);
 }
 
 #[test]
@@ -85,14 +89,19 @@ fn retention_equals_the_reference_layer() {
     fill(&mut layer.gate, &golden, "g_proj", &device);
     fill(&mut layer.output, &golden, "o_proj", &device);
     layer.norm.norm.gamma = Param::from_tensor(golden.tensor("params.g_norm_swish_gate.weight", &device));
-    let linears = [
-        ("q_proj", &layer.query),
-        ("k_proj", &layer.key),
-        ("v_proj", &layer.value),
-        ("g_proj", &layer.gate),
-        ("o_proj", &layer.output),
-    ];
-    check_layer(&layer, &golden, &linears, Some(&layer.norm.norm), &device);
+    let record = |found: &mut ReferenceGradients, gradients: &Gradients| {
+        for (name, linear) in [
+            ("q_proj", &layer.query),
+            ("k_proj", &layer.key),
+            ("v_proj", &layer.value),
+            ("g_proj", &layer.gate),
+            ("o_proj", &layer.output),
+        ] {
+            found.linear(name, linear, gradients);
+        }
+        found.parameter("g_norm_swish_gate.weight", &layer.norm.norm.gamma, gradients);
+    };
+    check_layer(&layer, &golden, record, &device);
 }
 
 #[test]
@@ -105,13 +114,17 @@ fn based_equals_the_reference_layer() {
     fill(&mut layer.key, &golden, "proj_k", &device);
     fill(&mut layer.value, &golden, "proj_v", &device);
     fill(&mut layer.output, &golden, "out_proj", &device);
-    let linears = [
-        ("proj_q", &layer.query),
-        ("proj_k", &layer.key),
-        ("proj_v", &layer.value),
-        ("out_proj", &layer.output),
-    ];
-    check_layer(&layer, &golden, &linears, None, &device);
+    let record = |found: &mut ReferenceGradients, gradients: &Gradients| {
+        for (name, linear) in [
+            ("proj_q", &layer.query),
+            ("proj_k", &layer.key),
+            ("proj_v", &layer.value),
+            ("out_proj", &layer.output),
+        ] {
+            found.linear(name, linear, gradients);
+        }
+    };
+    check_layer(&layer, &golden, record, &device);
 }
 
 #[test]

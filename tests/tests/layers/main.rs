@@ -1,7 +1,10 @@
 //! The layers: the law of the zoo, whole-layer golden vectors, states on disk, configurations.
 
 mod configurations;
+mod decays;
 mod golden;
+mod golden_delta;
+mod identities;
 mod law;
 mod states;
 mod zoo;

@@ -14,6 +14,10 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let linear = LinearAttentionConfig::new(CHANNELS).with_num_heads(2);
     let gated = GatedLinearAttentionConfig::new(CHANNELS).with_num_heads(2).with_gate_logit_normalizer(1.0);
     let retention = MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(2);
+    let delta = DeltaNetConfig::new(CHANNELS).with_num_heads(2);
+    let gated_delta = GatedDeltaNetConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
+    let kimi = KimiDeltaAttentionConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
+    let product = GatedDeltaProductConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let mut all: Vec<(String, MixerConfig)> = vec![
         ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
         (
@@ -71,6 +75,54 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_num_kv_heads(Some(1))
                     .with_output_gate(false)
                     .with_clamp_min(Some(-0.5)),
+            ),
+        ),
+        ("delta net".into(), MixerConfig::DeltaNet(delta.clone())),
+        (
+            "delta net, no convolutions, reflections, gated".into(),
+            MixerConfig::DeltaNet(
+                delta
+                    .with_conv_size(None)
+                    .with_use_beta(false)
+                    .with_allow_neg_eigval(true)
+                    .with_output_gate(true)
+                    .with_expand_k(0.5),
+            ),
+        ),
+        (
+            "gated delta net, grouped".into(),
+            MixerConfig::GatedDeltaNet(gated_delta.clone().with_num_v_heads(Some(4))),
+        ),
+        (
+            "gated delta net, no gate, negative eigenvalues, biased convolutions".into(),
+            MixerConfig::GatedDeltaNet(
+                gated_delta
+                    .with_output_gate(false)
+                    .with_allow_neg_eigval(true)
+                    .with_conv_size(Some(3))
+                    .with_conv_bias(true),
+            ),
+        ),
+        (
+            "kimi delta attention, grouped".into(),
+            MixerConfig::KimiDeltaAttention(kimi.clone().with_num_v_heads(Some(4)).with_expand_v(2.0)),
+        ),
+        (
+            "kimi delta attention, bounded".into(),
+            MixerConfig::KimiDeltaAttention(kimi.with_lower_bound(Some(-5.0))),
+        ),
+        (
+            "gated delta product, grouped".into(),
+            MixerConfig::GatedDeltaProduct(product.clone().with_num_v_heads(Some(4))),
+        ),
+        (
+            "gated delta product, three steps, nothing fades, no gate, no convolutions".into(),
+            MixerConfig::GatedDeltaProduct(
+                product
+                    .with_num_householder(3)
+                    .with_forget_gate(false)
+                    .with_output_gate(false)
+                    .with_conv_size(None),
             ),
         ),
         ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),

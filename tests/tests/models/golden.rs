@@ -1,28 +1,19 @@
-//! Rung 6: a published-format model gives the same logits, loss, gradients and greedy tokens.
+//! Rung 6: published-format models give the same logits, loss, gradients and greedy tokens.
 
+use super::published;
 use burn::module::Module;
-use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
-use seqzoo::layers::GatedLinearAttentionConfig;
-use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig, Norm, Sampling};
+use burn::nn::Linear;
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData, activation::log_softmax};
+use seqzoo::layers::{DeltaNetConfig, GatedLinearAttentionConfig};
+use seqzoo::models::{LanguageModel, Norm, Sampling};
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error, plain};
 
-/// The tiny GLA model of flash-linear-attention, loaded from its own file.
-fn model(device: &Device) -> LanguageModel {
+/// The tiny GLA model of flash-linear-attention.
+fn gated_linear_attention(device: &Device) -> LanguageModel {
     let layer = GatedLinearAttentionConfig::new(24).with_num_heads(2).with_norm_epsilon(1e-6);
-    let mut model = LanguageModelConfig::new(48, 24, vec![MixerConfig::GatedLinearAttention(layer)])
-        .with_num_layers(Some(2))
-        .with_channel_mixer(ChannelMixerConfig::SwiGluOf { hidden: 32 })
-        .init(device);
     let names = [
-        (r"^model\.embeddings", "embedding"),
-        (r"^model\.norm\.weight", "norm.Rms.gamma"),
-        (r"^lm_head", "head"),
-        (r"^model\.layers\.(\d+)\.attn_norm\.weight", "blocks.$1.mixer_norm.Rms.gamma"),
-        (r"^model\.layers\.(\d+)\.mlp_norm\.weight", "blocks.$1.channels.norm.Rms.gamma"),
-        (r"^model\.layers\.(\d+)\.mlp\.(\w+)_proj", "blocks.$1.channels.swiglu.$2"),
-        (r"^model\.layers\.(\d+)\.attn\.g_norm_swish_gate\.weight", "blocks.$1.attn.norm.norm.gamma"),
+        (r"\.attn\.g_norm_swish_gate\.weight", ".attn.norm.norm.gamma"),
         (r"\.attn\.gk_proj\.0\.", ".attn.decay_down."),
         (r"\.attn\.gk_proj\.1\.", ".attn.decay_up."),
         (r"\.attn\.q_proj", ".attn.query"),
@@ -30,16 +21,64 @@ fn model(device: &Device) -> LanguageModel {
         (r"\.attn\.v_proj", ".attn.value"),
         (r"\.attn\.g_proj", ".attn.gate"),
         (r"\.attn\.o_proj", ".attn.output"),
-        (r"^(model\.layers|blocks)\.(\d+)\.attn\.", "blocks.$2.mixer.GatedLinearAttention."),
+        (r"\.attn\.", ".mixer.GatedLinearAttention."),
     ];
-    let path = Golden::path("16_model_fla_gla/model.safetensors");
-    let mut store = SafetensorsStore::from_file(path).with_from_adapter(PyTorchToBurnAdapter);
-    for (from, to) in names {
-        store = store.with_key_remapping(from, to);
+    published::load("16_model_fla_gla", MixerConfig::GatedLinearAttention(layer), &names, device)
+}
+
+/// The tiny DeltaNet model of flash-linear-attention.
+fn delta_net(device: &Device) -> LanguageModel {
+    let layer = DeltaNetConfig::new(24).with_num_heads(2).with_norm_epsilon(1e-6);
+    let names = [
+        (r"\.attn\.o_norm\.weight", ".attn.norm.norm.gamma"),
+        (r"\.attn\.q_conv1d", ".attn.convolutions.convs.0"),
+        (r"\.attn\.k_conv1d", ".attn.convolutions.convs.1"),
+        (r"\.attn\.v_conv1d", ".attn.convolutions.convs.2"),
+        (r"\.attn\.q_proj", ".attn.query"),
+        (r"\.attn\.k_proj", ".attn.key"),
+        (r"\.attn\.v_proj", ".attn.value"),
+        (r"\.attn\.b_proj", ".attn.beta"),
+        (r"\.attn\.o_proj", ".attn.output"),
+        (r"\.attn\.", ".mixer.DeltaNet.heads."),
+    ];
+    published::load("16_model_fla_delta_net", MixerConfig::DeltaNet(layer), &names, device)
+}
+
+/// Records the gradients of a mixer under the names of flash-linear-attention.
+fn record(mixer: &Mixer, found: &mut ReferenceGradients, layer: &str, gradients: &Gradients) {
+    let name = |part: &str| format!("{layer}.attn.{part}");
+    let linears: Vec<(&str, &Linear)> = match mixer {
+        Mixer::GatedLinearAttention(mixer) => {
+            found.parameter(&name("g_norm_swish_gate.weight"), &mixer.norm.norm.gamma, gradients);
+            vec![
+                ("q_proj", &mixer.query),
+                ("k_proj", &mixer.key),
+                ("v_proj", &mixer.value),
+                ("g_proj", mixer.gate.as_ref().unwrap()),
+                ("gk_proj.0", &mixer.decay_down),
+                ("gk_proj.1", &mixer.decay_up),
+                ("o_proj", &mixer.output),
+            ]
+        }
+        Mixer::DeltaNet(mixer) => {
+            let heads = &mixer.heads;
+            found.parameter(&name("o_norm.weight"), &heads.norm.norm.gamma, gradients);
+            for (conv, part) in heads.convolutions.convs.iter().zip(["q", "k", "v"]) {
+                found.parameter(&name(&format!("{part}_conv1d.weight")), &conv.weight, gradients);
+            }
+            vec![
+                ("q_proj", &heads.query),
+                ("k_proj", &heads.key),
+                ("v_proj", &heads.value),
+                ("b_proj", heads.beta.as_ref().unwrap()),
+                ("o_proj", &heads.output),
+            ]
+        }
+        _ => panic!("no published model has this layer"),
+    };
+    for (part, linear) in linears {
+        found.linear(&name(part), linear, gradients);
     }
-    let result = model.load_from(&mut store).unwrap();
-    assert!(result.missing.is_empty() && result.unused.is_empty(), "{result}");
-    model
 }
 
 fn tokens(golden: &Golden, name: &str, rows: usize, device: &Device) -> Tensor<2, Int> {
@@ -48,10 +87,9 @@ fn tokens(golden: &Golden, name: &str, rows: usize, device: &Device) -> Tensor<2
     Tensor::from_data(TensorData::new(ids, [rows, columns]), device)
 }
 
-#[test]
-fn logits_and_gradients_equal_the_reference() {
-    let (device, golden) = (autodiff(), Golden::load("16_model_fla_gla/io"));
-    let model = double(model(&device));
+fn check_logits_and_gradients(model: LanguageModel, folder: &str) {
+    let (device, golden) = (autodiff(), Golden::load(&format!("{folder}/io")));
+    let model = double(model);
     let ids = tokens(&golden, "input_ids", 2, &device);
     let (logits, _) = model.forward(ids.clone(), None);
     let values = |x: Tensor<3>| x.into_data().try_to_vec::<f64>().unwrap();
@@ -72,38 +110,43 @@ fn logits_and_gradients_equal_the_reference() {
     };
     norm("model.norm.weight", &model.norm, &mut found);
     for (index, block) in model.blocks.iter().enumerate() {
-        let name = |part: &str| format!("model.layers.{index}.{part}");
-        let (Mixer::GatedLinearAttention(mixer), Some(channels)) = (&block.mixer, &block.channels) else {
-            panic!("the published model has other blocks")
-        };
-        norm(&name("attn_norm.weight"), &block.mixer_norm, &mut found);
-        norm(&name("mlp_norm.weight"), &channels.norm, &mut found);
-        found.parameter(&name("attn.g_norm_swish_gate.weight"), &mixer.norm.norm.gamma, &gradients);
+        let layer = format!("model.layers.{index}");
+        let channels = block.channels.as_ref().unwrap();
+        record(&block.mixer, &mut found, &layer, &gradients);
+        norm(&format!("{layer}.attn_norm.weight"), &block.mixer_norm, &mut found);
+        norm(&format!("{layer}.mlp_norm.weight"), &channels.norm, &mut found);
         for (part, linear) in [
-            ("attn.q_proj", &mixer.query),
-            ("attn.k_proj", &mixer.key),
-            ("attn.v_proj", &mixer.value),
-            ("attn.g_proj", mixer.gate.as_ref().unwrap()),
-            ("attn.gk_proj.0", &mixer.decay_down),
-            ("attn.gk_proj.1", &mixer.decay_up),
-            ("attn.o_proj", &mixer.output),
-            ("mlp.gate_proj", &channels.swiglu.gate),
-            ("mlp.up_proj", &channels.swiglu.up),
-            ("mlp.down_proj", &channels.swiglu.down),
+            ("gate_proj", &channels.swiglu.gate),
+            ("up_proj", &channels.swiglu.up),
+            ("down_proj", &channels.swiglu.down),
         ] {
-            found.linear(&name(part), linear, &gradients);
+            found.linear(&format!("{layer}.mlp.{part}"), linear, &gradients);
         }
     }
     found.assert_equal(&golden, |_| true, 2e-6);
 }
 
-#[test]
-fn greedy_tokens_equal_the_reference() {
-    let (device, golden) = (plain(), Golden::load("16_model_fla_gla/io"));
-    let model = model(&device);
+fn check_greedy_tokens(model: LanguageModel, folder: &str) {
+    let golden = Golden::load(&format!("{folder}/io"));
     assert!(model.num_params() > 0);
     let ids = |name: &str| golden.values(name).iter().map(|id| *id as usize).collect::<Vec<_>>();
     let generated: Vec<usize> =
         model.generate(&ids("prompt_ids"), Sampling::Greedy).unwrap().take(24).collect();
     assert_eq!(generated, ids("greedy_ids"));
+}
+
+#[test]
+fn gated_linear_attention_gives_the_logits_and_gradients_of_the_reference() {
+    check_logits_and_gradients(gated_linear_attention(&autodiff()), "16_model_fla_gla");
+}
+
+#[test]
+fn delta_net_gives_the_logits_and_gradients_of_the_reference() {
+    check_logits_and_gradients(delta_net(&autodiff()), "16_model_fla_delta_net");
+}
+
+#[test]
+fn greedy_tokens_equal_the_reference() {
+    check_greedy_tokens(gated_linear_attention(&plain()), "16_model_fla_gla");
+    check_greedy_tokens(delta_net(&plain()), "16_model_fla_delta_net");
 }

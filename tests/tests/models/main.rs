@@ -4,4 +4,5 @@ mod checkpoint;
 mod generation;
 mod golden;
 mod law;
+mod published;
 mod small;

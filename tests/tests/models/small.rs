@@ -8,7 +8,16 @@ pub const VOCABULARY: usize = 23;
 
 /// Layer patterns: each layer alone, and a hybrid.
 pub fn patterns() -> Vec<Vec<MixerConfig>> {
-    let layer = |kind: &str| MixerConfig::published(kind, 16).unwrap();
+    let layer = |kind: &str| {
+        let options = match kind {
+            // Published for 2048 channels, with memories of up to 786,432 numbers.
+            "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" => {
+                serde_json::json!({"num_heads": 2, "head_dim": 4})
+            }
+            _ => serde_json::json!({}),
+        };
+        MixerConfig::from_options(kind, 16, options.as_object().unwrap().clone()).unwrap()
+    };
     let mut all: Vec<_> = MixerConfig::KINDS.iter().map(|kind| vec![layer(kind), layer(kind)]).collect();
     all.push(vec![layer("base_conv"), layer("gated_linear_attention"), layer("softmax_attention")]);
     all

@@ -3,7 +3,7 @@
 use crate::ops::accumulator;
 use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
 use crate::parts::{
-    GatedRmsNorm, HeadLayout, ProjectionInit, RmsNorm, ShortConvs, biased_projection, join_heads, projection,
+    GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, biased_projection, join_heads, projection,
     split_heads,
 };
 use crate::state::{StateMapper, StatePart};
@@ -95,7 +95,7 @@ impl GatedLinearAttentionConfig {
             decay_up: biased_projection(rank, keys, self.initializer, device),
             gate,
             output: layout.output(self.d_model, self.initializer, device),
-            norm: GatedRmsNorm { norm: RmsNorm::new(layout.value, self.norm_epsilon, device) },
+            norm: GatedRmsNorm::new(layout.value, self.norm_epsilon, device),
             convolutions: layout.convolutions(self.conv_size, self.conv_bias, device)?,
             layout,
             normalizer: self.gate_logit_normalizer,
@@ -216,12 +216,9 @@ impl SequenceMixer for GatedLinearAttention {
             Decay::Vector(self.log_decay(input.clone())),
             options,
         );
-        let read = match &self.gate {
-            Some(gate) => self.norm.forward(read, split_heads(gate.forward(input), heads)),
-            None => self.norm.norm.forward(read),
-        };
+        let gate = self.gate.as_ref().map(|gate| split_heads(gate.forward(input), heads));
         let state = GatedLinearAttentionState { memory: state.memory, convolutions };
-        (self.output.forward(join_heads(read)), state)
+        (self.output.forward(join_heads(self.norm.forward(read, gate))), state)
     }
 }
 

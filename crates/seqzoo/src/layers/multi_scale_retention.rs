@@ -194,7 +194,7 @@ impl SequenceMixer for MultiScaleRetention {
             decay,
             options,
         );
-        let output = self.output.forward(join_heads(self.norm.forward(read, gate)));
+        let output = self.output.forward(join_heads(self.norm.forward(read, Some(gate))));
         let position = position + time as u64;
         (output, MultiScaleRetentionState { memory: state.memory, convolutions, position })
     }

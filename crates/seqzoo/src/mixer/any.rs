@@ -138,5 +138,11 @@ zoo! {
         MultiScaleRetentionState;
     GatedLinearAttention, "gated_linear_attention", GatedLinearAttention, GatedLinearAttentionConfig,
         GatedLinearAttentionState;
+    DeltaNet, "delta_net", DeltaNet, DeltaNetConfig, DeltaNetState;
+    GatedDeltaNet, "gated_delta_net", GatedDeltaNet, GatedDeltaNetConfig, GatedDeltaNetState;
+    KimiDeltaAttention, "kimi_delta_attention", KimiDeltaAttention, KimiDeltaAttentionConfig,
+        KimiDeltaAttentionState;
+    GatedDeltaProduct, "gated_delta_product", GatedDeltaProduct, GatedDeltaProductConfig,
+        GatedDeltaProductState;
     BaseConv, "base_conv", BaseConv, BaseConvConfig, BaseConvState;
 }

@@ -1,6 +1,8 @@
 //! The modules that layers share: norms, projections, feature maps, rotary positions, short
-//! convolutions and the gated feed-forward.
+//! convolutions, decays, heads on the delta rule, and the gated feed-forward.
 
+mod decay_gate;
+mod delta_heads;
 mod feature_map;
 mod norm;
 mod projection;
@@ -9,14 +11,17 @@ mod short_conv;
 mod short_convs;
 mod swiglu;
 
+pub use decay_gate::{DecayGate, ScalarDecay};
+pub use delta_heads::DeltaHeads;
 pub use feature_map::{FeatureMap, FeatureMapKind};
-pub use norm::{GatedRmsNorm, RmsNorm};
+pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use rotary::{Rotary, Rotation};
 pub use short_conv::{ShortConv, ShortConvConfig};
 pub use short_convs::ShortConvs;
 pub use swiglu::SwiGlu;
 
+pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, join_heads, projection, split_heads,
 };

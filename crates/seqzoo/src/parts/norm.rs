@@ -3,7 +3,7 @@
 use crate::ops::{accumulator, to_dtype};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, activation::silu};
+use burn::tensor::{Device, Tensor, activation::sigmoid, activation::silu};
 
 /// Root-mean-square normalisation over the last axis: `y = γ ⊙ x / sqrt(mean(x²) + ε)`.
 ///
@@ -33,23 +33,46 @@ impl RmsNorm {
     }
 }
 
-/// Root-mean-square normalisation, then a gate: `y = RMSNorm(x) ⊙ silu(g)`.
+/// What a gate passes before it multiplies.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum GateActivation {
+    /// `silu(g) = g σ(g)`, what most layers have.
+    #[default]
+    Silu,
+    /// `σ(g)`, as in Kimi delta attention.
+    Sigmoid,
+}
+
+/// Root-mean-square normalisation, then a gate: `y = RMSNorm(x) ⊙ silu(g)`, or with [another
+/// activation](GateActivation) of the gate.
 ///
 /// The norm comes before the gate, as in GLA and RetNet; Mamba-2 has them the other way round.
 #[derive(Module, Debug)]
 pub struct GatedRmsNorm {
     /// The norm.
     pub norm: RmsNorm,
+    #[module(skip)]
+    activation: GateActivation,
 }
 
 impl GatedRmsNorm {
-    /// A gated norm over `channels` channels.
+    /// A norm over `channels` channels, gated by `silu`.
     pub fn new(channels: usize, epsilon: f64, device: &Device) -> Self {
-        Self { norm: RmsNorm::new(channels, epsilon, device) }
+        Self { norm: RmsNorm::new(channels, epsilon, device), activation: GateActivation::Silu }
     }
 
-    /// `input` and `gate`, both `[.., D]`, to `[.., D]`.
-    pub fn forward<const D: usize>(&self, input: Tensor<D>, gate: Tensor<D>) -> Tensor<D> {
-        self.norm.forward(input) * silu(gate)
+    /// The same norm with another activation of the gate.
+    pub fn with_activation(self, activation: GateActivation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// `input` and `gate`, both `[.., D]`, to `[.., D]`; the norm alone where there is no gate.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>, gate: Option<Tensor<D>>) -> Tensor<D> {
+        let normed = self.norm.forward(input);
+        match (gate, self.activation) {
+            (None, _) => normed,
+            (Some(gate), GateActivation::Silu) => normed * silu(gate),
+            (Some(gate), GateActivation::Sigmoid) => normed * sigmoid(gate),
+        }
     }
 }

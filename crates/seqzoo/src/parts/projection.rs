@@ -143,7 +143,7 @@ impl HeadLayout {
 }
 
 /// More channels than this are taken for a mistake in an option.
-const MOST_CHANNELS: usize = 1 << 24;
+pub(super) const MOST_CHANNELS: usize = 1 << 24;
 
 /// The channels of each head, where the option `name` says how many `d_model` makes in all.
 fn share(layer: &str, d_model: usize, heads: usize, name: &str, factor: f64) -> Result<usize, ConfigError> {

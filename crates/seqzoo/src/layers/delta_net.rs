@@ -1,0 +1,155 @@
+//! DeltaNet: a memory that replaces what it holds under a key.
+
+use crate::ops::Decay;
+use crate::parts::{DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ShortConvs, projection};
+use crate::state::{StateMapper, StatePart};
+use crate::{ConfigError, MixerState, SequenceMixer};
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Bool, Device, Tensor};
+
+const NAME: &str = "delta_net";
+
+/// Configuration of [`DeltaNet`].
+#[derive(Config, Debug)]
+pub struct DeltaNetConfig {
+    /// Channels of input and output.
+    pub d_model: usize,
+    /// Heads.
+    #[config(default = 4)]
+    pub num_heads: usize,
+    /// Key channels of all heads, as a multiple of `d_model`.
+    #[config(default = 1.0)]
+    pub expand_k: f64,
+    /// Value channels of all heads, as a multiple of `d_model`.
+    #[config(default = 1.0)]
+    pub expand_v: f64,
+    /// Taps of the short convolutions behind the query, key and value projections, at least 2; where absent
+    /// `silu` stands alone.
+    #[config(default = "Some(4)")]
+    pub conv_size: Option<usize>,
+    /// Whether those convolutions have biases.
+    #[config(default = false)]
+    pub conv_bias: bool,
+    /// Whether tokens choose how strongly they write; they write with full strength where not.
+    #[config(default = true)]
+    pub use_beta: bool,
+    /// Whether writes reach a strength of 2 in the place of 1, which lets a token turn the sign of what it finds
+    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    #[config(default = false)]
+    pub allow_neg_eigval: bool,
+    /// Whether the output passes a gate.
+    #[config(default = false)]
+    pub output_gate: bool,
+    /// The epsilon of the output norm.
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+    /// How the projections are initialised.
+    #[config(default = "ProjectionInit::Uniform")]
+    pub initializer: ProjectionInit,
+}
+
+impl DeltaNetConfig {
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// If the heads do not divide the channels, a convolution has fewer than 2 taps, or a number is out of its range.
+    pub fn try_init(&self, device: &Device) -> Result<DeltaNet, ConfigError> {
+        let layout = DeltaLayout::expanded(NAME, self.d_model, self.num_heads, self.expand_k, self.expand_v)?;
+        let options = DeltaOptions {
+            conv_size: self.conv_size,
+            conv_bias: self.conv_bias,
+            use_beta: self.use_beta,
+            allow_neg_eigval: self.allow_neg_eigval,
+            norm_epsilon: self.norm_epsilon,
+            initializer: self.initializer,
+        };
+        let heads = DeltaHeads::try_init(NAME, self.d_model, layout, options, device)?;
+        let gate = || projection(self.d_model, layout.width(), self.initializer, device);
+        Ok(DeltaNet { heads, gate: self.output_gate.then(gate) })
+    }
+
+    /// The layer.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_init`](Self::try_init) returns an error, with its text.
+    pub fn init(&self, device: &Device) -> DeltaNet {
+        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// DeltaNet: every token replaces what the memory holds under its key, as strongly as it chooses.
+///
+/// ```text
+/// S_t = (I − β_t k_t k_tᵀ) S_{t-1} + β_t k_t v_tᵀ        β_t = σ(W_β x_t)
+/// y_t = W_o RMSNorm(S_tᵀ q_t / √K)
+/// ```
+///
+/// Where
+///
+/// * `q`, `k`, `v` are projections of the input, each through a short convolution and `silu`, and `q` and `k` are
+///   divided by their length,
+/// * `β` is twice that with `allow_neg_eigval`, and 1 (or 2) without `use_beta`,
+/// * the norm works on each head by itself; with `output_gate`, `silu(W_g x_t)` multiplies it.
+///
+/// The state is `S`, `4·H·K·V` bytes per sequence, and the last inputs of the convolutions.
+///
+/// Source: Yang et al. 2024, <https://arxiv.org/abs/2406.06484> (sec. 3.3); the rule is that of Schlag et al. 2021,
+/// <https://arxiv.org/abs/2102.11174>.
+///
+/// Should be created with [`DeltaNetConfig`].
+#[derive(Module, Debug)]
+pub struct DeltaNet {
+    /// The projections, convolutions and norm of the heads.
+    pub heads: DeltaHeads,
+    /// `D` to `H·V`.
+    pub gate: Option<Linear>,
+}
+
+/// State of [`DeltaNet`].
+#[derive(Clone, Debug)]
+pub struct DeltaNetState {
+    /// The memory `S`, `[B, H, K, V]`.
+    pub memory: Tensor<4>,
+    /// The last inputs of the query, key and value convolutions, if the layer has them.
+    pub convolutions: Vec<Tensor<3>>,
+}
+
+impl SequenceMixer for DeltaNet {
+    type State = DeltaNetState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let (memory, convolutions) = self.heads.init_state(batch, device);
+        DeltaNetState { memory, convolutions }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let DeltaNetState { memory, convolutions } =
+            state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
+        let gate = self.gate.as_ref().map(|gate| gate.forward(input.clone()));
+        let (output, (memory, convolutions)) =
+            self.heads.forward(input, Decay::None, gate, resets, (memory, convolutions));
+        (output, DeltaNetState { memory, convolutions })
+    }
+}
+
+impl MixerState for DeltaNetState {
+    fn layer(&self) -> String {
+        NAME.into()
+    }
+
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
+        Self {
+            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
+            convolutions: ShortConvs::map_states(self.convolutions, mapper),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Gated DeltaNet: the delta rule in a memory that fades.
+
+use crate::parts::{
+    DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, ShortConvs, projection,
+};
+use crate::state::{StateMapper, StatePart};
+use crate::{ConfigError, MixerState, SequenceMixer};
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Bool, Device, Tensor};
+
+const NAME: &str = "gated_delta_net";
+
+/// Configuration of [`GatedDeltaNet`].
+#[derive(Config, Debug)]
+pub struct GatedDeltaNetConfig {
+    /// Channels of input and output.
+    pub d_model: usize,
+    /// Heads of queries and keys.
+    #[config(default = 6)]
+    pub num_heads: usize,
+    /// Heads of values, each with a memory, a multiple of `num_heads`; as many as key heads where absent.
+    pub num_v_heads: Option<usize>,
+    /// Key channels per head, whatever `d_model` is.
+    #[config(default = 256)]
+    pub head_dim: usize,
+    /// Value channels per head, as a multiple of `head_dim`.
+    #[config(default = 2.0)]
+    pub expand_v: f64,
+    /// Taps of the short convolutions behind the query, key and value projections, at least 2; where absent
+    /// `silu` stands alone.
+    #[config(default = "Some(4)")]
+    pub conv_size: Option<usize>,
+    /// Whether those convolutions have biases.
+    #[config(default = false)]
+    pub conv_bias: bool,
+    /// Whether writes reach a strength of 2 in the place of 1, which lets a token turn the sign of what it finds
+    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    #[config(default = false)]
+    pub allow_neg_eigval: bool,
+    /// Whether the output passes a gate.
+    #[config(default = true)]
+    pub output_gate: bool,
+    /// The epsilon of the output norm.
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+    /// How the projections are initialised.
+    #[config(default = "ProjectionInit::Uniform")]
+    pub initializer: ProjectionInit,
+}
+
+impl GatedDeltaNetConfig {
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// If there are no heads or channels, the value heads are no multiple of the key heads, `expand_v` makes no whole
+    /// number of channels, a convolution has fewer than 2 taps, or a number is out of its range.
+    pub fn try_init(&self, device: &Device) -> Result<GatedDeltaNet, ConfigError> {
+        let layout = DeltaLayout::of_heads(
+            NAME,
+            self.d_model,
+            self.num_heads,
+            self.num_v_heads,
+            self.head_dim,
+            self.expand_v,
+        )?;
+        let options = DeltaOptions {
+            conv_size: self.conv_size,
+            conv_bias: self.conv_bias,
+            use_beta: true,
+            allow_neg_eigval: self.allow_neg_eigval,
+            norm_epsilon: self.norm_epsilon,
+            initializer: self.initializer,
+        };
+        let gate = || projection(self.d_model, layout.width(), self.initializer, device);
+        Ok(GatedDeltaNet {
+            heads: DeltaHeads::try_init(NAME, self.d_model, layout, options, device)?,
+            decay: ScalarDecay::new(self.d_model, layout.heads, self.initializer, device),
+            gate: self.output_gate.then(gate),
+        })
+    }
+
+    /// The layer.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_init`](Self::try_init) returns an error, with its text.
+    pub fn init(&self, device: &Device) -> GatedDeltaNet {
+        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// Gated DeltaNet: the memory of each head fades by a learned factor per token, and then every token replaces what is
+/// left under its key.
+///
+/// ```text
+/// S_t = (I − β_t k_t k_tᵀ) exp(g_t) S_{t-1} + β_t k_t v_tᵀ        β_t = σ(W_β x_t)
+/// g_t = −A softplus(W_a x_t + dt_bias)
+/// y_t = W_o ( RMSNorm(S_tᵀ q_t / √K) ⊙ silu(W_g x_t) )
+/// ```
+///
+/// Where
+///
+/// * `q`, `k`, `v` are projections of the input, each through a short convolution and `silu`, and `q` and `k` are
+///   divided by their length,
+/// * `A` is a learned rate per value head and `dt_bias` a learned bias, see
+///   [`DecayGate`](crate::parts::DecayGate); `A` is uniform in (0, 16) at first,
+/// * `β` is twice that with `allow_neg_eigval`,
+/// * value head `j` reads and writes with key head `j / (H / HK)`,
+/// * the norm works on each head by itself, and the gate behind it is optional.
+///
+/// The state is `S`, `4·H·K·V` bytes per sequence for `H` value heads, and the last inputs of the convolutions.
+///
+/// With the published 6 heads of 256 channels the layer suits a `d_model` of 2048: `HK·K = 0.75·D` gives the layer
+/// `6·D²` parameters.
+///
+/// Source: Yang et al. 2024, <https://arxiv.org/abs/2412.06464> (sec. 3.4).
+///
+/// Should be created with [`GatedDeltaNetConfig`].
+#[derive(Module, Debug)]
+pub struct GatedDeltaNet {
+    /// The projections, convolutions and norm of the heads.
+    pub heads: DeltaHeads,
+    /// `W_a`, `A` and `dt_bias`.
+    pub decay: ScalarDecay,
+    /// `D` to `H·V`.
+    pub gate: Option<Linear>,
+}
+
+/// State of [`GatedDeltaNet`].
+#[derive(Clone, Debug)]
+pub struct GatedDeltaNetState {
+    /// The memory `S`, `[B, H, K, V]`.
+    pub memory: Tensor<4>,
+    /// The last inputs of the query, key and value convolutions, if the layer has them.
+    pub convolutions: Vec<Tensor<3>>,
+}
+
+impl SequenceMixer for GatedDeltaNet {
+    type State = GatedDeltaNetState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let (memory, convolutions) = self.heads.init_state(batch, device);
+        GatedDeltaNetState { memory, convolutions }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let GatedDeltaNetState { memory, convolutions } =
+            state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
+        let decay = self.decay.forward(input.clone());
+        let gate = self.gate.as_ref().map(|gate| gate.forward(input.clone()));
+        let (output, (memory, convolutions)) =
+            self.heads.forward(input, decay, gate, resets, (memory, convolutions));
+        (output, GatedDeltaNetState { memory, convolutions })
+    }
+}
+
+impl MixerState for GatedDeltaNetState {
+    fn layer(&self) -> String {
+        NAME.into()
+    }
+
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
+        Self {
+            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
+            convolutions: ShortConvs::map_states(self.convolutions, mapper),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Kimi delta attention: the delta rule in a memory whose key channels fade one by one.
+
+use crate::ops::Decay;
+use crate::parts::{
+    DecayGate, DeltaHeads, DeltaLayout, DeltaOptions, GateActivation, ProjectionInit, ShortConvs,
+    biased_projection, projection,
+};
+use crate::state::{StateMapper, StatePart};
+use crate::{ConfigError, MixerState, SequenceMixer};
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Bool, Device, Tensor};
+
+const NAME: &str = "kimi_delta_attention";
+
+/// The range of the rates at first.
+const RATES: (f64, f64) = (1.0, 16.0);
+
+/// Configuration of [`KimiDeltaAttention`].
+#[derive(Config, Debug)]
+pub struct KimiDeltaAttentionConfig {
+    /// Channels of input and output.
+    pub d_model: usize,
+    /// Heads of queries and keys.
+    #[config(default = 16)]
+    pub num_heads: usize,
+    /// Heads of values, each with a memory, a multiple of `num_heads`; as many as key heads where absent.
+    pub num_v_heads: Option<usize>,
+    /// Key channels per head, whatever `d_model` is.
+    #[config(default = 128)]
+    pub head_dim: usize,
+    /// Value channels per head, as a multiple of `head_dim`.
+    #[config(default = 1.0)]
+    pub expand_v: f64,
+    /// Taps of the short convolutions behind the query, key and value projections, at least 2; where absent
+    /// `silu` stands alone.
+    #[config(default = "Some(4)")]
+    pub conv_size: Option<usize>,
+    /// Whether those convolutions have biases.
+    #[config(default = false)]
+    pub conv_bias: bool,
+    /// Whether writes reach a strength of 2 in the place of 1, which lets a token turn the sign of what it finds
+    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    #[config(default = false)]
+    pub allow_neg_eigval: bool,
+    /// Log decays are at least this, through a sigmoid in the place of the softplus (-5 is usual); unbounded where
+    /// absent.
+    pub lower_bound: Option<f64>,
+    /// The epsilon of the output norm.
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+    /// How the projections are initialised.
+    #[config(default = "ProjectionInit::Uniform")]
+    pub initializer: ProjectionInit,
+}
+
+impl KimiDeltaAttentionConfig {
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// If there are no heads or channels, the value heads are no multiple of the key heads, `expand_v` makes no whole
+    /// number of channels, a convolution has fewer than 2 taps, or a number is out of its range.
+    pub fn try_init(&self, device: &Device) -> Result<KimiDeltaAttention, ConfigError> {
+        let layout = DeltaLayout::of_heads(
+            NAME,
+            self.d_model,
+            self.num_heads,
+            self.num_v_heads,
+            self.head_dim,
+            self.expand_v,
+        )?;
+        let options = DeltaOptions {
+            conv_size: self.conv_size,
+            conv_bias: self.conv_bias,
+            use_beta: true,
+            allow_neg_eigval: self.allow_neg_eigval,
+            norm_epsilon: self.norm_epsilon,
+            initializer: self.initializer,
+        };
+        let mut heads = DeltaHeads::try_init(NAME, self.d_model, layout, options, device)?;
+        heads.norm = heads.norm.with_activation(GateActivation::Sigmoid);
+        let decay_gate = DecayGate::new(layout.heads, layout.key, RATES, device);
+        let linear = |from, to| projection(from, to, self.initializer, device);
+        let rank = layout.value;
+        Ok(KimiDeltaAttention {
+            heads,
+            decay_down: linear(self.d_model, rank),
+            decay_up: linear(rank, layout.heads * layout.key),
+            decay_gate: match self.lower_bound {
+                Some(lower_bound) => decay_gate.bounded(NAME, lower_bound, device)?,
+                None => decay_gate,
+            },
+            gate_down: linear(self.d_model, rank),
+            gate_up: biased_projection(rank, layout.width(), self.initializer, device),
+        })
+    }
+
+    /// The layer.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_init`](Self::try_init) returns an error, with its text.
+    pub fn init(&self, device: &Device) -> KimiDeltaAttention {
+        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// Kimi delta attention: every key channel of every token says how much of the past it keeps, and then the token
+/// replaces what is left under its key.
+///
+/// ```text
+/// S_t = (I − β_t k_t k_tᵀ) diag(exp(g_t)) S_{t-1} + β_t k_t v_tᵀ        β_t = σ(W_β x_t)
+/// g_t = −A softplus(W₂ W₁ x_t + dt_bias)
+/// y_t = W_o ( RMSNorm(S_tᵀ q_t / √K) ⊙ σ(W₄ W₃ x_t + b) )
+/// ```
+///
+/// Where
+///
+/// * `q`, `k`, `v` are projections of the input, each through a short convolution and `silu`, and `q` and `k` are
+///   divided by their length,
+/// * `A` is a learned rate per value head and `dt_bias` a learned bias per value head and key channel, see
+///   [`DecayGate`]; `A` is uniform in (1, 16) at first,
+/// * with `lower_bound` the decay is `g_t = lower_bound · σ(A (W₂ W₁ x_t + dt_bias))`,
+/// * `W₁` and `W₃` project to as many channels as a value head has,
+/// * `β` is twice that with `allow_neg_eigval`,
+/// * value head `j` reads and writes with key head `j / (H / HK)`,
+/// * the norm works on each head by itself.
+///
+/// The state is `S`, `4·H·K·V` bytes per sequence for `H` value heads, and the last inputs of the convolutions.
+///
+/// Source: Kimi Team 2025, <https://arxiv.org/abs/2510.26692> (sec. 3 and 4).
+///
+/// Should be created with [`KimiDeltaAttentionConfig`].
+#[derive(Module, Debug)]
+pub struct KimiDeltaAttention {
+    /// The projections, convolutions and norm of the heads.
+    pub heads: DeltaHeads,
+    /// `W₁`, `D` to `V`.
+    pub decay_down: Linear,
+    /// `W₂`, `V` to `H·K`.
+    pub decay_up: Linear,
+    /// `A` and `dt_bias`.
+    pub decay_gate: DecayGate,
+    /// `W₃`, `D` to `V`.
+    pub gate_down: Linear,
+    /// `W₄` and `b`, `V` to `H·V`.
+    pub gate_up: Linear,
+}
+
+/// State of [`KimiDeltaAttention`].
+#[derive(Clone, Debug)]
+pub struct KimiDeltaAttentionState {
+    /// The memory `S`, `[B, H, K, V]`.
+    pub memory: Tensor<4>,
+    /// The last inputs of the query, key and value convolutions, if the layer has them.
+    pub convolutions: Vec<Tensor<3>>,
+}
+
+impl KimiDeltaAttention {
+    /// The log decays `[B, T, H, K]`.
+    fn log_decay(&self, input: Tensor<3>) -> Tensor<4> {
+        self.decay_gate.forward(self.decay_up.forward(self.decay_down.forward(input)))
+    }
+}
+
+impl SequenceMixer for KimiDeltaAttention {
+    type State = KimiDeltaAttentionState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let (memory, convolutions) = self.heads.init_state(batch, device);
+        KimiDeltaAttentionState { memory, convolutions }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let KimiDeltaAttentionState { memory, convolutions } =
+            state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
+        let decay = Decay::Vector(self.log_decay(input.clone()));
+        let gate = Some(self.gate_up.forward(self.gate_down.forward(input.clone())));
+        let (output, (memory, convolutions)) =
+            self.heads.forward(input, decay, gate, resets, (memory, convolutions));
+        (output, KimiDeltaAttentionState { memory, convolutions })
+    }
+}
+
+impl MixerState for KimiDeltaAttentionState {
+    fn layer(&self) -> String {
+        NAME.into()
+    }
+
+    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
+        Self {
+            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
+            convolutions: ShortConvs::map_states(self.convolutions, mapper),
+        }
+    }
+}

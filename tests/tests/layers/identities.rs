@@ -1,0 +1,86 @@
+//! Layers that are special cases of each other.
+
+use burn::module::Param;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, activation::sigmoid};
+use seqzoo::SequenceMixer;
+use seqzoo::layers::*;
+use seqzoo_tests::{Inputs, double, largest_error, plain};
+
+fn assert_equal<L: SequenceMixer, R: SequenceMixer>(left: &L, right: &R, device: &Device) {
+    let input = Inputs::new(3, device).uniform::<3>([2, 20, 8]);
+    let values = |tensor: Tensor<3>| tensor.into_data().try_to_vec::<f64>().unwrap();
+    let (left, right) = (left.forward(input.clone(), None).0, right.forward(input, None).0);
+    assert!(largest_error(&values(left), &values(right)) < 1e-12);
+}
+
+fn gated_delta_net(device: &Device) -> GatedDeltaNet {
+    double(GatedDeltaNetConfig::new(8).with_num_heads(2).with_head_dim(3).init(device))
+}
+
+/// A product of `steps` steps with the parameters of `net`, but for those of keys, values and strengths.
+fn product(net: &GatedDeltaNet, steps: usize, device: &Device) -> GatedDeltaProduct {
+    let config = GatedDeltaProductConfig::new(8).with_num_heads(2).with_head_dim(3);
+    let config = config.with_num_householder(steps).with_allow_neg_eigval(false);
+    let mut layer = double(config.init(device));
+    layer.heads.query = net.heads.query.clone();
+    layer.heads.convolutions.convs[0] = net.heads.convolutions.convs[0].clone();
+    layer.heads.norm = net.heads.norm.clone();
+    layer.heads.output = net.heads.output.clone();
+    layer.decay = Some(net.decay.clone());
+    layer.gate = net.gate.clone();
+    layer
+}
+
+#[test]
+fn a_product_of_one_step_is_gated_delta_net() {
+    let device = plain();
+    let net = gated_delta_net(&device);
+    let mut one = product(&net, 1, &device);
+    one.heads = net.heads.clone();
+    assert_equal(&one, &net, &device);
+}
+
+#[test]
+fn a_step_without_a_key_writes_nothing() {
+    let device = plain();
+    let net = gated_delta_net(&device);
+    for written in [0, 1] {
+        let mut two = product(&net, 2, &device);
+        // All heads of a step lie together; the other step keeps what it was drawn with.
+        let place = |into: Tensor<2>, step: Tensor<2>, dim: usize| {
+            let count = step.dims()[dim];
+            let kept = into.narrow(dim, (1 - written) * count, count);
+            Param::from_tensor(Tensor::cat(
+                if written == 0 { vec![step, kept] } else { vec![kept, step] },
+                dim,
+            ))
+        };
+        let fill = |into: &mut Linear, step: &Linear| {
+            into.weight = place(into.weight.val(), step.weight.val(), 1);
+        };
+        let (heads, source) = (&mut two.heads, &net.heads);
+        heads.key.weight = Param::from_tensor(heads.key.weight.val().zeros_like());
+        fill(&mut heads.key, &source.key);
+        fill(&mut heads.value, &source.value);
+        fill(heads.beta.as_mut().unwrap(), source.beta.as_ref().unwrap());
+        for (into, step) in heads.convolutions.convs.iter_mut().zip(&source.convolutions.convs).skip(1) {
+            into.weight = place(into.weight.val(), step.weight.val(), 0);
+        }
+        assert_equal(&two, &net, &device);
+    }
+}
+
+#[test]
+fn a_bounded_decay_is_a_sigmoid_of_its_rate_times_its_step() {
+    let device = plain();
+    let config = KimiDeltaAttentionConfig::new(8).with_num_heads(2).with_head_dim(3);
+    let mut gate = double(config.with_lower_bound(Some(-4.0)).init(&device).decay_gate);
+    let mut inputs = Inputs::new(3, &device);
+    let (rates, projected) = (inputs.uniform::<1>([2]), inputs.uniform::<3>([1, 5, 6]));
+    gate.a_log = Param::from_tensor(rates.clone());
+    let found = gate.forward(projected.clone());
+    let steps = (projected + gate.dt_bias.val().unsqueeze()).reshape([1, 5, 2, 3]);
+    let wanted = sigmoid(steps * rates.exp().reshape([1, 1, 2, 1])).mul_scalar(-4.0);
+    assert_eq!(found.into_data(), wanted.into_data());
+}
