@@ -3,3 +3,4 @@
 mod hashes;
 mod mqar;
 mod recipes;
+mod state_tracking;

@@ -16,7 +16,7 @@ fn every_shipped_experiment_can_be_run() {
     assert_eq!(tier("quick").unwrap().unwrap().mode(), "clean");
     let mut paper = tier("paper").unwrap().unwrap();
     assert_eq!(paper.mode(), "zoology-compatible");
-    let Task::Mqar(task) = &mut paper.task;
+    let Task::Mqar(task) = &mut paper.task else { panic!("{:?}", paper.task) };
     task.power_a = 1.0;
     assert_eq!(paper.mode(), "custom", "uniform slots are not Zoology's law");
 }

@@ -3,14 +3,14 @@
 use super::arguments::Common;
 use super::{print, run};
 use crate::Error;
+use crate::experiment::{Experiment, TIERS};
 use crate::task::{Coordinates, Split, Task};
 
 /// Prints examples of every test segment.
 pub(super) fn show(name: &str, examples: u64, common: &Common) -> Result<bool, Error> {
-    // A bare task is shown as the quick experiment sets it.
-    let experiment = match Task::KINDS.iter().any(|(kind, _)| *kind == name) {
-        true => run::find("quick")?,
-        false => run::find(name).map_err(|error| match error {
+    let experiment = match of_kind(name)? {
+        Some(experiment) => experiment,
+        None => run::find(name).map_err(|error| match error {
             Error::Argument(problem) => {
                 let tasks: Vec<&str> = Task::KINDS.iter().map(|(kind, _)| *kind).collect();
                 Error::Argument(format!("{problem}; the tasks are {}", tasks.join(", ")))
@@ -39,4 +39,18 @@ pub(super) fn show(name: &str, examples: u64, common: &Common) -> Result<bool, E
         }
     }
     Ok(true)
+}
+
+/// A bare task is shown as the first shipped experiment on it sets it.
+fn of_kind(name: &str) -> Result<Option<Experiment>, Error> {
+    if !Task::KINDS.iter().any(|(kind, _)| *kind == name) {
+        return Ok(None);
+    }
+    for shipped in TIERS {
+        let experiment = run::find(shipped.name)?;
+        if experiment.task.kind() == name {
+            return Ok(Some(experiment));
+        }
+    }
+    Ok(None)
 }

@@ -86,14 +86,22 @@ impl ModelSettings {
 pub struct Layer {
     /// The name of the layer in the zoo.
     pub kind: String,
-    /// Its options.
+    /// Its options. TOML has no null: the word `none` stands for it, to leave out a part that the
+    /// published layer has.
     #[serde(flatten)]
     pub options: Map<String, Value>,
 }
 
+/// Leaves out what an option would otherwise give.
+const NONE: &str = "none";
+
 impl Layer {
     fn config(&self, width: usize) -> Result<MixerConfig, ConfigError> {
-        MixerConfig::from_options(&self.kind, width, self.options.clone())
+        let mut options = self.options.clone();
+        for value in options.values_mut().filter(|value| **value == NONE) {
+            *value = Value::Null;
+        }
+        MixerConfig::from_options(&self.kind, width, options)
     }
 }
 

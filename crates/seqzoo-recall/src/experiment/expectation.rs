@@ -3,7 +3,7 @@
 
 use super::Experiment;
 use crate::results::Standing;
-use crate::task::Split;
+use crate::task::{Slice, Split};
 use serde::{Deserialize, Serialize};
 
 /// A bound on the accuracy of a contestant: the median over seeds at its best learning rate, at its
@@ -16,6 +16,9 @@ pub struct Expectation {
     /// The slices with this many pairs; all where absent.
     #[serde(default)]
     pub pairs: Option<usize>,
+    /// The slices of this length; all where absent.
+    #[serde(default)]
+    pub length: Option<usize>,
     /// It must reach this.
     #[serde(default)]
     pub at_least: Option<f64>,
@@ -75,19 +78,35 @@ impl Expectation {
             ));
         }
         let known = experiment.task.segments(Split::Test);
-        if let Some(pairs) = self.pairs
-            && !known.iter().any(|(slice, _)| slice.pairs == pairs)
-        {
+        if !known.iter().any(|(slice, _)| self.covers(slice)) {
             return Err(format!(
-                "the expectation of `{name}` wants {pairs} pairs, which no test segment has"
+                "the expectation of `{name}` wants {}, which no test segment has",
+                self.slices()
             ));
         }
         Ok(())
     }
 
+    /// Whether it speaks of `slice`.
+    fn covers(&self, slice: &Slice) -> bool {
+        self.pairs.is_none_or(|pairs| slice.pairs == Some(pairs))
+            && self.length.is_none_or(|length| slice.length == length)
+    }
+
+    /// Which slices it speaks of, in words; nothing for all.
+    fn slices(&self) -> String {
+        match (self.pairs, self.length) {
+            (Some(pairs), Some(length)) => format!("{pairs} pairs in {length}"),
+            (Some(pairs), None) => format!("{pairs} pairs"),
+            (None, Some(length)) => format!("length {length}"),
+            (None, None) => String::new(),
+        }
+    }
+
     /// The bound in words.
     pub fn bound(&self) -> String {
-        let slice = self.pairs.map_or(String::new(), |pairs| format!(" at {pairs} pairs"));
+        let slices = self.slices();
+        let slice = if slices.is_empty() { slices } else { format!(" at {slices}") };
         match (self.at_least, self.at_most) {
             (Some(least), Some(most)) => format!("{least} to {most}{slice}"),
             (Some(least), None) => format!("at least {least}{slice}"),
@@ -104,7 +123,7 @@ impl Expectation {
         let accuracies: Vec<f64> = widest
             .iter()
             .flat_map(|standing| &standing.slices)
-            .filter(|entry| self.pairs.is_none_or(|pairs| entry.slice.pairs == pairs))
+            .filter(|entry| self.covers(&entry.slice))
             .map(|entry| entry.median)
             .collect();
         let found = match accuracies.is_empty() {

@@ -30,7 +30,7 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// Every run is repeated with each learning rate; the best one is reported, and the whole row.
     pub learning_rates: Vec<f64>,
-    /// What is to be remembered.
+    /// What is to be learned.
     pub task: Task,
     /// What all contestants have in common.
     pub model: ModelSettings,
@@ -46,8 +46,11 @@ pub struct Experiment {
 impl Experiment {
     /// The law of the data, in a few words: it decides what numbers may be compared.
     pub fn mode(&self) -> &'static str {
-        let Task::Mqar(task) = &self.task;
         let fixed = matches!(self.training.data, Data::Fixed { .. });
+        let task = match &self.task {
+            Task::Mqar(task) => task,
+            Task::StateTracking(_) => return if fixed { "fixed" } else { "fresh" },
+        };
         let reserved = matches!(task.filler, Filler::Reserved(_));
         let epochs = self.training.schedule == Schedule::EpochCosine;
         let segments = task.train.iter().chain(&task.test);

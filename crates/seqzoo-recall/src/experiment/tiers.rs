@@ -15,7 +15,7 @@ pub struct Tier {
     pub text: &'static str,
 }
 
-/// All of them, from the quickest.
+/// All of them.
 pub const TIERS: &[Tier] = &[
     Tier {
         name: "quick",
@@ -26,6 +26,21 @@ pub const TIERS: &[Tier] = &[
         name: "tiny",
         summary: "the same with three learning rates and three seeds: about forty minutes on two cores",
         text: include_str!("../../configs/tiny.toml"),
+    },
+    Tier {
+        name: "parity",
+        summary: "state tracking: the parity of the ones so far, which takes a negative eigenvalue",
+        text: include_str!("../../configs/parity.toml"),
+    },
+    Tier {
+        name: "s3",
+        summary: "state tracking: the product of the swaps of three things so far, in which order matters",
+        text: include_str!("../../configs/s3.toml"),
+    },
+    Tier {
+        name: "delta",
+        summary: "MQAR with as many pairs as the memory has key channels: sums against the delta rule",
+        text: include_str!("../../configs/delta.toml"),
     },
     Tier {
         name: "small",

@@ -48,8 +48,8 @@ fn chapter(comparison: &Comparison) -> String {
         body += &format!("<p class=\"fails\">{}</p>\n", escaped(&missing));
     }
     body += &section("Who recalls", &rows::recall(standings).html());
-    body += "<p>Accuracy: the share of queries whose most likely token, among the whole vocabulary, is the right \
-        one; with several seeds the median and, in brackets, the lowest and highest. Rate: the best of the learning \
+    body += "<p>Accuracy: the share of positions asked whose most likely token, among the whole vocabulary, is the \
+        right one; with several seeds the median and, in brackets, the lowest and highest. Rate: the best of the learning \
         rates tried. Success: seeds whose mean accuracy reached 0.9.</p>\n";
     body += &section("What it costs", &rows::cost(standings).html());
     body += "<p>B: bytes of the state of one sequence after the longest test example, all layers, convolutions \
@@ -63,7 +63,10 @@ fn chapter(comparison: &Comparison) -> String {
         body += &section("What was expected", &table);
     }
     body += &section("Accuracy against state", &plots::accuracy_by_state(task, standings));
-    body += &section("Accuracy against the number of pairs", &plots::accuracy_by_pairs(task, standings));
+    body += &section(
+        &format!("Accuracy against {}", plots::difficulty(task)),
+        &plots::accuracy_by_difficulty(task, standings),
+    );
     body += &section("Accuracy against the learning rate", &plots::accuracy_by_rate(standings));
     if let Some(table) = rows::robustness(standings) {
         body += &table.html();
@@ -91,6 +94,7 @@ fn meaning(mode: &str) -> &'static str {
             "every step sees new examples, queries come in random order, filler is an alphabet of its own."
         }
         "zoology-compatible" => "a fixed set in a fixed order, early pairs mostly asked early.",
+        "fresh" => "every step sees new examples, and tests ask at the last quarter of the positions.",
         _ => "see the configuration below for its law.",
     }
 }

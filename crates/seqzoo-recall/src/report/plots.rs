@@ -70,13 +70,19 @@ pub(super) fn accuracy_by_state(task: &Task, standings: &[Standing]) -> String {
     draw("state of one sequence after the longest test example, bytes", Axis::Powers(2.0), series, chances)
 }
 
-/// Accuracy against the number of pairs to remember.
-pub(super) fn accuracy_by_pairs(task: &Task, standings: &[Standing]) -> String {
+/// What makes the slices of a task harder: the number of pairs where it has any, or else the length.
+pub(super) fn difficulty(task: &Task) -> &'static str {
+    let has_pairs = task.segments(Split::Test).iter().any(|(slice, _)| slice.pairs.is_some());
+    if has_pairs { "the number of pairs" } else { "the length" }
+}
+
+/// Accuracy against what makes the slices harder.
+pub(super) fn accuracy_by_difficulty(task: &Task, standings: &[Standing]) -> String {
     let series = widest(standings).iter().flat_map(by_length).collect();
     let mut chances: Vec<Chance> = Vec::new();
     for (slice, _) in task.segments(Split::Test) {
         for (name, level) in task.chance(slice) {
-            let point = (slice.pairs as f64, level);
+            let point = (slice.difficulty() as f64, level);
             match chances.iter_mut().find(|chance| chance.name == name) {
                 Some(chance) if chance.points.contains(&point) => {}
                 Some(chance) => chance.points.push(point),
@@ -87,7 +93,7 @@ pub(super) fn accuracy_by_pairs(task: &Task, standings: &[Standing]) -> String {
     for chance in &mut chances {
         chance.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    draw("pairs to remember", Axis::Points, series, chances)
+    draw(difficulty(task).trim_start_matches("the "), Axis::Points, series, chances)
 }
 
 /// Accuracy against the learning rate.
@@ -118,20 +124,20 @@ pub(super) fn accuracy_by_step(standings: &[Standing], results: &[RunResult]) ->
     draw("training steps", Axis::Linear, series, Vec::new())
 }
 
-/// Accuracy over the number of pairs: one line, or one per length where several lengths have the same
+/// Accuracy over the difficulty: one line, or one per length where several lengths have the same
 /// number of pairs.
 fn by_length(standing: &Standing) -> Vec<Series> {
     let line = |name: String, slices: &[SliceStanding]| {
         let mut points: Vec<_> = slices
             .iter()
-            .map(|entry| (entry.slice.pairs as f64, entry.median, entry.least, entry.most))
+            .map(|entry| (entry.slice.difficulty() as f64, entry.median, entry.least, entry.most))
             .collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         Series { name, points }
     };
     let mut slices = standing.slices.clone();
-    slices.sort_by_key(|entry| entry.slice.pairs);
-    if slices.windows(2).all(|pair| pair[0].slice.pairs < pair[1].slice.pairs) {
+    slices.sort_by_key(|entry| entry.slice.difficulty());
+    if slices.windows(2).all(|two| two[0].slice.difficulty() < two[1].slice.difficulty()) {
         return vec![line(standing.contestant.clone(), &slices)];
     }
     slices.sort_by_key(|entry| entry.slice.length);

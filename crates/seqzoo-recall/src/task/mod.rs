@@ -1,15 +1,19 @@
-//! Recall tasks. Every example is a pure function of (seed, split, segment, index): reproducible
+//! The tasks. Every example is a pure function of (seed, split, segment, index): reproducible
 //! alone, independent of threads and order, generated and never downloaded.
 
 mod batch;
 mod draws;
 mod example;
+mod group;
 mod mqar;
+mod state_tracking;
 
 pub use batch::Batch;
 pub use draws::{Coordinates, Draws, Split};
 pub use example::Example;
+pub use group::{Generators, Group};
 pub use mqar::{Filler, Mqar, MqarSegment};
+pub use state_tracking::{StateTracking, StateTrackingSegment};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +23,8 @@ use serde::{Deserialize, Serialize};
 pub enum Task {
     /// Multi-query associative recall.
     Mqar(Mqar),
+    /// The word problem of a group.
+    StateTracking(StateTracking),
 }
 
 /// What is known of a segment: examples of one length and difficulty.
@@ -26,27 +32,53 @@ pub enum Task {
 pub struct Slice {
     /// Tokens per example.
     pub length: usize,
-    /// Key-value pairs to remember.
-    pub pairs: usize,
+    /// Key-value pairs to remember, in tasks that have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<usize>,
+}
+
+impl Slice {
+    /// What grows from the easy slices of a task to the hard ones: the pairs, or else the length.
+    pub fn difficulty(&self) -> usize {
+        self.pairs.unwrap_or(self.length)
+    }
 }
 
 impl std::fmt::Display for Slice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} pairs in {}", self.pairs, self.length)
+        match self.pairs {
+            Some(pairs) => write!(f, "{pairs} pairs in {}", self.length),
+            None => write!(f, "length {}", self.length),
+        }
     }
 }
 
 impl Task {
     /// The names of all tasks, with a line about each.
-    pub const KINDS: &'static [(&'static str, &'static str)] = &[(
-        "mqar",
-        "multi-query associative recall: remember key-value pairs, answer queries in between filler",
-    )];
+    pub const KINDS: &'static [(&'static str, &'static str)] = &[
+        (
+            "mqar",
+            "multi-query associative recall: remember key-value pairs, answer queries in between filler",
+        ),
+        (
+            "state_tracking",
+            "the word problem of a group: after every token, what have the tokens multiplied to so far?",
+        ),
+    ];
+
+    /// The task's name among [`KINDS`](Self::KINDS).
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Mqar(_) => "mqar",
+            Self::StateTracking(_) => "state_tracking",
+        }
+    }
 
     /// The number of tokens a model of this task must know.
     pub fn vocabulary(&self) -> usize {
         match self {
             Self::Mqar(task) => task.vocabulary(),
+            Self::StateTracking(task) => task.vocabulary(),
         }
     }
 
@@ -56,6 +88,9 @@ impl Task {
             Self::Mqar(task) => {
                 task.segments(split).iter().map(|segment| (segment.slice(), segment.examples)).collect()
             }
+            Self::StateTracking(task) => {
+                task.segments(split).iter().map(|segment| (segment.slice(), segment.examples)).collect()
+            }
         }
     }
 
@@ -63,6 +98,7 @@ impl Task {
     pub fn example(&self, at: Coordinates) -> Example {
         match self {
             Self::Mqar(task) => task.example(at),
+            Self::StateTracking(task) => task.example(at),
         }
     }
 
@@ -70,6 +106,7 @@ impl Task {
     pub fn chance(&self, slice: Slice) -> Vec<(&'static str, f64)> {
         match self {
             Self::Mqar(task) => task.chance(slice),
+            Self::StateTracking(task) => task.chance(),
         }
     }
 
@@ -77,13 +114,24 @@ impl Task {
     pub fn picture(&self, example: &Example) -> String {
         match self {
             Self::Mqar(task) => task.picture(example),
+            Self::StateTracking(task) => task.picture(example),
         }
     }
 
     /// Says in one sentence what is wrong with the task, if anything is.
     pub fn check(&self) -> Result<(), String> {
+        for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
+            if self.segments(split).is_empty() {
+                return Err(format!("there is no {name} segment; give at least one `[[task.{name}]]`"));
+            }
+        }
         match self {
-            Self::Mqar(task) => task.check(),
+            Self::Mqar(task) => task.check()?,
+            Self::StateTracking(task) => task.check()?,
+        }
+        match self.segments(Split::Test).iter().all(|(_, examples)| *examples > 0) {
+            true => Ok(()),
+            false => Err("a test segment has no `examples`; say how many to score on".into()),
         }
     }
 }

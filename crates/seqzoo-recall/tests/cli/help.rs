@@ -22,6 +22,11 @@ fn show_prints_examples_that_a_person_can_read() {
     let said = workplace.recall(&["show", "mqar"]);
     assert_eq!(said.code, Some(0));
     insta::assert_snapshot!("show", said.out);
+    let said = workplace.recall(&["show", "states.toml", "--seed", "0"]);
+    assert_eq!(said.code, Some(0));
+    insta::assert_snapshot!("show_state_tracking", said.out);
+    let parity = workplace.recall(&["show", "state_tracking"]);
+    assert!(parity.out.contains("length 40: test example 0 of seed 0"), "{}{}", parity.out, parity.err);
     let twice = workplace.recall(&["show", "small.toml", "--examples", "2", "--seed", "9", "--json"]);
     assert_eq!(twice.out.lines().count(), 4);
     for line in twice.out.lines() {

@@ -24,7 +24,7 @@ fn flags_and_names_that_do_not_exist() {
         "there is no file and no shipped experiment `enormous`; the shipped ones are quick",
     );
     refused(&["run", "absent.toml"], "absent.toml: No such file or directory");
-    refused(&["show", "chess"], "the tasks are mqar");
+    refused(&["show", "chess"], "the tasks are mqar, state_tracking");
     refused(&["report", "nowhere"], "nowhere holds no experiment; give a directory that `recall quick`");
     refused(&["report", "small.toml"], "small.toml holds no experiment");
     refused(&["run", "."], ". is a directory; give a TOML file");
@@ -32,11 +32,23 @@ fn flags_and_names_that_do_not_exist() {
     refused(&["report"], "required arguments were not provided");
 }
 
+/// Asserts that each of `changes` to an experiment is answered by its sentence.
+fn refuses(experiment: &str, changes: &[(&str, &str, &str)]) {
+    let workplace = Workplace::new(5);
+    let text = workplace.read(experiment);
+    for (from, to, sentence) in changes {
+        assert!(text.contains(from));
+        workplace.write("bad.toml", &text.replacen(from, to, 1));
+        let said = workplace.recall(&["run", "bad.toml", "--out", "out"]);
+        assert_eq!(said.code, Some(2), "{}", said.err);
+        assert!(said.err.contains(sentence), "{to}: {}", said.err);
+        assert!(!workplace.path("out").exists(), "nothing is written for an experiment that cannot be run");
+    }
+}
+
 #[test]
 fn configurations_that_describe_nothing() {
-    let workplace = Workplace::new(5);
-    let text = workplace.read("small.toml");
-    for (from, to, sentence) in [
+    let changes = [
         ("seeds", "sieds", "unknown field `sieds`"),
         ("num_heads = 2", "num_heads = 5", "which do not divide into 5 heads"),
         ("num_heads = 2", "num_heads = \"two\"", "the option `num_heads`"),
@@ -54,14 +66,31 @@ fn configurations_that_describe_nothing() {
         ("pairs = 2 }]", "pairs = 2, examples = 7 }]", "has no number of `examples`; leave it out"),
         ("\"attention\"", "\"\"", "its name must be printable"),
         ("= [3]", "= [3", "TOML parse error"),
-    ] {
-        assert!(text.contains(from));
-        workplace.write("bad.toml", &text.replacen(from, to, 1));
-        let said = workplace.recall(&["run", "bad.toml", "--out", "out"]);
-        assert_eq!(said.code, Some(2), "{}", said.err);
-        assert!(said.err.contains(sentence), "{to}: {}", said.err);
-        assert!(!workplace.path("out").exists(), "nothing is written for an experiment that cannot be run");
-    }
+    ];
+    refuses("small.toml", &changes);
+}
+
+#[test]
+fn groups_and_lengths_that_do_not_exist() {
+    let changes = [
+        ("\"s3\"", "\"z7\"", "unknown variant `z7`, expected one of `parity`, `s3`, `s5`"),
+        ("\"swaps\"", "\"cycles\"", "unknown variant `cycles`, expected `all` or `swaps`"),
+        ("\"s3\"", "\"parity\"", "the swaps of parity are all of it; leave `generators` out"),
+        (
+            "[{ length = 16 }]",
+            "[{ length = 3 }]",
+            "the train segment of length 3: at least 4 tokens are wanted",
+        ),
+        ("[{ length = 16 }]", "[]", "there is no train segment"),
+        ("[{ length = 16 }]", "[{ length = 16, pairs = 4 }]", "unknown field `pairs`"),
+        ("[{ length = 16 }]", "[{ length = 16, examples = 7 }]", "has no number of `examples`; leave it out"),
+        ("length = 32, examples = 20", "length = 32", "a test segment has no `examples`"),
+        ("at_least = 0.0", "pairs = 4\nat_least = 0.0", "wants 4 pairs, which no test segment has"),
+        ("at_least = 0.0", "length = 17\nat_least = 0.0", "wants length 17, which no test segment has"),
+        ("at_least = 0.0", "lenght = 16\nat_least = 0.0", "unknown field `lenght`"),
+        ("num_heads = 2, conv_size", "num_heads = \"none\", conv_size", "the option `num_heads`"),
+    ];
+    refuses("states.toml", &changes);
 }
 
 #[test]

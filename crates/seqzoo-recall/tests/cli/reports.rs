@@ -26,6 +26,29 @@ fn a_run_prints_a_table_and_writes_a_report_that_needs_nothing_else() {
 }
 
 #[test]
+fn a_task_without_pairs_is_reported_by_length() {
+    let workplace = Workplace::new(5);
+    let text = workplace
+        .read("states.toml")
+        .replacen("at_least = 0.0", "length = 32\nat_least = 0.0", 1)
+        .replace("conv_size = 3", "conv_size = \"none\"");
+    workplace.write("lengths.toml", &text);
+    let said = workplace.recall(&["run", "lengths.toml", "--out", "out"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    for words in ["length 16", "length 32", "at least 0 at length 32", "holds"] {
+        assert!(said.out.contains(words), "{words}: {}", said.out);
+    }
+    let page = workplace.read("out/report.html");
+    for words in ["Accuracy against the length", "guessing any element", "The data is fresh"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("pairs"), "nothing is said of pairs");
+    let line = workplace.read("out/results.jsonl");
+    assert!(line.contains(r#""slice":{"length":32},"#), "{line}");
+    assert_eq!(workplace.recall(&["run", "lengths.toml", "--out", "out", "--resume"]).code, Some(0));
+}
+
+#[test]
 fn json_is_one_line_per_run() {
     let workplace = Workplace::new(5);
     let said = workplace.recall(&["run", "small.toml", "--out", "out", "--json"]);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// A directory with a small experiment in it.
+/// A directory with two small experiments in it: `small.toml` of recall, `states.toml` of state tracking.
 pub struct Workplace {
     pub directory: TempDir,
 }
@@ -52,10 +52,18 @@ contestant = "attention"
 at_least = 0.0
 "#;
 
+/// The task of `states.toml`, in the place of the one above.
+const STATES: &str = r#"
+task = { kind = "state_tracking", group = "s3", generators = "swaps", train = [{ length = 16 }], test = [{ length = 16, examples = 20 }, { length = 32, examples = 20 }] }
+"#;
+
 impl Workplace {
     pub fn new(steps: usize) -> Self {
         let workplace = Self { directory: tempfile::tempdir().unwrap() };
-        workplace.write("small.toml", &EXPERIMENT.replace("STEPS", &steps.to_string()));
+        let text = EXPERIMENT.replace("STEPS", &steps.to_string());
+        workplace.write("small.toml", &text);
+        let task = text.lines().find(|line| line.starts_with("task")).unwrap();
+        workplace.write("states.toml", &text.replace(task, STATES.trim()));
         workplace
     }
 

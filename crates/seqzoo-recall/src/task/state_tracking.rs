@@ -1,0 +1,109 @@
+//! State tracking: the word problem of a group.
+
+use super::group::{Generators, Group};
+use super::{Coordinates, Draws, Example, Slice, Split};
+use serde::{Deserialize, Serialize};
+
+/// Examples of one length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateTrackingSegment {
+    /// Tokens per example, at least 4.
+    pub length: usize,
+    /// How many examples there are; 0 is endless, for fresh training data.
+    #[serde(default)]
+    pub examples: usize,
+}
+
+impl StateTrackingSegment {
+    pub(super) fn slice(&self) -> Slice {
+        Slice { length: self.length, pairs: None }
+    }
+}
+
+/// State tracking: after every token, which element have the tokens multiplied to so far?
+///
+/// ```text
+/// x₁  x₂        x₃             …  x_t                  elements of a group, drawn uniformly
+/// ↓   ↓         ↓                 ↓
+/// x₁  x₂ ∘ x₁   x₃ ∘ x₂ ∘ x₁   …  y_t = x_t ∘ y_{t-1}  (the tokens to predict)
+/// ```
+///
+/// Every token changes the answer at every later position, so that nothing may be forgotten or
+/// averaged: a model must carry one state and update it. Training supervises all positions. Testing asks
+/// at the last quarter of them alone, where a model that follows the state for a few tokens only is down to
+/// guessing.
+///
+/// Sources: Merrill et al. 2024, <https://arxiv.org/abs/2404.08819> (the word problem, labels at all
+/// positions); Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537> (parity, products of swaps).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateTracking {
+    /// What the state is an element of.
+    pub group: Group,
+    /// Which of its elements come as tokens.
+    #[serde(default)]
+    pub generators: Generators,
+    /// What models learn from.
+    pub train: Vec<StateTrackingSegment>,
+    /// What they are scored on.
+    pub test: Vec<StateTrackingSegment>,
+}
+
+impl StateTracking {
+    pub(super) fn vocabulary(&self) -> usize {
+        self.group.order()
+    }
+
+    pub(super) fn segments(&self, split: Split) -> &[StateTrackingSegment] {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+
+    pub(super) fn example(&self, at: Coordinates) -> Example {
+        let length = self.segments(at.split)[at.segment as usize].length;
+        let mut draws = Draws::new(at);
+        let elements = self.group.generators(self.generators);
+        let tokens: Vec<u32> = (0..length).map(|_| elements[draws.below(elements.len())]).collect();
+        let products = self.group.running_products(&tokens);
+        let first = match at.split {
+            Split::Train => 0,
+            Split::Test => length - length / 4,
+        };
+        Example { tokens, answers: products.into_iter().enumerate().skip(first).collect() }
+    }
+
+    pub(super) fn chance(&self) -> Vec<(&'static str, f64)> {
+        vec![("guessing any element", 1.0 / self.group.order() as f64)]
+    }
+
+    /// The tokens, and below each the answer where it is asked.
+    pub(super) fn picture(&self, example: &Example) -> String {
+        let name = |element: u32| self.group.name(element);
+        let unasked = "·".repeat(name(0).len());
+        let tokens: Vec<String> = example.tokens.iter().map(|token| name(*token)).collect();
+        let mut answers = vec![unasked; tokens.len()];
+        for (position, answer) in &example.answers {
+            answers[*position] = name(*answer);
+        }
+        format!("  multiply  {}\n  answer    {}\n", tokens.join(" "), answers.join(" "))
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.group == Group::Parity && self.generators == Generators::Swaps {
+            return Err("the swaps of parity are all of it; leave `generators` out".into());
+        }
+        for (split, segments) in [("train", &self.train), ("test", &self.test)] {
+            if let Some(segment) = segments.iter().find(|segment| segment.length < 4) {
+                return Err(format!(
+                    "the {split} segment of length {}: at least 4 tokens are wanted, since the last quarter is \
+                     scored",
+                    segment.length
+                ));
+            }
+        }
+        Ok(())
+    }
+}
