@@ -7,8 +7,9 @@ use criterion::{Criterion, Throughput, criterion_main};
 use seqzoo::ops::Form;
 use seqzoo::ops::attention::{AttentionOptions, attention};
 use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
+use seqzoo::ops::delta_rule::{Beta, DeltaRuleOptions, delta_rule};
 use seqzoo::ops::linear_attention::{LinearAttentionOptions, linear_attention};
-use seqzoo_benches::{SHAPES, Shape, criterion, decays, tokens, track, wait};
+use seqzoo_benches::{SHAPES, Shape, criterion, decays, strengths, tokens, track, unit_keys, wait};
 
 /// The allocator of the `recall` binary: see there.
 #[global_allocator]
@@ -50,6 +51,71 @@ fn linear(criterion: &mut Criterion) {
         }
         group.finish();
     }
+}
+
+fn delta(criterion: &mut Criterion) {
+    let device = Device::default();
+    let recording = Device::default().autodiff();
+    for shape in SHAPES {
+        let mut group = criterion.benchmark_group(format!("delta rule, {}", shape.name()));
+        group.throughput(Throughput::Elements(shape.tokens()));
+        let forms = [("kernel", Form::Kernel), ("chunked", Form::Chunked { size: 64 })];
+        for (name, decay) in decays(shape, &device) {
+            let [q, k, v] = [tokens(shape, &device), unit_keys(shape, &device), tokens(shape, &device)];
+            let beta = strengths(shape, &device);
+            for (of, form) in forms {
+                group.bench_function(format!("{name}, {of}, forward"), |bencher| {
+                    bencher.iter(|| {
+                        let options = DeltaRuleOptions { form, ..Default::default() };
+                        let (q, k, v, beta) = (q.clone(), k.clone(), v.clone(), Beta::Scalar(beta.clone()));
+                        wait(&device, delta_rule(q, k, v, beta, decay.clone(), options))
+                    })
+                });
+            }
+        }
+        for (name, decay) in decays(shape, &recording) {
+            let [q, k, v] =
+                [tokens(shape, &recording), unit_keys(shape, &recording), tokens(shape, &recording)]
+                    .map(Tensor::require_grad);
+            let (beta, decay) = (strengths(shape, &recording).require_grad(), track(decay));
+            for (of, form) in forms {
+                group.bench_function(format!("{name}, {of}, forward and backward"), |bencher| {
+                    bencher.iter(|| {
+                        let options = DeltaRuleOptions { form, ..Default::default() };
+                        let (q, k, v, beta) = (q.clone(), k.clone(), v.clone(), Beta::Scalar(beta.clone()));
+                        let (o, _) = delta_rule(q, k, v, beta, decay.clone(), options);
+                        wait(&recording, o.square().sum().backward())
+                    })
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+fn delta_step(criterion: &mut Criterion) {
+    let device = Device::default();
+    let shape = Shape { batch: 1, time: 1, heads: 4, head_dim: 64 };
+    let mut group = criterion.benchmark_group(format!("delta rule step, {}", shape.name()));
+    group.throughput(Throughput::Elements(1));
+    for (name, decay) in decays(shape, &device) {
+        let [q, k, v] = [tokens(shape, &device), unit_keys(shape, &device), tokens(shape, &device)];
+        let beta = strengths(shape, &device);
+        let run = |memory| {
+            let options = DeltaRuleOptions { initial_state: memory, ..Default::default() };
+            let beta = Beta::Scalar(beta.clone());
+            delta_rule(q.clone(), k.clone(), v.clone(), beta, decay.clone(), options)
+        };
+        let mut memory = Some(run(None).1);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let (output, next) = run(memory.take());
+                memory = Some(next);
+                wait(&device, output)
+            })
+        });
+    }
+    group.finish();
 }
 
 fn step(criterion: &mut Criterion) {
@@ -143,6 +209,8 @@ fn benches() {
     let mut criterion = criterion();
     linear(&mut criterion);
     step(&mut criterion);
+    delta(&mut criterion);
+    delta_step(&mut criterion);
     softmax(&mut criterion);
     convolution(&mut criterion);
     product(&mut criterion);

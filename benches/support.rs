@@ -1,6 +1,6 @@
 //! What the benchmarks share: shapes, inputs, and waiting for the device.
 
-use burn::tensor::{Device, Distribution, Tensor, activation::log_sigmoid};
+use burn::tensor::{Device, Distribution, Tensor, activation::log_sigmoid, activation::sigmoid};
 use criterion::Criterion;
 use seqzoo::ops::linear_attention::Decay;
 use std::time::Duration;
@@ -44,6 +44,18 @@ pub const SHAPES: [Shape; 5] = [
 pub fn tokens(shape: Shape, device: &Device) -> Tensor<4> {
     let Shape { batch, time, heads, head_dim } = shape;
     Tensor::random([batch, time, heads, head_dim], Distribution::Normal(0.0, 1.0), device)
+}
+
+/// Keys of unit length, as the delta rule wants them, `[B, T, H, D]`.
+pub fn unit_keys(shape: Shape, device: &Device) -> Tensor<4> {
+    let keys = tokens(shape, device);
+    keys.clone() / keys.square().sum_dim(3).sqrt()
+}
+
+/// Strengths of the delta rule: sigmoids of normal numbers, `[B, T, H]`.
+pub fn strengths(shape: Shape, device: &Device) -> Tensor<3> {
+    let Shape { batch, time, heads, .. } = shape;
+    sigmoid(Tensor::random([batch, time, heads], Distribution::Normal(0.0, 1.0), device))
 }
 
 /// The decays measured, by name: log-sigmoids of normal numbers over 16, as gates start out.

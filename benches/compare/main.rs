@@ -1,5 +1,5 @@
 //! Kernels, chunked tensor operations, PyTorch and the machine's limit in one table:
-//! `cargo run --release -p seqzoo-benches --bin compare -- --python python3 --out benches/README.md`.
+//! `cargo run --release -p seqzoo-benches --bin compare -- --python python3 --operator linear --out benches/README.md`.
 #![recursion_limit = "256"]
 
 /// The allocator of the `recall` binary: see there.
@@ -16,7 +16,7 @@ mod torch;
 use clap::Parser;
 use std::path::PathBuf;
 
-/// Measures linear attention against PyTorch and against this machine's limit, and writes a page of tables.
+/// Measures linear attention and the delta rule against PyTorch and against this machine's limit, and writes a page of tables.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// A Python that has PyTorch; without it, that column is missing.
@@ -31,12 +31,28 @@ struct Arguments {
     /// Rounds of which the best counts, figure by figure.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Measure one operator alone.
+    #[arg(long)]
+    operator: Option<measure::Operator>,
     /// Leave out shapes with more tokens than this.
     #[arg(long, default_value_t = usize::MAX)]
     max_tokens: usize,
     /// Measures the memory of one call in a process of its own; used by the command itself.
-    #[arg(long, hide = true, value_names = ["DECAY", "FORM", "TOKENS"], num_args = 3)]
+    #[arg(long, hide = true, value_names = ["SUBJECT", "FORM", "TOKENS"], num_args = 3)]
     memory: Option<Vec<String>>,
+}
+
+/// This command, as one would type it.
+fn command() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut command = String::from("cargo run --release -p seqzoo-benches --bin compare --");
+    let mut python = false;
+    for argument in arguments {
+        command += " ";
+        command += if python { "python3" } else { &argument };
+        python = argument == "--python";
+    }
+    command
 }
 
 fn main() -> std::process::ExitCode {
@@ -44,12 +60,18 @@ fn main() -> std::process::ExitCode {
     if let Some(what) = &arguments.memory {
         return memory::child(what);
     }
+    let subjects = measure::SUBJECTS.into_iter();
     let plan = page::Plan {
+        subjects: subjects
+            .filter(|subject| arguments.operator.is_none_or(|only| subject.operator == only))
+            .collect(),
         rounds: arguments.rounds as usize,
         runs: arguments.runs as usize,
         max_tokens: arguments.max_tokens,
     };
-    let result = page::page(arguments.python.as_deref(), plan).and_then(|text| match &arguments.out {
+    let result = page::page(arguments.python.as_deref(), &plan, &command()).and_then(|text| match &arguments
+        .out
+    {
         Some(path) => std::fs::write(path, text).map_err(|error| format!("cannot write {path:?}: {error}")),
         None => {
             use std::io::Write;

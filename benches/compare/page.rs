@@ -1,6 +1,6 @@
 //! The page of tables.
 
-use crate::measure::{DECAYS, Seconds, linear, loss, step};
+use crate::measure::{Operator, Seconds, Subject, loss, seconds, step};
 use crate::round::Round;
 use crate::{machine, memory};
 use seqzoo::ops::Form;
@@ -10,21 +10,33 @@ use std::path::Path;
 /// Multiply-adds that the CPU kernel's products take per token and head, in the forward pass and in the
 /// backward pass: through the memory, and inside chunks of 32 in blocks of 16. Exponentials, fades and copies
 /// are not counted.
-fn counted(decay: &str, channels: usize) -> [f64; 2] {
+fn counted(subject: Subject, channels: usize) -> [f64; 2] {
     let memory = channels * channels;
-    let [forward, backward] = match decay {
-        // `A` pair by pair within the block (8.5 on average) and between the blocks (8), then `A V` (24); on the
-        // way back `dA` and `dV` (24 each), queries and keys within (7.5 each) and between (8 each).
-        "vector" => [8 * channels + 17 * channels / 2 + 24 * channels, (48 + 15 + 16) * channels],
-        // `A` and `A V`; then `dA`, `dQ`, `dK` and `dV`.
-        _ => [48 * channels, 96 * channels],
+    // Of one reader: `A`, and on the way back `dA` and the gradients of rows and keys. Where channels fade apart, pair by
+    // pair within the block (8.5 and 7.5 on average) and by a product between the blocks (8).
+    let (square, back) = match subject.decay {
+        "vector" => (8.0 + 8.5, 24.0 + 2.0 * (7.5 + 8.0)),
+        _ => (24.0, 24.0 + 2.0 * 24.0),
     };
-    [(2 * memory + forward) as f64, (4 * memory + backward) as f64]
+    let (width, square, back, memory) =
+        (channels as f64, square * channels as f64, back * channels as f64, memory as f64);
+    let apply = 24.0 * width; // `A V`, `Aᵀ dO`
+    match subject.operator {
+        // The memory is read and written; on the way back also asked for queries and keys.
+        Operator::Linear => [2.0 * memory + square + apply, 4.0 * memory + back + apply],
+        // Two readers, and substitution: in groups of 8 in chunks of 32, 12 tokens outside the group and 3.5 inside.
+        Operator::Delta => {
+            let solve = 15.5 * width;
+            [3.0 * memory + 2.0 * square + apply + solve, 6.0 * memory + 2.0 * back + apply + solve]
+        }
+    }
 }
 
 /// How much is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
+    /// What is measured.
+    pub subjects: Vec<Subject>,
     /// Rounds of which the best counts.
     pub rounds: usize,
     /// Runs of which the median counts, in every round.
@@ -34,28 +46,28 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn lengths(self, all: &[usize]) -> Vec<usize> {
+    fn lengths(&self, all: &[usize]) -> Vec<usize> {
         all.iter().copied().filter(|time| *time <= self.max_tokens).collect()
     }
 }
 
 /// Measures everything and writes it down.
-pub fn page(python: Option<&Path>, plan: Plan) -> Result<String, String> {
-    let Plan { rounds, runs, max_tokens } = plan;
+pub fn page(python: Option<&Path>, plan: &Plan, command: &str) -> Result<String, String> {
+    let Plan { subjects, rounds, runs, max_tokens } = plan;
     let mut measured = Vec::new();
-    for shape in SHAPES.into_iter().filter(|shape| shape.tokens() as usize <= max_tokens) {
+    for shape in SHAPES.into_iter().filter(|shape| shape.tokens() as usize <= *max_tokens) {
         eprintln!("measuring {}", shape.name());
-        measured.push((shape, Round::best_of(rounds, python, shape, runs)?));
+        measured.push((shape, Round::best_of(*rounds, python, subjects, shape, *runs)?));
     }
     let ours = measured.iter().map(|(_, round)| round.product).fold(0.0, f64::max);
     let peers = || measured.iter().filter_map(|(_, round)| round.peer.as_ref());
     let theirs = peers().map(|peer| peer.product).fold(0.0, f64::max);
     let version = peers().next().map(|peer| peer.version.clone());
-    let tables = measured.iter().map(|(shape, round)| table(*shape, round, ours.max(theirs)));
+    let tables = measured.iter().map(|(shape, round)| table(subjects, *shape, round, ours.max(theirs)));
     let tables: String = tables.collect();
     let mut page = format!(
         "# Measured\n\n\
-         Made by `cargo run --release -p seqzoo-benches --bin compare -- --python python3 --out benches/README.md`\n\
+         Made by `{command}`\n\
          (the Python needs PyTorch; without `--python` its rows are missing). Criterion measures the same shapes:\n\
          `cargo bench -p seqzoo-benches`.\n\n\
          Machine: {}. Burn's Flex backend, `f32`.{}\n\
@@ -87,7 +99,7 @@ fn speed(tokens: u64, seconds: f64) -> String {
 
 /// One line of a table of speeds.
 struct Line<'a> {
-    decay: &'a str,
+    operator: &'a str,
     what: &'a str,
     seconds: Seconds,
     /// Of the machine's limit, forward and with the backward pass.
@@ -97,7 +109,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn write(&self, shape: Shape) -> String {
-        let Self { decay, what, seconds, shares, peer } = self;
+        let Self { operator, what, seconds, shares, peer } = self;
         let times = |theirs: Option<f64>, ours: Option<f64>| match (theirs, ours) {
             (Some(theirs), Some(ours)) => format!("{:.1} x", theirs / ours),
             _ => String::new(),
@@ -109,59 +121,61 @@ impl Line<'_> {
         let forward = times(peer.map(|peer| peer.forward), Some(seconds.forward));
         let trained = times(peer.and_then(|peer| peer.both), seconds.both);
         format!(
-            "| {decay} | {what} | {} | {share} | {forward} | {both} | {share_of_both} | {trained} |\n",
+            "| {operator} | {what} | {} | {share} | {forward} | {both} | {share_of_both} | {trained} |\n",
             speed(seconds.forward)
         )
     }
 }
 
-fn table(shape: Shape, round: &Round, limit: f64) -> String {
+fn table(subjects: &[Subject], shape: Shape, round: &Round, limit: f64) -> String {
     let Round { kernel, chunked, softmax, peer, .. } = round;
     let peer = peer.as_ref();
     let mut page = format!(
-        "## {}\n\n| decay | what | forward, tokens/s | share of limit | against PyTorch \
+        "## {}\n\n| operator | what | forward, tokens/s | share of limit | against PyTorch \
          | forward + backward, tokens/s | share of limit | against PyTorch |\n|---|---|--:|--:|--:|--:|--:|--:|\n",
         shape.name()
     );
-    let mut add = |decay: &str, what: &str, seconds, shares, peer| {
-        page += &Line { decay, what, seconds, shares, peer }.write(shape);
+    let mut add = |operator: &str, what: &str, seconds, shares, peer| {
+        page += &Line { operator, what, seconds, shares, peer }.write(shape);
     };
-    for (index, (name, theirs)) in DECAYS.into_iter().enumerate() {
-        let peer = peer.and_then(|peer| peer.by_name.get(theirs));
+    for (index, subject) in subjects.iter().copied().enumerate() {
+        let name = subject.name();
+        let peer = peer.zip(subject.peer).and_then(|(peer, theirs)| peer.by_name.get(theirs));
         let Seconds { forward, both } = kernel[index];
-        let [of_forward, of_backward] = counted(name, shape.head_dim);
+        let [of_forward, of_backward] = counted(subject, shape.head_dim);
         let share = |count, seconds| count * shape.tokens() as f64 * shape.heads as f64 / seconds / limit;
         let shares = both.map(|both| [share(of_forward, forward), share(of_forward + of_backward, both)]);
-        add(name, "kernel", kernel[index], shares, peer);
-        add(name, "chunked tensor operations", chunked[index], None, peer);
+        add(&name, "kernel", kernel[index], shares, peer);
+        add(&name, "chunked tensor operations", chunked[index], None, peer);
         if let Some(peer) = peer {
-            add(name, "PyTorch", *peer, None, None);
+            add(&name, "PyTorch", *peer, None, None);
         }
     }
     let peer = peer.and_then(|peer| peer.by_name.get("softmax_sdpa"));
-    add("softmax", "this library", *softmax, None, peer);
+    add("softmax attention", "this library", *softmax, None, peer);
     if let Some(peer) = peer {
-        add("softmax", "PyTorch", *peer, None, None);
+        add("softmax attention", "PyTorch", *peer, None, None);
     }
     page + "\n"
 }
 
 /// Time per token against the length.
-fn lengths(plan: Plan) -> String {
+fn lengths(plan: &Plan) -> String {
     let mut page = String::from(
         "## Cost against length: kernel, B1 H4 D64\n\n\
          The loss, `Σ o²` in Burn's operations, is in the time of forward + backward; it is also measured alone.\n\n\
-         | decay | tokens | forward, ns/token | forward + backward, ns/token | the loss alone, ns/token |\n\
+         | operator | tokens | forward, ns/token | forward + backward, ns/token | the loss alone, ns/token |\n\
          |---|--:|--:|--:|--:|\n",
     );
     let times = plan.lengths(&[2048, 8192, 32_768, 65_536]);
-    for (name, _) in DECAYS {
+    for subject in plan.subjects.iter().copied() {
+        let name = subject.name();
         let mut best = vec![[f64::INFINITY; 3]; times.len()];
         for _ in 0..plan.rounds {
             for (time, best) in times.iter().zip(&mut best) {
-                eprintln!("measuring {name} decay over {time} tokens");
+                eprintln!("measuring {name} over {time} tokens");
                 let shape = Shape { batch: 1, time: *time, heads: 4, head_dim: 64 };
-                let Seconds { forward, both } = linear(name, Form::Kernel, shape, plan.runs);
+                let Seconds { forward, both } = seconds(subject, Form::Kernel, shape, plan.runs);
                 let now = [forward, both.unwrap_or(f64::INFINITY), loss(shape, plan.runs)];
                 *best = std::array::from_fn(|index| best[index].min(now[index]));
             }
@@ -175,15 +189,16 @@ fn lengths(plan: Plan) -> String {
 }
 
 /// Microseconds per token, one token after another.
-fn steps(plan: Plan) -> String {
+fn steps(plan: &Plan) -> String {
     let position = 20_000;
     let mut page = format!(
         "## One token after another: B1 H4 D64\n\n\
-         | decay | first tokens, us/token | after {position} tokens, us/token |\n|---|--:|--:|\n"
+         | operator | first tokens, us/token | after {position} tokens, us/token |\n|---|--:|--:|\n"
     );
-    for (name, _) in DECAYS {
+    for subject in plan.subjects.iter().copied() {
+        let name = subject.name();
         let shape = Shape { batch: 1, time: 1, heads: 4, head_dim: 64 };
-        let rounds = (0..plan.rounds).map(|_| step(name, shape, position, plan.runs));
+        let rounds = (0..plan.rounds).map(|_| step(subject, shape, position, plan.runs));
         let [early, late] = rounds.fold([f64::INFINITY; 2], |[a, b], [c, d]| [a.min(c), b.min(d)]);
         page += &format!("| {name} | {:.1} | {:.1} |\n", 1e6 * early, 1e6 * late);
     }
@@ -191,17 +206,22 @@ fn steps(plan: Plan) -> String {
 }
 
 /// Peak memory of a forward and a backward pass.
-fn memories(plan: Plan) -> Result<String, String> {
+fn memories(plan: &Plan) -> Result<String, String> {
+    let times = plan.lengths(&[4096, 16_384, 65_536]);
+    if times.is_empty() {
+        return Ok(String::new());
+    }
     let mut page = String::from(
         "## Peak memory of forward + backward: B1 H4 D64\n\n\
          How far a fresh process grows, inputs, outputs and all gradients included, and that in multiples of the size of\n\
-         these tensors.\n\n| decay | what | tokens | peak, MiB | of inputs, outputs and gradients |\n|---|---|--:|--:|--:|\n",
+         these tensors.\n\n| operator | what | tokens | peak, MiB | of inputs, outputs and gradients |\n|---|---|--:|--:|--:|\n",
     );
-    for (name, _) in DECAYS {
+    for subject in plan.subjects.iter().copied() {
+        let name = subject.name();
         for (form, what) in [("kernel", "kernel"), ("chunked", "chunked tensor operations")] {
-            for time in plan.lengths(&[4096, 16_384, 65_536]) {
+            for time in times.iter().copied() {
                 let shape = Shape { batch: 1, time, heads: 4, head_dim: 64 };
-                if let Some(memory) = memory::measure(name, form, shape)? {
+                if let Some(memory) = memory::measure(subject, form, shape)? {
                     let times = memory.peak as f64 / memory.tensors as f64;
                     page += &format!("| {name} | {what} | {time} | {} | {times:.1} x |\n", memory.peak >> 20);
                 }

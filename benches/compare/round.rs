@@ -1,6 +1,6 @@
 //! Everything about one shape, measured side by side within seconds.
 
-use crate::measure::{DECAYS, Seconds, linear, product, softmax};
+use crate::measure::{Seconds, Subject, product, seconds, softmax};
 use crate::torch::{self, Torch};
 use seqzoo::ops::Form;
 use seqzoo_benches::Shape;
@@ -9,9 +9,9 @@ use std::path::Path;
 /// What was measured.
 #[derive(Debug)]
 pub struct Round {
-    /// For each of [`DECAYS`].
-    pub kernel: [Seconds; 3],
-    pub chunked: [Seconds; 3],
+    /// For each subject.
+    pub kernel: Vec<Seconds>,
+    pub chunked: Vec<Seconds>,
     pub softmax: Seconds,
     pub peer: Option<Torch>,
     /// Multiply-adds per second of the best 1024 x 1024 product.
@@ -23,24 +23,36 @@ impl Round {
     ///
     /// A machine that others share slows down for seconds at a time, for us as for the peer. What one round has
     /// of that, another has not.
-    pub fn best_of(rounds: usize, python: Option<&Path>, shape: Shape, runs: usize) -> Result<Self, String> {
-        let first = Self::measure(python, shape, runs)?;
-        (1..rounds).try_fold(first, |best, _| Ok(best.or(Self::measure(python, shape, runs)?)))
+    pub fn best_of(
+        rounds: usize,
+        python: Option<&Path>,
+        subjects: &[Subject],
+        shape: Shape,
+        runs: usize,
+    ) -> Result<Self, String> {
+        let first = Self::measure(python, subjects, shape, runs)?;
+        (1..rounds).try_fold(first, |best, _| Ok(best.or(Self::measure(python, subjects, shape, runs)?)))
     }
 
-    fn measure(python: Option<&Path>, shape: Shape, runs: usize) -> Result<Self, String> {
+    fn measure(
+        python: Option<&Path>,
+        subjects: &[Subject],
+        shape: Shape,
+        runs: usize,
+    ) -> Result<Self, String> {
         let before = product();
+        let all = |form| subjects.iter().map(|subject| seconds(*subject, form, shape, runs)).collect();
         Ok(Self {
-            kernel: DECAYS.map(|(name, _)| linear(name, Form::Kernel, shape, runs)),
-            peer: python.map(|python| torch::measure(python, shape, runs)).transpose()?,
-            chunked: DECAYS.map(|(name, _)| linear(name, Form::Chunked { size: 64 }, shape, runs)),
+            kernel: all(Form::Kernel),
+            peer: python.map(|python| torch::measure(python, subjects, shape, runs)).transpose()?,
+            chunked: all(Form::Chunked { size: 64 }),
             softmax: softmax(shape, runs),
             product: before.max(product()),
         })
     }
 
     fn or(self, other: Self) -> Self {
-        let all = |a: [Seconds; 3], b: [Seconds; 3]| std::array::from_fn(|index| a[index].or(b[index]));
+        let all = |a: Vec<Seconds>, b: Vec<Seconds>| a.into_iter().zip(b).map(|(a, b)| a.or(b)).collect();
         Self {
             kernel: all(self.kernel, other.kernel),
             chunked: all(self.chunked, other.chunked),

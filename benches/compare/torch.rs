@@ -1,6 +1,6 @@
 //! The same operators as PyTorch programs, run beside ours.
 
-use crate::measure::Seconds;
+use crate::measure::{Seconds, Subject};
 use seqzoo_benches::Shape;
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,12 +29,16 @@ impl Torch {
     }
 }
 
-/// Runs `benches/peers/torch_cpu.py` with as many threads as this library uses.
-pub fn measure(python: &Path, shape: Shape, runs: usize) -> Result<Torch, String> {
+/// Runs the peers of `subjects`, and softmax attention, in `benches/peers/torch_cpu.py` with as many threads as this
+/// library uses.
+pub fn measure(python: &Path, subjects: &[Subject], shape: Shape, runs: usize) -> Result<Torch, String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/torch_cpu.py");
     let Shape { batch, time, heads, head_dim } = shape;
+    let peers: Vec<&str> =
+        subjects.iter().filter_map(|subject| subject.peer).chain(["softmax_sdpa"]).collect();
     let said = Command::new(python)
         .args([script, "--threads", &rayon::current_num_threads().to_string(), "--runs", &runs.to_string()])
+        .args(["--only", &peers.join(",")])
         .args(["--shape", &format!("{batch},{time},{heads},{head_dim}")])
         .output()
         .map_err(|error| format!("cannot start {python:?}: {error}"))?;

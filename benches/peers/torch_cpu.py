@@ -78,6 +78,25 @@ def scalar_decay_attention(q, k, v, g, c=64):
     return intra + (qc * gcum.exp()[..., None]) @ torch.stack(states, 2)
 
 
+def delta_rule(q, k, v, beta, c=64):
+    """Chunked delta rule through the unit-lower-triangular (WY) solve."""
+    qc, kc, vc = (to_chunks(x, c) for x in (q, k, v))
+    bc = to_chunks(beta.unsqueeze(-1), c)
+    kb = kc * bc
+    a = (kb @ kc.transpose(-1, -2)).tril(-1)
+    eye = torch.eye(c).expand_as(a)
+    t = torch.linalg.solve_triangular(eye + a, eye, upper=False, unitriangular=True)
+    u, w = t @ (vc * bc), t @ kb
+    att = (qc @ kc.transpose(-1, -2)).tril()
+    s = q.new_zeros(*kc.shape[:2], kc.shape[-1], vc.shape[-1])
+    outs = []
+    for i in range(kc.shape[2]):
+        ui = u[:, :, i] - w[:, :, i] @ s
+        outs.append(qc[:, :, i] @ s + att[:, :, i] @ ui)
+        s = s + kc[:, :, i].transpose(-1, -2) @ ui
+    return torch.stack(outs, 2)
+
+
 def softmax_attention(q, k, v):
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -90,6 +109,7 @@ def cases(b, t, h, d):
     yield "linear_attention", linear_attention, [q, k, v]
     yield "scalar_decay", scalar_decay_attention, [q, k, v, F.logsigmoid(r(b, t, h)) / 16]
     yield "gla", gated_linear_attention, [q, k, v, F.logsigmoid(r(b, t, h, d)) / 16]
+    yield "delta", delta_rule, [q, k, v, torch.sigmoid(r(b, t, h))]
 
 
 def median(f, runs, budget=0.25, most=101):
@@ -132,12 +152,15 @@ def main():
     p.add_argument("--threads", type=int, default=torch.get_num_threads())
     p.add_argument("--runs", type=int, default=9, help="at least so many runs; their median counts")
     p.add_argument("--shape", default="1,2048,4,64", help="batch,time,heads,head_dim")
+    p.add_argument("--only", help="names of operators, with commas between them; all if left out")
     a = p.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
     limit = product()
     rows = []
     for name, fn, args in cases(*map(int, a.shape.split(","))):
+        if a.only and name not in a.only.split(","):
+            continue
         forward, both = measure(fn, args, a.runs)
         rows.append(dict(op=name, forward=forward, both=both))
     limit = max(limit, product())
