@@ -11,6 +11,9 @@ const CACHE_LINE: usize = 64;
 /// Lines asked for at once: what a core can wait for, and somewhat more.
 const BURST: usize = 24;
 
+/// Lines in a piece of memory that lies together.
+const PIECE: usize = 4;
+
 /// Memory in pieces at even distances, all in bytes.
 #[derive(Clone, Copy, Debug)]
 struct Pieces {
@@ -45,27 +48,35 @@ impl Ahead {
     /// Lists `length` elements that lie together.
     #[inline(always)]
     pub fn run<E>(&mut self, start: *const E, length: usize) {
-        let piece = BURST / 4 * CACHE_LINE / size_of::<E>();
+        let piece = PIECE * CACHE_LINE / size_of::<E>();
         self.rows(start, length.div_ceil(piece), piece, piece);
     }
 
     /// Asks for the next few lines.
     #[inline(always)]
     pub fn ask(&self) {
+        if self.next.get().0 < self.list.len() {
+            self.ask_next();
+        }
+    }
+
+    #[inline(never)]
+    fn ask_next(&self) {
         let (mut entry, mut piece) = self.next.get();
         let mut asked = 0;
         while asked < BURST && entry < self.list.len() {
             let Pieces { start, count, stride, length } = self.list[entry];
+            while asked < BURST && piece < count {
+                let start = start.wrapping_add(piece * stride);
+                for offset in (0..length).step_by(CACHE_LINE) {
+                    hint(start.wrapping_add(offset));
+                    asked += 1;
+                }
+                piece += 1;
+            }
             if piece == count {
                 (entry, piece) = (entry + 1, 0);
-                continue;
             }
-            let start = start.wrapping_add(piece * stride);
-            for offset in (0..length).step_by(CACHE_LINE) {
-                hint(start.wrapping_add(offset));
-                asked += 1;
-            }
-            piece += 1;
         }
         self.next.set((entry, piece));
     }

@@ -55,6 +55,12 @@ impl<'a, E: Copy> Rows<'a, E> {
         }
     }
 
+    /// Where the `length` elements from `offset` on begin, to be written.
+    pub fn place(&self, offset: usize, length: usize) -> *mut E {
+        assert!(offset + length <= self.length);
+        self.start.wrapping_add(offset)
+    }
+
     /// The `length` elements from `offset` on.
     ///
     /// # Safety

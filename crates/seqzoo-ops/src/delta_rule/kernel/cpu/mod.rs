@@ -16,7 +16,7 @@ use crate::delta_rule::keys::refuse;
 use crate::kernel::Settings;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix_memory::chunks::CHUNK;
-use crate::kernel::cpu::matrix_memory::inputs::{Inputs, numbers, padded_memory, summed, tensor};
+use crate::kernel::cpu::matrix_memory::inputs::{Inputs, kept_memory, numbers, summed, tensor};
 use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading};
 use crate::kernel::cpu::matrix_memory::tasks::Division;
 use crate::kernel::cpu::rows::{Rows, filled, room};
@@ -102,7 +102,7 @@ fn forward<E: Real + Element>(
         let division = Division::of(extents, cut.most_chunks());
         let make = keep || division == Division::Chunks;
         if make {
-            states = room(cut.kept * extents.heads * padded_memory(&sequence));
+            states = room(cut.kept * extents.heads * kept_memory(&sequence));
             differences = room(sequence.value.len());
         }
         if keep {
@@ -187,7 +187,7 @@ fn backward<E: Real + Element>(
             decay: Rows::new(&mut decay),
             memory: Rows::new(&mut memory),
         },
-        memories: by_chunks.then(|| Rows::new(&mut memories)),
+        memories: Rows::new(&mut memories),
         division,
     });
     // SAFETY: a pass fills the gradients of all tokens and of the initial memories of all heads.

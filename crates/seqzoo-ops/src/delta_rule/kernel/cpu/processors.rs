@@ -52,7 +52,7 @@ fn outcome<E: Real>(
 
     let zeros = |count| room_of(vec![E::default(); count]);
     let (mut output, mut final_memory) = (room(tokens * value), room(memories));
-    let (mut states, mut differences) = (zeros(cut.kept * heads * key * PADDED), zeros(tokens * value));
+    let (mut states, mut differences) = (zeros(cut.kept * heads * value * PADDED), zeros(tokens * value));
     let (mut products, mut triangles) = (zeros(tokens * CHUNK), zeros(tokens * CHUNK));
     run.run(ForwardPass {
         sequence,
@@ -98,7 +98,7 @@ fn outcome<E: Real>(
             decay: Rows::new(of_decay),
             memory: Rows::new(of_memory),
         },
-        memories: Some(Rows::new(&mut gradients_of_states)),
+        memories: Rows::new(&mut gradients_of_states),
         division,
     });
     // SAFETY: both passes fill all of their outputs.

@@ -10,7 +10,7 @@ use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk, slot_after};
 use crate::kernel::cpu::matrix_memory::forward::widths;
 use crate::kernel::cpu::matrix_memory::memory;
 use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading, Sequence};
-use crate::kernel::cpu::matrix_memory::tasks::{Division, spread, strips};
+use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
 use crate::kernel::cpu::matrix_memory::tokens::{self, list};
 use crate::kernel::cpu::rows::Rows;
 use pulp::{Simd, WithSimd};
@@ -43,8 +43,8 @@ pub(super) struct BackwardPass<'a, E> {
     pub output: &'a [E],
     pub last: &'a [E],
     pub gradients: Gradients<'a, E>,
-    /// Room for the gradients of the kept memories, where the work is divided by chunks.
-    pub memories: Option<Rows<'a, E>>,
+    /// Room for the gradients of the kept memories; none where the work is not divided by chunks.
+    pub memories: Rows<'a, E>,
     pub division: Division,
 }
 
@@ -66,7 +66,7 @@ impl<E: Real> BackwardPass<'_, E> {
     ) -> Given<'b, E, 2> {
         let extents = &self.sequence.extents;
         let slots = self.cut.memories(at.0, at.1, extents.heads);
-        let size = extents.key * width;
+        let size = extents.value * width;
         let state = |slot: usize| &self.states[(slots.start + slot) * size..][..size];
         let before = (!chunk.clears).then(|| state(chunk.kept));
         Given { before, products: self.squares(at, chunk), memory_gradient }
@@ -108,31 +108,42 @@ impl<E: Real> BackwardPass<'_, E> {
         list(ahead, self.gradients.value.start(), extents, at, chunk, extents.value);
         if let Some(next) = next {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
-            let size = extents.key * width;
+            let size = extents.value * width;
             ahead.run(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
             for square in self.squares(at, next) {
                 ahead.run(square.as_ptr(), square.len());
             }
         }
     }
+}
 
-    /// One pass over all chunks of a range of heads.
+impl<E: Real> Pass<E> for BackwardPass<'_, E> {
+    fn sequence(&self) -> &Sequence<'_, E> {
+        &self.sequence
+    }
+
+    fn cut(&self) -> &Cut {
+        self.cut
+    }
+
     #[inline(always)]
-    fn whole_heads<S: Simd>(&self, simd: S, tasks: Range<usize>) {
+    fn whole_heads<S: Simd>(&self, simd: S, heads: Range<usize>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let widths = widths::<S, E>(sequence);
         let mut backward = Backward::new(sequence, self.beta, widths);
         let mut memory = Buffer::<E>::new(extents.key * widths.1);
+        let mut turned = Buffer::<E>::new(extents.value * widths.0);
         let all = 0..widths.1;
-        for at in tasks.map(|task| extents.at(task)) {
+        for at in heads.map(|head| extents.at(head)) {
             memory::load(self.last, extents, at, &all, &mut memory);
             for (index, chunk) in self.cut.row(at.0).iter().enumerate().rev() {
                 let next = index.checked_sub(1).map(|index| self.cut.row(at.0)[index]);
-                self.list(&mut backward.chunks.ahead, at, *chunk, next, widths.1);
+                self.list(&mut backward.chunks.ahead, at, *chunk, next, widths.0);
                 backward.load(sequence, self.beta, self.output, at, *chunk);
                 let squares = self.squares(at, *chunk);
                 backward.solve(simd, sequence, *chunk, squares, (&memory, widths.1), all.clone());
-                let given = self.given(at, *chunk, widths.1, &memory);
+                memory::turn(simd, extents, (&memory, widths.1), (&mut turned, widths.0));
+                let given = self.given(at, *chunk, widths.0, &turned);
                 backward.read(simd, sequence, at, *chunk, self.differences, given);
                 self.store(at, *chunk, &backward, widths);
                 backward.chunks.write(simd, sequence, *chunk, (&mut memory, widths.1), all.clone());
@@ -142,10 +153,10 @@ impl<E: Real> BackwardPass<'_, E> {
         }
     }
 
-    /// The gradients of the memories and of what is written alone, for a range of strips of columns of all heads. The
+    /// The gradients of the memories and of what is written alone. The
     /// latter wait where the gradients of the values will be.
     #[inline(always)]
-    fn memories<S: Simd>(&self, simd: S, strips: &[Range<usize>], to: Rows<'_, E>, tasks: Range<usize>) {
+    fn in_order<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let widths = widths::<S, E>(sequence);
         let mut backward = Backward::new(sequence, self.beta, widths);
@@ -159,9 +170,9 @@ impl<E: Real> BackwardPass<'_, E> {
             let chunks = self.cut.row(at.0);
             for (index, chunk) in chunks.iter().enumerate().rev() {
                 if let Some(slot) = slot_after(chunks, index) {
-                    let slot = (slots.start + slot, widths.1);
+                    let slot = (slots.start + slot, widths.0);
                     // SAFETY: every range of columns of every head is one task's.
-                    unsafe { memory::keep(to, extents, slot, columns, memory) };
+                    unsafe { memory::keep(simd, self.memories, extents, slot, columns, memory) };
                 }
                 backward.load(sequence, self.beta, self.output, at, *chunk);
                 let (squares, gradient) = (self.squares(at, *chunk), (&*memory, columns.len()));
@@ -179,34 +190,28 @@ impl<E: Real> BackwardPass<'_, E> {
         }
     }
 
-    /// The gradients of the tokens of a range of chunks, of all heads.
+    /// The gradients of tokens.
     #[inline(always)]
-    fn tokens<S: Simd>(
-        &self,
-        simd: S,
-        chunks: &[(usize, usize)],
-        memories: Rows<'_, E>,
-        tasks: Range<usize>,
-    ) {
+    fn each_chunk<S: Simd>(&self, simd: S, chunks: &[(usize, usize)]) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let widths = widths::<S, E>(sequence);
         let mut backward = Backward::new(sequence, self.beta, widths);
-        let size = extents.key * widths.1;
+        let size = extents.value * widths.0;
         let nothing = Buffer::<E>::new(size);
-        for (head, index) in &chunks[tasks] {
+        for (head, index) in chunks {
             let at = extents.at(*head);
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             let row = self.cut.row(at.0);
             let chunk = row[*index];
             let memory_gradient: &[E] = match slot_after(row, *index) {
                 // SAFETY: the gradients have all been written, and are only read from here on.
-                Some(slot) => unsafe { memories.read((slots.start + slot) * size, size) },
+                Some(slot) => unsafe { self.memories.read((slots.start + slot) * size, size) },
                 None => &nothing,
             };
             backward.load(sequence, self.beta, self.output, at, chunk);
             // SAFETY: the first pass has written them, and every chunk of every head is one task's.
             unsafe { backward.recover(sequence, self.gradients.value, at, chunk) };
-            let given = self.given(at, chunk, widths.1, memory_gradient);
+            let given = self.given(at, chunk, widths.0, memory_gradient);
             backward.read(simd, sequence, at, chunk, self.differences, given);
             self.store(at, chunk, &backward, widths);
         }
@@ -218,30 +223,6 @@ impl<E: Real> WithSimd for BackwardPass<'_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let extents = &self.sequence.extents;
-        match (self.division, self.memories) {
-            (Division::Chunks, Some(memories)) => {
-                let strips = strips::<S, E>(widths::<S, E>(&self.sequence).1, rayon::current_num_threads());
-                spread(extents, extents.all_heads() * strips.len(), |tasks| {
-                    simd.vectorize(
-                        #[inline(always)]
-                        || self.memories(simd, &strips, memories, tasks),
-                    )
-                });
-                let chunks = self.cut.all(extents.heads);
-                spread(extents, chunks.len(), |tasks| {
-                    simd.vectorize(
-                        #[inline(always)]
-                        || self.tokens(simd, &chunks, memories, tasks),
-                    )
-                });
-            }
-            _ => spread(extents, extents.all_heads(), |tasks| {
-                simd.vectorize(
-                    #[inline(always)]
-                    || self.whole_heads(simd, tasks),
-                )
-            }),
-        }
+        tasks::run(simd, &self, self.division);
     }
 }

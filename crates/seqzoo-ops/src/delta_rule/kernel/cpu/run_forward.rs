@@ -9,7 +9,7 @@ use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk};
 use crate::kernel::cpu::matrix_memory::forward::widths;
 use crate::kernel::cpu::matrix_memory::memory;
 use crate::kernel::cpu::matrix_memory::sequence::{Cut, Sequence};
-use crate::kernel::cpu::matrix_memory::tasks::{Division, spread, strips};
+use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
 use crate::kernel::cpu::matrix_memory::tokens::{self, list};
 use crate::kernel::cpu::rows::Rows;
 use pulp::{Simd, WithSimd};
@@ -71,10 +71,10 @@ pub(super) struct Squares<'a, E> {
 
 impl<E: Real> ForwardPass<'_, E> {
     /// Keeps `columns` of a memory in a slot, if memories are to be kept.
-    fn keep(&self, slot: (usize, usize), columns: &Range<usize>, memory: &[E]) {
+    fn keep<S: Simd>(&self, simd: S, slot: (usize, usize), columns: &Range<usize>, memory: &[E]) {
         if let Some(made) = self.made {
             // SAFETY: every head and every range of columns is one task's.
-            unsafe { memory::keep(made.states, &self.sequence.extents, slot, columns, memory) };
+            unsafe { memory::keep(simd, made.states, &self.sequence.extents, slot, columns, memory) };
         }
     }
 
@@ -141,22 +141,31 @@ impl<E: Real> ForwardPass<'_, E> {
         unsafe { tokens::store(self.output, extents, at, chunk, extents.value, (output, width)) };
         self.keep_square(at, chunk, self.squares.map(|squares| squares.products), products);
     }
+}
 
-    /// One pass over all chunks of a range of heads.
+impl<E: Real> Pass<E> for ForwardPass<'_, E> {
+    fn sequence(&self) -> &Sequence<'_, E> {
+        &self.sequence
+    }
+
+    fn cut(&self) -> &Cut {
+        self.cut
+    }
+
     #[inline(always)]
-    fn whole_heads<S: Simd>(&self, simd: S, tasks: Range<usize>) {
+    fn whole_heads<S: Simd>(&self, simd: S, heads: Range<usize>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let (key_width, width) = widths::<S, E>(sequence);
         let mut forward = Forward::new(sequence.decay.fading, self.beta, (key_width, width));
         let mut memory = Buffer::<E>::new(extents.key * width);
         let all = 0..width;
-        for at in tasks.map(|task| extents.at(task)) {
+        for at in heads.map(|head| extents.at(head)) {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             memory::load(self.memory, extents, at, &all, &mut memory);
             let chunks = self.cut.row(at.0);
             for (index, chunk) in chunks.iter().enumerate() {
                 if !chunk.clears {
-                    self.keep((slots.start + chunk.kept, width), &all, &memory);
+                    self.keep(simd, (slots.start + chunk.kept, key_width), &all, &memory);
                 }
                 self.list(&mut forward.chunks.ahead, at, *chunk, chunks.get(index + 1).copied());
                 forward.load(simd, sequence, self.beta, at, *chunk);
@@ -167,16 +176,16 @@ impl<E: Real> ForwardPass<'_, E> {
                 self.read(simd, &mut forward, at, *chunk, before, width);
                 forward.chunks.write(simd, sequence, *chunk, (&mut memory, width), all.clone());
             }
-            self.keep((slots.end - 1, width), &all, &memory);
+            self.keep(simd, (slots.end - 1, key_width), &all, &memory);
             // SAFETY: every head is one task's.
             unsafe { memory::store(self.last, extents, at, &all, &memory) };
         }
         self.most.take(forward.most);
     }
 
-    /// Differences and memories alone, for a range of strips of columns of all heads.
+    /// Differences and memories alone.
     #[inline(always)]
-    fn memories<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
+    fn in_order<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let (key_width, width) = widths::<S, E>(sequence);
         let mut forward = Forward::new(sequence.decay.fading, self.beta, (key_width, width));
@@ -189,7 +198,7 @@ impl<E: Real> ForwardPass<'_, E> {
             memory::load(self.memory, extents, at, columns, memory);
             for chunk in self.cut.row(at.0) {
                 if !chunk.clears {
-                    self.keep((slots.start + chunk.kept, width), columns, memory);
+                    self.keep(simd, (slots.start + chunk.kept, key_width), columns, memory);
                 }
                 forward.load(simd, sequence, self.beta, at, *chunk);
                 let before = (!chunk.clears).then_some((&*memory, columns.len()));
@@ -200,28 +209,34 @@ impl<E: Real> ForwardPass<'_, E> {
                 }
                 forward.chunks.write(simd, sequence, *chunk, (memory, columns.len()), columns.clone());
             }
-            self.keep((slots.end - 1, width), columns, memory);
+            self.keep(simd, (slots.end - 1, key_width), columns, memory);
             // SAFETY: every range of columns of every head is one task's.
             unsafe { memory::store(self.last, extents, at, columns, memory) };
         }
         self.most.take(forward.most);
     }
 
-    /// The outputs of a range of chunks, of all heads, from what has been made before.
+    /// Outputs, from what has been made before.
     #[inline(always)]
-    fn outputs<S: Simd>(&self, simd: S, chunks: &[(usize, usize)], made: Made<'_, E>, tasks: Range<usize>) {
+    fn each_chunk<S: Simd>(&self, simd: S, chunks: &[(usize, usize)]) {
+        let made = self.made.expect("a pass divided by chunks keeps what it makes in order");
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let (key_width, width) = widths::<S, E>(sequence);
         let mut forward = Forward::new(sequence.decay.fading, self.beta, (key_width, width));
-        let size = extents.key * width;
+        let size = extents.value * key_width;
+        let mut memory = Buffer::<E>::new(extents.key * width);
         // SAFETY: the differences have all been written, and are only read from here on.
         let differences = unsafe { made.differences.read(0, sequence.value.len()) };
-        for (head, index) in &chunks[tasks] {
+        for (head, index) in chunks {
             let at = extents.at(*head);
             let chunk = self.cut.row(at.0)[*index];
             let slot = self.cut.memories(at.0, at.1, extents.heads).start + chunk.kept;
             // SAFETY: as above for the memories.
             let before = (!chunk.clears).then(|| unsafe { made.states.read(slot * size, size) });
+            if let Some(before) = before {
+                memory::turn_back(simd, extents, (before, key_width), (&mut memory, width));
+            }
+            let before = before.map(|_| &*memory);
             forward.load(simd, sequence, self.beta, at, chunk);
             forward.recover(sequence, differences, at, chunk);
             self.read(simd, &mut forward, at, chunk, before, width);
@@ -234,30 +249,6 @@ impl<E: Real> WithSimd for ForwardPass<'_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let extents = &self.sequence.extents;
-        match (self.division, self.made) {
-            (Division::Chunks, Some(made)) => {
-                let strips = strips::<S, E>(widths::<S, E>(&self.sequence).1, rayon::current_num_threads());
-                spread(extents, extents.all_heads() * strips.len(), |tasks| {
-                    simd.vectorize(
-                        #[inline(always)]
-                        || self.memories(simd, &strips, tasks),
-                    )
-                });
-                let chunks = self.cut.all(extents.heads);
-                spread(extents, chunks.len(), |tasks| {
-                    simd.vectorize(
-                        #[inline(always)]
-                        || self.outputs(simd, &chunks, made, tasks),
-                    )
-                });
-            }
-            _ => spread(extents, extents.all_heads(), |tasks| {
-                simd.vectorize(
-                    #[inline(always)]
-                    || self.whole_heads(simd, tasks),
-                )
-            }),
-        }
+        tasks::run(simd, &self, self.division);
     }
 }

@@ -2,19 +2,18 @@
 //!
 //! `N` is a chunk's strictly lower triangle of what keys hold of earlier ones, negated. Going down,
 //! `r_i = d_i + Σ_{j<i} N_ij u_j` and `u_i = β_i ⊙ r_i`; going up, `g_i = w_i + Σ_{m>i} N_mi x_m` and `x_i = β_i ⊙ g_i`.
-//! Tokens go in groups: a product adds what lies outside the group, and substitution, with the group in registers, what
-//! lies inside. Value channels never meet, so any range of columns can be solved by itself.
+//! Tokens go in groups that stay in registers: first what lies outside the group is added to all its tokens, then every
+//! token that is done to those that are not. Value channels never meet, so any range of columns can be solved by itself.
 
 use super::strengths::Strengths;
 use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::matrix_memory::chunks::CHUNK;
-use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use pulp::Simd;
 use std::ops::Range;
 
 /// Tokens in a group.
-const GROUP: usize = 8;
+const GROUP: usize = 4;
 
 /// Two matrices of one row per token, of `width` padded channels; `columns` of them are worked on.
 pub(super) struct Sides<'a, E> {
@@ -36,33 +35,7 @@ pub(super) fn down<S: Simd, E: Real>(
     strengths: &Strengths<E>,
     sides: Sides<'_, E>,
 ) {
-    let Sides { open, solved, width, columns } = sides;
-    for start in (0..length).step_by(GROUP) {
-        let tokens = GROUP.min(length - start);
-        product(
-            simd,
-            ahead,
-            Extent { rows: tokens, depth: start, columns: columns.len() },
-            Strided::rows(&triangle[start * CHUNK..], CHUNK),
-            (&solved[columns.start..], width),
-            (&mut open[start * width + columns.start..], width),
-            Onto::Target,
-        );
-        for column in columns.clone().step_by(lanes::<S, E>()) {
-            let mut group = [E::splat(simd, E::default()); GROUP];
-            for i in 0..tokens {
-                let row = &triangle[(start + i) * CHUNK + start..][..tokens];
-                let at = (start + i) * width + column;
-                let mut sum = E::vectors::<S>(&open[at..])[0];
-                for j in 0..i {
-                    sum = E::mul_add(simd, E::splat(simd, row[j]), group[j], sum);
-                }
-                E::vectors_mut::<S>(&mut open[at..])[0] = sum;
-                group[i] = E::times(simd, strengths.at(simd, start + i, column), sum);
-                E::vectors_mut::<S>(&mut solved[at..])[0] = group[i];
-            }
-        }
-    }
+    solve::<S, E, true>(simd, ahead, length, triangle, strengths, sides);
 }
 
 /// Substitution from the last token to the first, with the transpose of the triangle.
@@ -75,33 +48,137 @@ pub(super) fn up<S: Simd, E: Real>(
     strengths: &Strengths<E>,
     sides: Sides<'_, E>,
 ) {
+    solve::<S, E, false>(simd, ahead, length, triangle, strengths, sides);
+}
+
+#[inline(always)]
+fn solve<S: Simd, E: Real, const DOWN: bool>(
+    simd: S,
+    ahead: &Ahead,
+    length: usize,
+    triangle: &[E],
+    strengths: &Strengths<E>,
+    sides: Sides<'_, E>,
+) {
     let Sides { open, solved, width, columns } = sides;
-    for start in (0..length).step_by(GROUP).rev() {
-        let tokens = GROUP.min(length - start);
-        let end = start + tokens;
-        if end < length {
-            product(
-                simd,
-                ahead,
-                Extent { rows: tokens, depth: length - end, columns: columns.len() },
-                Strided::transposed(&triangle[end * CHUNK + start..], CHUNK),
-                (&solved[end * width + columns.start..], width),
-                (&mut open[start * width + columns.start..], width),
-                Onto::Target,
-            );
-        }
-        for column in columns.clone().step_by(lanes::<S, E>()) {
-            let mut group = [E::splat(simd, E::default()); GROUP];
-            for i in (0..tokens).rev() {
-                let at = (start + i) * width + column;
-                let mut sum = E::vectors::<S>(&open[at..])[0];
-                for j in (i + 1..tokens).rev() {
-                    let factor = E::splat(simd, triangle[(start + j) * CHUNK + start + i]);
-                    sum = E::mul_add(simd, factor, group[j], sum);
+    let vector = lanes::<S, E>();
+    assert!(columns.len().is_multiple_of(vector) && columns.end <= width);
+    assert!(length * width <= open.len().min(solved.len()) && length * CHUNK <= triangle.len());
+    let system = System::<E, DOWN> {
+        length,
+        triangle: triangle.as_ptr(),
+        strengths,
+        open: open.as_mut_ptr(),
+        solved: solved.as_mut_ptr(),
+        width,
+    };
+    let groups = length.div_ceil(GROUP);
+    for group in 0..groups {
+        let start = GROUP * if DOWN { group } else { groups - 1 - group };
+        let mut column = columns.start;
+        while column < columns.end {
+            ahead.ask();
+            // SAFETY: the assertions above bound every index that a group touches.
+            let vectors = unsafe {
+                match (columns.end - column) / vector {
+                    4.. if S::REGISTER_COUNT >= 32 => system.group::<S, 4>(simd, start, column),
+                    2.. => system.group::<S, 2>(simd, start, column),
+                    _ => system.group::<S, 1>(simd, start, column),
                 }
-                E::vectors_mut::<S>(&mut open[at..])[0] = sum;
-                group[i] = E::times(simd, strengths.at(simd, start + i, column), sum);
-                E::vectors_mut::<S>(&mut solved[at..])[0] = group[i];
+            };
+            column += vectors * vector;
+        }
+    }
+}
+
+/// A triangle and its sides, which have been checked.
+struct System<'a, E, const DOWN: bool> {
+    length: usize,
+    triangle: *const E,
+    strengths: &'a Strengths<E>,
+    open: *mut E,
+    solved: *mut E,
+    width: usize,
+}
+
+impl<E: Real, const DOWN: bool> System<'_, E, DOWN> {
+    /// `N` vectors of columns of the group that begins at `start`; returns `N`.
+    ///
+    /// # Safety
+    ///
+    /// The tokens and columns must lie inside all matrices.
+    #[inline(always)]
+    unsafe fn group<S: Simd, const N: usize>(&self, simd: S, start: usize, column: usize) -> usize {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match self.length - start {
+                1 => self.tokens::<S, 1, N>(simd, start, column),
+                2 => self.tokens::<S, 2, N>(simd, start, column),
+                3 => self.tokens::<S, 3, N>(simd, start, column),
+                _ => self.tokens::<S, GROUP, N>(simd, start, column),
+            }
+        }
+        N
+    }
+
+    /// The same of `R` tokens.
+    ///
+    /// # Safety
+    ///
+    /// The tokens and columns must lie inside all matrices.
+    #[inline(always)]
+    unsafe fn tokens<S: Simd, const R: usize, const N: usize>(&self, simd: S, start: usize, column: usize) {
+        let width = lanes::<S, E>();
+        // SAFETY: as the caller promises; vectors are read and written unaligned.
+        unsafe {
+            let zero = [E::splat(simd, E::default()); N];
+            let load = |from: *const E| {
+                let mut row = zero;
+                for (n, vector) in row.iter_mut().enumerate() {
+                    *vector = from.add(n * width).cast::<E::Vector<S>>().read_unaligned();
+                }
+                row
+            };
+            let store = |to: *mut E, row: [E::Vector<S>; N]| {
+                for (n, vector) in row.into_iter().enumerate() {
+                    to.add(n * width).cast::<E::Vector<S>>().write_unaligned(vector);
+                }
+            };
+            // What a token that is done, `from`, adds to number `i` of the group.
+            let (of_group, of_done) = if DOWN { (CHUNK, 1) } else { (1, CHUNK) };
+            let triangle = self.triangle.add(start * of_group);
+            let add = |sums: &mut [E::Vector<S>; N], i: usize, from: usize, done: [E::Vector<S>; N]| {
+                let factor = E::splat(simd, *triangle.add(i * of_group + from * of_done));
+                for (sum, done) in sums.iter_mut().zip(done) {
+                    *sum = E::mul_add(simd, factor, done, *sum);
+                }
+            };
+
+            let at = |token: usize| token * self.width + column;
+            let mut sums = [zero; R];
+            for (i, sums) in sums.iter_mut().enumerate() {
+                *sums = load(self.open.add(at(start + i)));
+            }
+            for from in if DOWN { 0..start } else { start + R..self.length } {
+                let done = load(self.solved.add(at(from)));
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    add(sums, i, from, done);
+                }
+            }
+            for i in 0..R {
+                let i = if DOWN { i } else { R - 1 - i };
+                store(self.open.add(at(start + i)), sums[i]);
+                let mut done = sums[i];
+                for (n, done) in done.iter_mut().enumerate() {
+                    *done = E::times(simd, self.strengths.at(simd, start + i, column + n * width), *done);
+                }
+                store(self.solved.add(at(start + i)), done);
+                // All loops here have constant bounds, so that they unroll and the sums stay in registers.
+                for (left, sums) in sums.iter_mut().enumerate() {
+                    if (DOWN && left > i) || (!DOWN && left < i) {
+                        add(sums, left, start + i, done);
+                    }
+                }
             }
         }
     }

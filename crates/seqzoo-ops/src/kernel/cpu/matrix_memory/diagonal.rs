@@ -19,7 +19,9 @@ impl<V: Copy> Tile<'_, V> {
     #[inline(always)]
     fn get<const N: usize>(&self, row: usize, column: usize) -> [V; N] {
         let from = &self.vectors[row * self.stride + column..][..N];
-        std::array::from_fn(|n| from[n])
+        let mut vectors = [from[0]; N];
+        vectors.copy_from_slice(from);
+        vectors
     }
 }
 

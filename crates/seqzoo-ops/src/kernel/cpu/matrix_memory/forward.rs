@@ -4,7 +4,7 @@ use super::chunks::{CHUNK, Chunk};
 use super::keys::Keys;
 use super::reader::Reader;
 use super::sequence::{Fading, Sequence};
-use super::tokens::{blocks, load, scale};
+use super::tokens::{load, scale};
 use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::{Real, lanes};
@@ -91,20 +91,15 @@ impl<E: Real> Forward<E> {
                 Fading::None | Fading::Channels => Onto::Target,
             };
         }
-        for (start, tokens) in blocks(length) {
-            product(
-                simd,
-                &self.ahead,
-                Extent { rows: tokens, depth: start + tokens, columns: self.value_width },
-                Strided::rows(&query.products[start * CHUNK..], CHUNK),
-                (&self.value, self.value_width),
-                (&mut self.output[start * self.value_width..], self.value_width),
-                match onto {
-                    Onto::Scaled(scales) => Onto::Scaled(&scales[start..]),
-                    other => other,
-                },
-            );
-        }
+        product(
+            simd,
+            &self.ahead,
+            Extent { rows: length, depth: length, columns: self.value_width },
+            Strided::rows(&query.products, CHUNK).lower(),
+            (&self.value, self.value_width),
+            (&mut self.output, self.value_width),
+            onto,
+        );
         (&self.output, &query.products)
     }
 

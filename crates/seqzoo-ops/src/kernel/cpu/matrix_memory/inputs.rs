@@ -56,16 +56,16 @@ pub(crate) fn tensor<E: Real + Element>(numbers: Vec<E>, shape: impl Into<Shape>
     FlexTensor::new(Bytes::from_elems(numbers), Layout::contiguous(shape.into()), E::dtype())
 }
 
-/// Elements of one memory in padded rows, as this processor keeps it.
-pub(crate) fn padded_memory<E: Real>(sequence: &Sequence<'_, E>) -> usize {
+/// Elements of one memory as this processor keeps it: a row of padded key channels for every value channel.
+pub(crate) fn kept_memory<E: Real>(sequence: &Sequence<'_, E>) -> usize {
     struct Width<'a, 'b, E>(&'a Sequence<'b, E>);
     impl<E: Real> WithSimd for Width<'_, '_, E> {
         type Output = usize;
         fn with_simd<S: Simd>(self, _: S) -> usize {
-            widths::<S, E>(self.0).1
+            widths::<S, E>(self.0).0
         }
     }
-    sequence.extents.key * Arch::new().dispatch(Width(sequence))
+    sequence.extents.value * Arch::new().dispatch(Width(sequence))
 }
 
 /// Sums gradients `[b, t, h, 1 or k]` over what a decay of `shape` shares.

@@ -3,6 +3,8 @@
 use super::sequence::Extents;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::transpose::{transpose, transpose_into};
+use pulp::Simd;
 use std::ops::Range;
 
 /// The part of `columns` that is not padding.
@@ -43,20 +45,50 @@ pub(crate) unsafe fn store<E: Real>(
     }
 }
 
-/// Keeps `columns` of a memory in a slot of memories with padded rows of `width`.
+/// Keeps `columns` of a memory in a slot, turned: a row of `key_width` padded key channels for every value channel.
 ///
 /// # Safety
 ///
 /// No other task may keep these columns in this slot.
-pub(crate) unsafe fn keep<E: Real>(
+#[inline(always)]
+pub(crate) unsafe fn keep<S: Simd, E: Real>(
+    simd: S,
     to: Rows<'_, E>,
     extents: &Extents,
-    (slot, width): (usize, usize),
+    (slot, key_width): (usize, usize),
     columns: &Range<usize>,
     memory: &[E],
 ) {
-    for (k, row) in memory.chunks_exact(columns.len()).enumerate() {
-        // SAFETY: as the caller promises.
-        unsafe { to.write((slot * extents.key + k) * width + columns.start, row) };
+    let filled = filled(extents, columns);
+    let start = (slot * extents.value + filled.start) * key_width;
+    let place = to.place(start, filled.len() * key_width);
+    // SAFETY: the place has rows for all columns, which are this task's, as the caller promises.
+    unsafe {
+        transpose_into(simd, (extents.key, filled.len()), (memory, columns.len()), (place, key_width));
+        for padding in (0..filled.len()).map(|row| place.add(row * key_width + extents.key)) {
+            padding.write_bytes(0, key_width - extents.key);
+        }
     }
+}
+
+/// Turns a memory: `to` has a row of key channels for every value channel, as a slot has.
+#[inline(always)]
+pub(crate) fn turn<S: Simd, E: Real>(
+    simd: S,
+    extents: &Extents,
+    memory: (&[E], usize),
+    to: (&mut [E], usize),
+) {
+    transpose(simd, (extents.key, extents.value), memory, to);
+}
+
+/// The memory that a slot holds.
+#[inline(always)]
+pub(crate) fn turn_back<S: Simd, E: Real>(
+    simd: S,
+    extents: &Extents,
+    slot: (&[E], usize),
+    to: (&mut [E], usize),
+) {
+    transpose(simd, (extents.value, extents.key), slot, to);
 }

@@ -13,9 +13,11 @@ pub(super) const SIDE: usize = 16;
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn tile(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-    // SAFETY: as the caller promises; loads and stores are unaligned.
-    let rows: [__m512; SIDE] =
-        std::array::from_fn(|row| unsafe { _mm512_loadu_ps(from.add(row * from_stride)) });
+    let mut rows = [_mm512_setzero_ps(); SIDE];
+    for (row, vector) in rows.iter_mut().enumerate() {
+        // SAFETY: as the caller promises; loads are unaligned.
+        *vector = unsafe { _mm512_loadu_ps(from.add(row * from_stride)) };
+    }
 
     // Pairs of rows, element by element: every 128-bit lane holds two elements of both.
     let mut pairs = rows;
@@ -46,7 +48,7 @@ pub(super) unsafe fn tile(from: *const f32, from_stride: usize, to: *mut f32, to
             _mm512_shuffle_f32x4::<0xdd>(low_odd, high_odd),
         ];
         for (lane, vector) in turned.into_iter().enumerate() {
-            // SAFETY: as above.
+            // SAFETY: as the caller promises; stores are unaligned.
             unsafe { _mm512_storeu_ps(to.add((4 * lane + column) * to_stride), vector) };
         }
     }

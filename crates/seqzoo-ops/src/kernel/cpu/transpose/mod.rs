@@ -1,54 +1,71 @@
 //! Transposition of small matrices.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 
 use super::lanes::Real;
 use pulp::Simd;
+#[cfg(target_arch = "x86_64")]
+use std::any::TypeId;
 use std::ops::Range;
 
 /// `to[column][row] = from[row][column]` for `rows` x `columns` elements; `from` and `to` have rows of
 /// `from_stride` and `to_stride` elements.
 #[inline(always)]
 pub(crate) fn transpose<S: Simd, E: Real>(
+    simd: S,
+    (rows, columns): (usize, usize),
+    from: (&[E], usize),
+    (to, to_stride): (&mut [E], usize),
+) {
+    assert!(rows == 0 || columns == 0 || (columns - 1) * to_stride + rows <= to.len());
+    // SAFETY: as just asserted.
+    unsafe { transpose_into(simd, (rows, columns), from, (to.as_mut_ptr(), to_stride)) };
+}
+
+/// The same into memory that may hold nothing yet.
+///
+/// # Safety
+///
+/// `to` must be good for `columns` rows of `rows` elements, `to_stride` apart.
+#[inline(always)]
+pub(crate) unsafe fn transpose_into<S: Simd, E: Real>(
     _simd: S,
     (rows, columns): (usize, usize),
     (from, from_stride): (&[E], usize),
-    (to, to_stride): (&mut [E], usize),
+    (to, to_stride): (*mut E, usize),
 ) {
-    #[allow(unused_mut)]
-    let mut side = 8;
-    #[cfg(target_arch = "x86_64")]
-    let wide = {
-        use std::any::TypeId;
-        let wide =
-            TypeId::of::<S>() == TypeId::of::<pulp::x86::V4>() && TypeId::of::<E>() == TypeId::of::<f32>();
-        if wide {
-            side = avx512::SIDE;
-        }
-        wide
-    };
-    let (whole_rows, whole_columns) = (rows / side * side, columns / side * side);
-    if whole_rows > 0 && whole_columns > 0 {
-        assert!((whole_rows - 1) * from_stride + whole_columns <= from.len());
-        assert!((whole_columns - 1) * to_stride + whole_rows <= to.len());
+    if rows == 0 || columns == 0 {
+        return;
     }
+    assert!((rows - 1) * from_stride + columns <= from.len());
+    let from = from.as_ptr();
+    let vectors = Vectors::of::<S, E>();
+    let side = vectors.side();
+    let (whole_rows, whole_columns) = (rows / side * side, columns / side * side);
     for row in (0..whole_rows).step_by(side) {
         for column in (0..whole_columns).step_by(side) {
-            let (from, to) = (&from[row * from_stride + column..], &mut to[column * to_stride + row..]);
-            #[cfg(target_arch = "x86_64")]
-            if wide {
-                // SAFETY: the elements are `f32`, the type of `_simd` proves AVX-512, and the tile is inside both.
-                unsafe { avx512::tile(from.as_ptr().cast(), from_stride, to.as_mut_ptr().cast(), to_stride) };
-                continue;
+            // SAFETY: the tile is inside both, as asserted and as the caller promises. Where there are vectors, the
+            // elements are `f32`, and the type of `_simd` proves that the processor has them.
+            unsafe {
+                let (from, to) = (from.add(row * from_stride + column), to.add(column * to_stride + row));
+                match vectors {
+                    #[cfg(target_arch = "x86_64")]
+                    Vectors::Avx512 => avx512::tile(from.cast(), from_stride, to.cast(), to_stride),
+                    #[cfg(target_arch = "x86_64")]
+                    Vectors::Avx2 => avx2::tile(from.cast(), from_stride, to.cast(), to_stride),
+                    Vectors::Any => tile::<E, SIDE>(from, from_stride, to, to_stride),
+                }
             }
-            tile::<E, 8>(from, from_stride, to, to_stride);
         }
     }
-    let mut rest = |rows: Range<usize>, columns: Range<usize>| {
+    let rest = |rows: Range<usize>, columns: Range<usize>| {
         for row in rows {
             for column in columns.clone() {
-                to[column * to_stride + row] = from[row * from_stride + column];
+                // SAFETY: as above.
+                unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) };
             }
         }
     };
@@ -56,16 +73,65 @@ pub(crate) fn transpose<S: Simd, E: Real>(
     rest(whole_rows..rows, 0..whole_columns);
 }
 
+/// Rows and columns of a tile that knows no vectors.
+const SIDE: usize = 8;
+
+/// The code that turns a tile.
+#[derive(Clone, Copy)]
+enum Vectors {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Any,
+}
+
+impl Vectors {
+    #[inline(always)]
+    fn of<S: Simd, E: Real>() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if TypeId::of::<E>() == TypeId::of::<f32>() {
+            if TypeId::of::<S>() == TypeId::of::<pulp::x86::V4>() {
+                return Self::Avx512;
+            }
+            if TypeId::of::<S>() == TypeId::of::<pulp::x86::V3>() {
+                return Self::Avx2;
+            }
+        }
+        Self::Any
+    }
+
+    #[inline(always)]
+    fn side(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::SIDE,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::SIDE,
+            Self::Any => SIDE,
+        }
+    }
+}
+
 /// A tile of `N` x `N` elements, read and written by whole rows.
+///
+/// # Safety
+///
+/// Both pointers must be good for a tile with their strides.
 #[inline(always)]
-fn tile<E: Real, const N: usize>(from: &[E], from_stride: usize, to: &mut [E], to_stride: usize) {
+unsafe fn tile<E: Real, const N: usize>(from: *const E, from_stride: usize, to: *mut E, to_stride: usize) {
     let mut tile = [[E::default(); N]; N];
     for (i, line) in tile.iter_mut().enumerate() {
-        line.copy_from_slice(&from[i * from_stride..][..N]);
+        // SAFETY: as the caller promises.
+        *line = unsafe { from.add(i * from_stride).cast::<[E; N]>().read() };
     }
     for j in 0..N {
-        let line: [E; N] = std::array::from_fn(|i| tile[i][j]);
-        to[j * to_stride..][..N].copy_from_slice(&line);
+        let mut line = [E::default(); N];
+        for (element, row) in line.iter_mut().zip(&tile) {
+            *element = row[j];
+        }
+        // SAFETY: as the caller promises.
+        unsafe { to.add(j * to_stride).cast::<[E; N]>().write(line) };
     }
 }
 

@@ -41,7 +41,7 @@ fn outcome<E: Real>(channels: Option<usize>, division: Division, run: impl Runne
 
     let zeros = |count| room_of(vec![E::default(); count]);
     let (mut output, mut final_memory) = (room(tokens * value), room(memories));
-    let mut states = zeros(cut.kept * heads * key * PADDED);
+    let mut states = zeros(cut.kept * heads * value * PADDED);
     let mut products = zeros(tokens * CHUNK);
     run.run(ForwardPass {
         sequence,
@@ -73,7 +73,7 @@ fn outcome<E: Real>(channels: Option<usize>, division: Division, run: impl Runne
             decay: Rows::new(of_decay),
             memory: Rows::new(of_memory),
         },
-        memories: Some(Rows::new(&mut gradients_of_states)),
+        memories: Rows::new(&mut gradients_of_states),
         division,
     });
     // SAFETY: both passes fill all of their outputs.

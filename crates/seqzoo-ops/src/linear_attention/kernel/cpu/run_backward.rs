@@ -8,7 +8,7 @@ use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk, slot_after};
 use crate::kernel::cpu::matrix_memory::forward::widths;
 use crate::kernel::cpu::matrix_memory::memory;
 use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading, Sequence};
-use crate::kernel::cpu::matrix_memory::tasks::{Division, spread, strips};
+use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
 use crate::kernel::cpu::matrix_memory::tokens::{self, list, load};
 use crate::kernel::cpu::rows::Rows;
 use pulp::{Simd, WithSimd};
@@ -37,8 +37,8 @@ pub(super) struct BackwardPass<'a, E> {
     pub output: &'a [E],
     pub last: &'a [E],
     pub gradients: Gradients<'a, E>,
-    /// Room for the gradients of the kept memories, where the work is divided by chunks.
-    pub memories: Option<Rows<'a, E>>,
+    /// Room for the gradients of the kept memories; none where the work is not divided by chunks.
+    pub memories: Rows<'a, E>,
     pub division: Division,
 }
 
@@ -53,7 +53,7 @@ impl<E: Real> BackwardPass<'_, E> {
     ) -> Given<'b, E, 1> {
         let extents = &self.sequence.extents;
         let slots = self.cut.memories(at.0, at.1, extents.heads);
-        let size = extents.key * width;
+        let size = extents.value * width;
         let state = |slot: usize| &self.states[(slots.start + slot) * size..][..size];
         let chunks = self.cut.row(at.0);
         let chunk = chunks[index];
@@ -74,7 +74,7 @@ impl<E: Real> BackwardPass<'_, E> {
         load(sequence.value, extents, at, chunk, extents.value, (&mut backward.value, width));
     }
 
-    /// All gradients of a chunk's tokens.
+    /// All gradients of a chunk's tokens; `memory_gradient` is what is given, but not turned.
     #[inline(always)]
     fn read<S: Simd>(
         &self,
@@ -82,12 +82,11 @@ impl<E: Real> BackwardPass<'_, E> {
         backward: &mut Backward<E, 1>,
         chunk: Chunk,
         given: Given<'_, E, 1>,
-        width: usize,
+        memory_gradient: (&[E], usize),
     ) {
-        let channels = self.sequence.extents.key;
+        let (channels, width) = (self.sequence.extents.key, memory_gradient.1);
         backward.read(simd, &self.sequence, chunk, given);
         backward.keys.fade_to_the_end(chunk.length);
-        let memory_gradient = (given.memory_gradient, width);
         backward.of_values(simd, channels, chunk.length, given.products[0], memory_gradient, 0..width);
     }
 
@@ -124,30 +123,41 @@ impl<E: Real> BackwardPass<'_, E> {
         list(ahead, self.gradients.value.start(), extents, at, chunk, extents.value);
         if let Some(next) = next {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
-            let size = extents.key * width;
+            let size = extents.value * width;
             ahead.run(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
             let start = (extents.head(at) * extents.time + next.start) * CHUNK;
             ahead.run(self.products[start..].as_ptr(), next.length * CHUNK);
         }
     }
+}
 
-    /// One pass over all chunks of a range of heads.
+impl<E: Real> Pass<E> for BackwardPass<'_, E> {
+    fn sequence(&self) -> &Sequence<'_, E> {
+        &self.sequence
+    }
+
+    fn cut(&self) -> &Cut {
+        self.cut
+    }
+
     #[inline(always)]
-    fn whole_heads<S: Simd>(&self, simd: S, tasks: Range<usize>) {
+    fn whole_heads<S: Simd>(&self, simd: S, heads: Range<usize>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
         let mut backward = Backward::new(fading, widths, [false]);
         let mut memory = Buffer::<E>::new(extents.key * widths.1);
+        let mut turned = Buffer::<E>::new(extents.value * widths.0);
         let all = 0..widths.1;
-        for at in tasks.map(|task| extents.at(task)) {
+        for at in heads.map(|head| extents.at(head)) {
             memory::load(self.last, extents, at, &all, &mut memory);
             for (index, chunk) in self.cut.row(at.0).iter().enumerate().rev() {
                 self.load(&mut backward, at, *chunk, widths.1);
                 let next = index.checked_sub(1).map(|index| self.cut.row(at.0)[index]);
-                self.list(&mut backward.ahead, at, *chunk, next, widths.1);
-                let given = self.given(at, index, widths.1, &memory);
-                self.read(simd, &mut backward, *chunk, given, widths.1);
+                self.list(&mut backward.ahead, at, *chunk, next, widths.0);
+                memory::turn(simd, extents, (&memory, widths.1), (&mut turned, widths.0));
+                let given = self.given(at, index, widths.0, &turned);
+                self.read(simd, &mut backward, *chunk, given, (&memory, widths.1));
                 self.store(at, *chunk, &backward, widths);
                 backward.write(simd, sequence, *chunk, (&mut memory, widths.1), all.clone());
             }
@@ -156,9 +166,9 @@ impl<E: Real> BackwardPass<'_, E> {
         }
     }
 
-    /// The gradients of the memories alone, for a range of strips of columns of all heads.
+    /// The gradients of the memories alone.
     #[inline(always)]
-    fn memories<S: Simd>(&self, simd: S, strips: &[Range<usize>], to: Rows<'_, E>, tasks: Range<usize>) {
+    fn in_order<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
@@ -173,9 +183,9 @@ impl<E: Real> BackwardPass<'_, E> {
             let chunks = self.cut.row(at.0);
             for (index, chunk) in chunks.iter().enumerate().rev() {
                 if let Some(slot) = slot_after(chunks, index) {
-                    let slot = (slots.start + slot, widths.1);
+                    let slot = (slots.start + slot, widths.0);
                     // SAFETY: every range of columns of every head is one task's.
-                    unsafe { memory::keep(to, extents, slot, columns, memory) };
+                    unsafe { memory::keep(simd, self.memories, extents, slot, columns, memory) };
                 }
                 backward.keys.gates.load(sequence, at.0, at.1, *chunk);
                 backward.load_queries(sequence, self.output, at, *chunk);
@@ -186,33 +196,29 @@ impl<E: Real> BackwardPass<'_, E> {
         }
     }
 
-    /// The gradients of the tokens of a range of chunks, of all heads.
+    /// The gradients of tokens.
     #[inline(always)]
-    fn tokens<S: Simd>(
-        &self,
-        simd: S,
-        chunks: &[(usize, usize)],
-        memories: Rows<'_, E>,
-        tasks: Range<usize>,
-    ) {
+    fn each_chunk<S: Simd>(&self, simd: S, chunks: &[(usize, usize)]) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
         let mut backward = Backward::new(fading, widths, [false]);
-        let size = extents.key * widths.1;
+        let size = extents.value * widths.0;
         let nothing = Buffer::<E>::new(size);
-        for (head, index) in &chunks[tasks] {
+        let mut memory = Buffer::<E>::new(extents.key * widths.1);
+        for (head, index) in chunks {
             let at = extents.at(*head);
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             let row = self.cut.row(at.0);
             let memory_gradient: &[E] = match slot_after(row, *index) {
                 // SAFETY: the gradients have all been written, and are only read from here on.
-                Some(slot) => unsafe { memories.read((slots.start + slot) * size, size) },
+                Some(slot) => unsafe { self.memories.read((slots.start + slot) * size, size) },
                 None => &nothing,
             };
             self.load(&mut backward, at, row[*index], widths.1);
-            let given = self.given(at, *index, widths.1, memory_gradient);
-            self.read(simd, &mut backward, row[*index], given, widths.1);
+            let given = self.given(at, *index, widths.0, memory_gradient);
+            memory::turn_back(simd, extents, (memory_gradient, widths.0), (&mut memory, widths.1));
+            self.read(simd, &mut backward, row[*index], given, (&memory, widths.1));
             self.store(at, row[*index], &backward, widths);
         }
     }
@@ -223,30 +229,6 @@ impl<E: Real> WithSimd for BackwardPass<'_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let extents = &self.sequence.extents;
-        match (self.division, self.memories) {
-            (Division::Chunks, Some(memories)) => {
-                let strips = strips::<S, E>(widths::<S, E>(&self.sequence).1, rayon::current_num_threads());
-                spread(extents, extents.all_heads() * strips.len(), |tasks| {
-                    simd.vectorize(
-                        #[inline(always)]
-                        || self.memories(simd, &strips, memories, tasks),
-                    )
-                });
-                let chunks = self.cut.all(extents.heads);
-                spread(extents, chunks.len(), |tasks| {
-                    simd.vectorize(
-                        #[inline(always)]
-                        || self.tokens(simd, &chunks, memories, tasks),
-                    )
-                });
-            }
-            _ => spread(extents, extents.all_heads(), |tasks| {
-                simd.vectorize(
-                    #[inline(always)]
-                    || self.whole_heads(simd, tasks),
-                )
-            }),
-        }
+        tasks::run(simd, &self, self.division);
     }
 }

@@ -7,7 +7,7 @@ use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk};
 use crate::kernel::cpu::matrix_memory::forward::{Forward, widths};
 use crate::kernel::cpu::matrix_memory::memory;
 use crate::kernel::cpu::matrix_memory::sequence::{Cut, Sequence};
-use crate::kernel::cpu::matrix_memory::tasks::{Division, spread, strips};
+use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
 use crate::kernel::cpu::matrix_memory::tokens::{self, list};
 use crate::kernel::cpu::rows::Rows;
 use pulp::{Simd, WithSimd};
@@ -32,10 +32,10 @@ pub(super) struct ForwardPass<'a, E> {
 
 impl<E: Real> ForwardPass<'_, E> {
     /// Keeps `columns` of a memory in a slot, if memories are to be kept.
-    fn keep(&self, slot: (usize, usize), columns: &Range<usize>, memory: &[E]) {
+    fn keep<S: Simd>(&self, simd: S, slot: (usize, usize), columns: &Range<usize>, memory: &[E]) {
         if let Some(states) = self.states {
             // SAFETY: every head and every range of columns is one task's.
-            unsafe { memory::keep(states, &self.sequence.extents, slot, columns, memory) };
+            unsafe { memory::keep(simd, states, &self.sequence.extents, slot, columns, memory) };
         }
     }
 
@@ -64,24 +64,33 @@ impl<E: Real> ForwardPass<'_, E> {
             list(ahead, sequence.query.as_ptr(), extents, at, next, extents.key);
         }
     }
+}
 
-    /// One pass over all chunks of a range of heads.
+impl<E: Real> Pass<E> for ForwardPass<'_, E> {
+    fn sequence(&self) -> &Sequence<'_, E> {
+        &self.sequence
+    }
+
+    fn cut(&self) -> &Cut {
+        self.cut
+    }
+
     #[inline(always)]
-    fn whole_heads<S: Simd>(&self, simd: S, tasks: Range<usize>) {
+    fn whole_heads<S: Simd>(&self, simd: S, heads: Range<usize>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let (key_width, width) = widths::<S, E>(sequence);
         let mut forward = Forward::new(fading, (key_width, width));
         let mut memory = Buffer::<E>::new(extents.key * width);
         let all = 0..width;
-        for at in tasks.map(|task| extents.at(task)) {
+        for at in heads.map(|head| extents.at(head)) {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             memory::load(self.memory, extents, at, &all, &mut memory);
             let chunks = self.cut.row(at.0);
             for (index, chunk) in chunks.iter().enumerate() {
                 forward.load(sequence, at, *chunk);
                 if !chunk.clears {
-                    self.keep((slots.start + chunk.kept, width), &all, &memory);
+                    self.keep(simd, (slots.start + chunk.kept, key_width), &all, &memory);
                 }
                 let before = (!chunk.clears).then_some(&*memory);
                 self.list(&mut forward.ahead, at, *chunk, chunks.get(index + 1).copied());
@@ -90,15 +99,15 @@ impl<E: Real> ForwardPass<'_, E> {
                 self.store(at, *chunk, (output, width), products);
                 forward.write(simd, sequence, *chunk, (&mut memory, width), all.clone());
             }
-            self.keep((slots.end - 1, width), &all, &memory);
+            self.keep(simd, (slots.end - 1, key_width), &all, &memory);
             // SAFETY: every head is one task's.
             unsafe { memory::store(self.last, extents, at, &all, &memory) };
         }
     }
 
-    /// The memories alone, for a range of strips of columns of all heads.
+    /// The memories alone.
     #[inline(always)]
-    fn memories<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
+    fn in_order<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let (key_width, width) = widths::<S, E>(sequence);
@@ -113,30 +122,36 @@ impl<E: Real> ForwardPass<'_, E> {
             for chunk in self.cut.row(at.0) {
                 forward.load(sequence, at, *chunk);
                 if !chunk.clears {
-                    self.keep((slots.start + chunk.kept, width), columns, memory);
+                    self.keep(simd, (slots.start + chunk.kept, key_width), columns, memory);
                 }
                 forward.write(simd, sequence, *chunk, (memory, columns.len()), columns.clone());
             }
-            self.keep((slots.end - 1, width), columns, memory);
+            self.keep(simd, (slots.end - 1, key_width), columns, memory);
             // SAFETY: every range of columns of every head is one task's.
             unsafe { memory::store(self.last, extents, at, columns, memory) };
         }
     }
 
-    /// The outputs of a range of chunks, of all heads, from the memories before them.
+    /// Outputs, from the memories before them.
     #[inline(always)]
-    fn outputs<S: Simd>(&self, simd: S, chunks: &[(usize, usize)], states: Rows<'_, E>, tasks: Range<usize>) {
+    fn each_chunk<S: Simd>(&self, simd: S, chunks: &[(usize, usize)]) {
+        let states = self.states.expect("a pass divided by chunks keeps what it makes in order");
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let fading = sequence.decay.fading;
         let (key_width, width) = widths::<S, E>(sequence);
         let mut forward = Forward::new(fading, (key_width, width));
-        let size = extents.key * width;
-        for (head, index) in &chunks[tasks] {
+        let size = extents.value * key_width;
+        let mut memory = Buffer::<E>::new(extents.key * width);
+        for (head, index) in chunks {
             let at = extents.at(*head);
             let chunk = &self.cut.row(at.0)[*index];
             let slot = self.cut.memories(at.0, at.1, extents.heads).start + chunk.kept;
             // SAFETY: the memories have all been written, and are only read from here on.
             let before = (!chunk.clears).then(|| unsafe { states.read(slot * size, size) });
+            if let Some(before) = before {
+                memory::turn_back(simd, extents, (before, key_width), (&mut memory, width));
+            }
+            let before = before.map(|_| &*memory);
             forward.load(sequence, at, *chunk);
             forward.keys.turn(simd, extents.key, chunk.length);
             let (output, products) = forward.read(simd, sequence, at, *chunk, before);
@@ -150,30 +165,6 @@ impl<E: Real> WithSimd for ForwardPass<'_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let extents = &self.sequence.extents;
-        match (self.division, self.states) {
-            (Division::Chunks, Some(states)) => {
-                let strips = strips::<S, E>(widths::<S, E>(&self.sequence).1, rayon::current_num_threads());
-                spread(extents, extents.all_heads() * strips.len(), |tasks| {
-                    simd.vectorize(
-                        #[inline(always)]
-                        || self.memories(simd, &strips, tasks),
-                    )
-                });
-                let chunks = self.cut.all(extents.heads);
-                spread(extents, chunks.len(), |tasks| {
-                    simd.vectorize(
-                        #[inline(always)]
-                        || self.outputs(simd, &chunks, states, tasks),
-                    )
-                });
-            }
-            _ => spread(extents, extents.all_heads(), |tasks| {
-                simd.vectorize(
-                    #[inline(always)]
-                    || self.whole_heads(simd, tasks),
-                )
-            }),
-        }
+        tasks::run(simd, &self, self.division);
     }
 }

@@ -50,21 +50,16 @@ impl<E: Real, const N: usize> Backward<E, N> {
     ///
     /// Rows and keys have so far only what they get through the memory, faded to the edge of their block.
     #[inline(always)]
-    pub(super) fn of_decay_through_memory<S: Simd>(
-        &mut self,
-        simd: S,
-        channels: usize,
-        length: usize,
-        given: Given<'_, E, N>,
-    ) {
+    pub(super) fn of_decay_through_memory(&mut self, length: usize, given: Given<'_, E, N>) {
         let (width, two, keys) = (self.keys.width, length > BLOCK, &self.keys);
         let (first, second) = self.decay_over.split_at_mut(width);
         first.fill(E::default());
         if let Some(before) = given.before {
-            let rows = before.chunks_exact(self.value_width);
-            let gradients = given.memory_gradient.chunks_exact(self.value_width);
-            for ((sum, row), gradient) in first.iter_mut().zip(rows).zip(gradients).take(channels) {
-                *sum = dot(simd, row, gradient);
+            let gradients = given.memory_gradient.chunks_exact(width);
+            for (row, gradient) in before.chunks_exact(width).zip(gradients) {
+                for c in 0..width {
+                    first[c] += row[c] * gradient[c];
+                }
             }
         }
         multiply(first, &keys.gates.total);

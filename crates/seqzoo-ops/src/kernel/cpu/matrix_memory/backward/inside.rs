@@ -15,26 +15,25 @@ impl<E: Real, const N: usize> Backward<E, N> {
     pub(super) fn of_tokens_inside<S: Simd>(&mut self, simd: S, length: usize) {
         let width = self.keys.width;
         for reader in &mut self.readers {
-            for (start, tokens) in blocks(length) {
-                product(
-                    simd,
-                    &self.ahead,
-                    Extent { rows: tokens, depth: start + tokens, columns: width },
-                    Strided::rows(&reader.products[start * CHUNK..], CHUNK),
-                    (&self.keys.rows, width),
-                    (&mut reader.gradient[start * width..], width),
-                    Onto::Target,
-                );
-                product(
-                    simd,
-                    &self.ahead,
-                    Extent { rows: tokens, depth: length - start, columns: width },
-                    Strided::transposed(&reader.products[start * CHUNK + start..], CHUNK),
-                    (&reader.rows[start * width..], width),
-                    (&mut self.key_gradient[start * width..], width),
-                    Onto::Target,
-                );
-            }
+            let all = Extent { rows: length, depth: length, columns: width };
+            product(
+                simd,
+                &self.ahead,
+                all,
+                Strided::rows(&reader.products, CHUNK).lower(),
+                (&self.keys.rows, width),
+                (&mut reader.gradient, width),
+                Onto::Target,
+            );
+            product(
+                simd,
+                &self.ahead,
+                all,
+                Strided::transposed(&reader.products, CHUNK).upper(),
+                (&reader.rows, width),
+                (&mut self.key_gradient, width),
+                Onto::Target,
+            );
         }
     }
 

@@ -33,7 +33,6 @@ pub(crate) struct Reader<E> {
     pub gradient: Buffer<E>,
     /// Whether a token does not read what it writes itself.
     strict: bool,
-    upstream_columns: Buffer<E>,
     /// The gradient of the products with keys, in rows of [`CHUNK`].
     products: Buffer<E>,
     /// Where channels fade apart: what rows and keys get from each other inside their blocks.
@@ -53,7 +52,6 @@ impl<E: Real> Reader<E> {
             upstream: values(),
             gradient: keys(),
             strict,
-            upstream_columns: values(),
             products: Buffer::new(CHUNK * CHUNK),
             in_block: apart(),
             key_in_block: apart(),
@@ -82,8 +80,6 @@ pub(crate) struct Backward<E, const N: usize> {
     /// One number per token, or one row per token where channels fade apart.
     pub decay_gradient: Buffer<E>,
     value_columns: Buffer<E>,
-    /// Gradients of rows or keys, with the tokens as columns.
-    columns: Buffer<E>,
     /// Where channels fade apart, a row per block for what passes over it.
     decay_over: Buffer<E>,
     value_width: usize,
@@ -92,11 +88,11 @@ pub(crate) struct Backward<E, const N: usize> {
 /// What a chunk's backward pass is given.
 #[derive(Clone, Copy)]
 pub(crate) struct Given<'a, E, const N: usize> {
-    /// The memory before the chunk; none where the chunk clears it.
+    /// The memory before the chunk, turned as it was kept; none where the chunk clears it.
     pub before: Option<&'a [E]>,
     /// The products of every reader inside the chunk, in rows of [`CHUNK`].
     pub products: [&'a [E]; N],
-    /// The gradient of the memory after the chunk.
+    /// The gradient of the memory after the chunk, turned likewise.
     pub memory_gradient: &'a [E],
 }
 
@@ -120,7 +116,6 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 apart(CHUNK * key_width)
             },
             value_columns: values(),
-            columns: keys(),
             decay_over: apart(CHUNK / BLOCK * key_width),
             value_width,
         }
@@ -156,10 +151,6 @@ impl<E: Real, const N: usize> Backward<E, N> {
         let (extents, length) = (&sequence.extents, chunk.length);
         let turned = (length, extents.value);
         transpose(simd, turned, (&self.value, self.value_width), (&mut self.value_columns, CHUNK));
-        for reader in &mut self.readers {
-            let columns = (&mut *reader.upstream_columns, CHUNK);
-            transpose(simd, turned, (&reader.upstream, self.value_width), columns);
-        }
 
         self.of_products(simd, extents.value, length);
         self.of_rows_through_memory(simd, extents, length, given.before);
@@ -177,7 +168,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 self.of_tokens_inside(simd, length);
             }
             Fading::Channels => {
-                self.of_decay_through_memory(simd, extents.key, length, given);
+                self.of_decay_through_memory(length, given);
                 self.of_tokens_between_blocks(simd, length);
                 self.of_tokens_in_blocks(simd, length);
                 self.of_decay_channels(simd, chunk);
@@ -233,17 +224,15 @@ impl<E: Real, const N: usize> Backward<E, N> {
             (&mut self.value_gradient[columns.start..], width),
             Onto::Nothing,
         );
-        for (start, tokens) in blocks(length) {
-            product(
-                simd,
-                &self.ahead,
-                Extent { rows: tokens, depth: length - start, columns: columns.len() },
-                Strided::transposed(&products[start * CHUNK + start..], CHUNK),
-                (&self.readers[0].upstream[start * width + columns.start..], width),
-                (&mut self.value_gradient[start * width + columns.start..], width),
-                Onto::Target,
-            );
-        }
+        product(
+            simd,
+            &self.ahead,
+            Extent { rows: length, depth: length, columns: columns.len() },
+            Strided::transposed(products, CHUNK).upper(),
+            (&self.readers[0].upstream[columns.start..], width),
+            (&mut self.value_gradient[columns.start..], width),
+            Onto::Target,
+        );
     }
 
     /// The gradient of the memory before the chunk: `columns` of it, made of the one after the chunk. Decays and

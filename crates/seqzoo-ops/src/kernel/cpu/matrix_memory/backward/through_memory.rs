@@ -1,13 +1,11 @@
 //! What rows and keys get through the memory.
 
-use super::super::chunks::CHUNK;
 use super::super::sequence::{Extents, Fading};
 use super::super::tokens::{fade_from_the_start, fade_to_the_end, scale_rows};
 use super::Backward;
 use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
-use crate::kernel::cpu::transpose::transpose;
 use pulp::Simd;
 
 impl<E: Real, const N: usize> Backward<E, N> {
@@ -28,9 +26,8 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 gradient.fill(E::default());
                 continue;
             };
-            let memory = (before, self.value_width);
-            let turned = &mut self.columns;
-            through(simd, &self.ahead, extents, memory, &reader.upstream_columns, turned, (gradient, width));
+            let rows = (&*reader.upstream, self.value_width);
+            through(simd, &self.ahead, extents, (length, rows), before, (gradient, width));
             match self.keys.fading {
                 Fading::None => {}
                 Fading::Alike => scale_rows(gradient, width, &gates.through),
@@ -51,9 +48,8 @@ impl<E: Real, const N: usize> Backward<E, N> {
     ) {
         let (width, gates) = (self.keys.width, &self.keys.gates);
         let gradient = &mut self.key_gradient[..length * width];
-        let memory = (memory_gradient, self.value_width);
-        let turned = &mut self.columns;
-        through(simd, &self.ahead, extents, memory, &self.value_columns, turned, (gradient, width));
+        let rows = (&*self.value, self.value_width);
+        through(simd, &self.ahead, extents, (length, rows), memory_gradient, (gradient, width));
         match self.keys.fading {
             Fading::None => {}
             Fading::Alike => scale_rows(gradient, width, &gates.after),
@@ -62,25 +58,23 @@ impl<E: Real, const N: usize> Backward<E, N> {
     }
 }
 
-/// `to = (memory · columns)ᵀ`: a row of key channels for every token, of which `columns` has the values.
+/// `to = rows · memory`: a row of key channels for every row of value channels. The memory is turned.
 #[inline(always)]
 fn through<S: Simd, E: Real>(
     simd: S,
     ahead: &Ahead,
     extents: &Extents,
-    (memory, value_width): (&[E], usize),
-    columns: &[E],
-    turned: &mut [E],
+    (length, (rows, value_width)): (usize, (&[E], usize)),
+    memory: &[E],
     (to, width): (&mut [E], usize),
 ) {
     product(
         simd,
         ahead,
-        Extent { rows: extents.key, depth: extents.value, columns: CHUNK },
-        Strided::rows(memory, value_width),
-        (columns, CHUNK),
-        (turned, CHUNK),
+        Extent { rows: length, depth: extents.value, columns: width },
+        Strided::rows(rows, value_width),
+        (memory, width),
+        (to, width),
         Onto::Nothing,
     );
-    transpose(simd, (extents.key, to.len() / width), (turned, CHUNK), (to, width));
 }

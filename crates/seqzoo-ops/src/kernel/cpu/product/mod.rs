@@ -1,0 +1,159 @@
+//! Products of small matrices that are in cache.
+
+mod tiles;
+
+use super::ahead::Ahead;
+use super::lanes::{Real, lanes};
+use pulp::Simd;
+use tiles::Tiles;
+
+/// What a product is added to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Onto<'a, E> {
+    /// Nothing: the target is overwritten.
+    Nothing,
+    /// What the target holds.
+    Target,
+    /// What the target holds, each row multiplied by its number.
+    Scaled(&'a [E]),
+}
+
+/// Which side of the diagonal of a matrix holds only zeros, most of which a product skips.
+#[derive(Clone, Copy, Debug)]
+enum Zeros {
+    Nowhere,
+    Above,
+    Below,
+}
+
+/// A matrix whose element (i, j) is `numbers[i · rows + j · columns]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strided<'a, E> {
+    numbers: &'a [E],
+    rows: usize,
+    columns: usize,
+    zeros: Zeros,
+}
+
+impl<'a, E> Strided<'a, E> {
+    /// Rows of `stride` elements.
+    pub fn rows(numbers: &'a [E], stride: usize) -> Self {
+        Self { numbers, rows: stride, columns: 1, zeros: Zeros::Nowhere }
+    }
+
+    /// The transpose of a matrix with rows of `stride` elements.
+    pub fn transposed(numbers: &'a [E], stride: usize) -> Self {
+        Self { numbers, rows: 1, columns: stride, zeros: Zeros::Nowhere }
+    }
+
+    /// The matrix, which holds zeros above its diagonal.
+    pub fn lower(self) -> Self {
+        Self { zeros: Zeros::Above, ..self }
+    }
+
+    /// The matrix, which holds zeros below its diagonal.
+    pub fn upper(self) -> Self {
+        Self { zeros: Zeros::Below, ..self }
+    }
+}
+
+/// Rows, inner dimension and columns of a product; the columns are whole vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    pub rows: usize,
+    pub depth: usize,
+    pub columns: usize,
+}
+
+/// `target (rows x columns) = onto + left (rows x depth) · right (depth x columns)`, where `right` and
+/// `target` have rows of `right_stride` and `target_stride` elements.
+///
+/// Every element is one chain of `depth` multiply-adds in order, whatever the extent, but for zeros that are skipped:
+/// rows can be computed alone or together with the same result. On the way it asks for lines of `ahead`.
+#[allow(clippy::too_many_arguments, reason = "three matrices, what to do with them, and what comes next")]
+#[inline(always)]
+pub(crate) fn product<S: Simd, E: Real>(
+    simd: S,
+    ahead: &Ahead,
+    extent: Extent,
+    left: Strided<'_, E>,
+    (right, right_stride): (&[E], usize),
+    (target, target_stride): (&mut [E], usize),
+    onto: Onto<'_, E>,
+) {
+    struct Call<'a, E> {
+        ahead: &'a Ahead,
+        extent: Extent,
+        left: Strided<'a, E>,
+        right: (&'a [E], usize),
+        target: (&'a mut [E], usize),
+        onto: Onto<'a, E>,
+    }
+    impl<E: Real> pulp::WithSimd for Call<'_, E> {
+        type Output = ();
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            run(simd, self.ahead, self.extent, self.left, self.right, self.target, self.onto);
+        }
+    }
+    struct Wrapped<S, E>(S, E);
+    impl<S: Simd, O: pulp::WithSimd<Output = ()>> pulp::NullaryFnOnce for Wrapped<S, O> {
+        type Output = ();
+        #[inline(always)]
+        fn call(self) {
+            self.1.with_simd(self.0);
+        }
+    }
+    let call =
+        Call { ahead, extent, left, right: (right, right_stride), target: (target, target_stride), onto };
+    simd.vectorize(Wrapped(simd, call));
+}
+
+#[inline(always)]
+fn run<S: Simd, E: Real>(
+    simd: S,
+    ahead: &Ahead,
+    extent: Extent,
+    left: Strided<'_, E>,
+    (right, right_stride): (&[E], usize),
+    (target, target_stride): (&mut [E], usize),
+    onto: Onto<'_, E>,
+) {
+    let Extent { rows, depth, columns } = extent;
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    let width = lanes::<S, E>();
+    assert!(columns.is_multiple_of(width) && columns <= target_stride);
+    assert!((rows - 1) * target_stride + columns <= target.len());
+    assert!(depth == 0 || (depth - 1) * right_stride + columns <= right.len());
+    assert!(depth == 0 || (rows - 1) * left.rows + (depth - 1) * left.columns < left.numbers.len());
+    assert!(!matches!(onto, Onto::Scaled(scales) if scales.len() < rows));
+
+    let tiles = Tiles {
+        ahead,
+        depth,
+        left,
+        right: right.as_ptr(),
+        right_stride,
+        target: target.as_mut_ptr(),
+        target_stride,
+        onto,
+    };
+    let mut column = 0;
+    while column < columns {
+        let vectors = (columns - column) / width;
+        // SAFETY: the assertions above bound every index that the tiles touch.
+        unsafe {
+            column += if S::REGISTER_COUNT >= 32 && vectors >= 4 {
+                tiles.strip::<S, 6, 4>(simd, rows, column)
+            } else if S::REGISTER_COUNT >= 32 && vectors >= 2 {
+                tiles.strip::<S, 8, 2>(simd, rows, column)
+            } else if vectors >= 2 {
+                tiles.strip::<S, 6, 2>(simd, rows, column)
+            } else {
+                tiles.strip::<S, 8, 1>(simd, rows, column)
+            } * width;
+        }
+    }
+}
