@@ -1,5 +1,5 @@
 //! Kernels, chunked tensor operations, PyTorch and the machine's limit in one table:
-//! `cargo run --release -p seqzoo-benches --bin compare -- --python python3 --operator linear --out benches/README.md`.
+//! `cargo run --release --bin compare -- --python python3 --operator linear --out benches/README.md`.
 #![recursion_limit = "256"]
 
 /// The allocator of the `recall` binary: see there.
@@ -45,7 +45,7 @@ struct Arguments {
 /// This command, as one would type it.
 fn command() -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut command = String::from("cargo run --release -p seqzoo-benches --bin compare --");
+    let mut command = String::from("cargo run --release --bin compare --");
     let mut python = false;
     for argument in arguments {
         command += " ";

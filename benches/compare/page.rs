@@ -7,24 +7,28 @@ use seqzoo::ops::Form;
 use seqzoo_benches::{SHAPES, Shape};
 use std::path::Path;
 
+/// Tokens that a product with a triangle of 32 tokens takes on average: tiles of 6, 6, 5, 5, 5 and 5 end at the last of
+/// their own.
+const TRIANGLE: f64 = 18.7;
+
 /// Multiply-adds that the CPU kernel's products take per token and head, in the forward pass and in the
-/// backward pass: through the memory, and inside chunks of 32 in blocks of 16. Exponentials, fades and copies
-/// are not counted.
+/// backward pass: through the memory, and inside chunks of 32 in blocks of 16 and tiles of up to 6 tokens, behind which a
+/// product with a triangle ends. Exponentials, fades and copies are not counted.
 fn counted(subject: Subject, channels: usize) -> [f64; 2] {
     let memory = channels * channels;
     // Of one reader: `A`, and on the way back `dA` and the gradients of rows and keys. Where channels fade apart, pair by
     // pair within the block (8.5 and 7.5 on average) and by a product between the blocks (8).
     let (square, back) = match subject.decay {
         "vector" => (8.0 + 8.5, 24.0 + 2.0 * (7.5 + 8.0)),
-        _ => (24.0, 24.0 + 2.0 * 24.0),
+        _ => (24.0, 24.0 + 2.0 * TRIANGLE),
     };
     let (width, square, back, memory) =
         (channels as f64, square * channels as f64, back * channels as f64, memory as f64);
-    let apply = 24.0 * width; // `A V`, `Aᵀ dO`
+    let apply = TRIANGLE * width; // `A V`, `Aᵀ dO`
     match subject.operator {
         // The memory is read and written; on the way back also asked for queries and keys.
         Operator::Linear => [2.0 * memory + square + apply, 4.0 * memory + back + apply],
-        // Two readers, and substitution: in groups of 8 in chunks of 32, 12 tokens outside the group and 3.5 inside.
+        // Two readers, and substitution: in groups of 4 in chunks of 32, 14 tokens outside the group and 1.5 inside.
         Operator::Delta => {
             let solve = 15.5 * width;
             [3.0 * memory + 2.0 * square + apply + solve, 6.0 * memory + 2.0 * back + apply + solve]
@@ -69,7 +73,7 @@ pub fn page(python: Option<&Path>, plan: &Plan, command: &str) -> Result<String,
         "# Measured\n\n\
          Made by `{command}`\n\
          (the Python needs PyTorch; without `--python` its rows are missing). Criterion measures the same shapes:\n\
-         `cargo bench -p seqzoo-benches`.\n\n\
+         `cargo bench --bench operators`.\n\n\
          Machine: {}. Burn's Flex backend, `f32`.{}\n\
          A time is the median of at least {runs} runs, and of {rounds} such medians, seconds apart, the best: ours and the\n\
          peer's in turn, because a shared machine slows down for seconds at a time.\n\
