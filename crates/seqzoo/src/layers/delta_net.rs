@@ -1,13 +1,13 @@
 //! DeltaNet: a memory that replaces what it holds under a key.
 
+use super::delta_layer::delta_layer;
+use crate::ConfigError;
 use crate::ops::Decay;
-use crate::parts::{DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ShortConvs, projection};
-use crate::state::{StateMapper, StatePart};
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::parts::{DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, projection};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 const NAME: &str = "delta_net";
 
@@ -109,47 +109,11 @@ pub struct DeltaNet {
     pub gate: Option<Linear>,
 }
 
-/// State of [`DeltaNet`].
-#[derive(Clone, Debug)]
-pub struct DeltaNetState {
-    /// The memory `S`, `[B, H, K, V]`.
-    pub memory: Tensor<4>,
-    /// The last inputs of the query, key and value convolutions, if the layer has them.
-    pub convolutions: Vec<Tensor<3>>,
-}
+delta_layer!(DeltaNet, DeltaNetState, NAME);
 
-impl SequenceMixer for DeltaNet {
-    type State = DeltaNetState;
-
-    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
-        let (memory, convolutions) = self.heads.init_state(batch, device);
-        DeltaNetState { memory, convolutions }
-    }
-
-    fn forward_packed(
-        &self,
-        input: Tensor<3>,
-        resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
-    ) -> (Tensor<3>, Self::State) {
-        let DeltaNetState { memory, convolutions } =
-            state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
-        let gate = self.gate.as_ref().map(|gate| gate.forward(input.clone()));
-        let (output, (memory, convolutions)) =
-            self.heads.forward(input, Decay::None, gate, resets, (memory, convolutions));
-        (output, DeltaNetState { memory, convolutions })
-    }
-}
-
-impl MixerState for DeltaNetState {
-    fn layer(&self) -> String {
-        NAME.into()
-    }
-
-    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        Self {
-            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
-            convolutions: ShortConvs::map_states(self.convolutions, mapper),
-        }
+impl DeltaNet {
+    /// How the memory fades, and what gates the outputs.
+    fn decay_and_gate(&self, input: &Tensor<3>) -> (Decay, Option<Tensor<3>>) {
+        (Decay::None, self.gate.as_ref().map(|gate| gate.forward(input.clone())))
     }
 }

@@ -1,14 +1,13 @@
 //! Gated DeltaNet: the delta rule in a memory that fades.
 
-use crate::parts::{
-    DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, ShortConvs, projection,
-};
-use crate::state::{StateMapper, StatePart};
-use crate::{ConfigError, MixerState, SequenceMixer};
+use super::delta_layer::delta_layer;
+use crate::ConfigError;
+use crate::ops::Decay;
+use crate::parts::{DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 const NAME: &str = "gated_delta_net";
 
@@ -129,48 +128,12 @@ pub struct GatedDeltaNet {
     pub gate: Option<Linear>,
 }
 
-/// State of [`GatedDeltaNet`].
-#[derive(Clone, Debug)]
-pub struct GatedDeltaNetState {
-    /// The memory `S`, `[B, H, K, V]`.
-    pub memory: Tensor<4>,
-    /// The last inputs of the query, key and value convolutions, if the layer has them.
-    pub convolutions: Vec<Tensor<3>>,
-}
+delta_layer!(GatedDeltaNet, GatedDeltaNetState, NAME);
 
-impl SequenceMixer for GatedDeltaNet {
-    type State = GatedDeltaNetState;
-
-    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
-        let (memory, convolutions) = self.heads.init_state(batch, device);
-        GatedDeltaNetState { memory, convolutions }
-    }
-
-    fn forward_packed(
-        &self,
-        input: Tensor<3>,
-        resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
-    ) -> (Tensor<3>, Self::State) {
-        let GatedDeltaNetState { memory, convolutions } =
-            state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
-        let decay = self.decay.forward(input.clone());
+impl GatedDeltaNet {
+    /// How the memory fades, and what gates the outputs.
+    fn decay_and_gate(&self, input: &Tensor<3>) -> (Decay, Option<Tensor<3>>) {
         let gate = self.gate.as_ref().map(|gate| gate.forward(input.clone()));
-        let (output, (memory, convolutions)) =
-            self.heads.forward(input, decay, gate, resets, (memory, convolutions));
-        (output, GatedDeltaNetState { memory, convolutions })
-    }
-}
-
-impl MixerState for GatedDeltaNetState {
-    fn layer(&self) -> String {
-        NAME.into()
-    }
-
-    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        Self {
-            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
-            convolutions: ShortConvs::map_states(self.convolutions, mapper),
-        }
+        (self.decay.forward(input.clone()), gate)
     }
 }

@@ -1,15 +1,13 @@
 //! Gated delta product: several steps of the delta rule per token.
 
+use super::delta_layer::delta_layer;
+use crate::ConfigError;
 use crate::ops::Decay;
-use crate::parts::{
-    DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, ShortConvs, projection,
-};
-use crate::state::{StateMapper, StatePart};
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::parts::{DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 const NAME: &str = "gated_delta_product";
 
@@ -140,48 +138,12 @@ pub struct GatedDeltaProduct {
     pub gate: Option<Linear>,
 }
 
-/// State of [`GatedDeltaProduct`].
-#[derive(Clone, Debug)]
-pub struct GatedDeltaProductState {
-    /// The memory `S`, `[B, H, K, V]`.
-    pub memory: Tensor<4>,
-    /// The last inputs of the query, key and value convolutions, if the layer has them.
-    pub convolutions: Vec<Tensor<3>>,
-}
+delta_layer!(GatedDeltaProduct, GatedDeltaProductState, NAME);
 
-impl SequenceMixer for GatedDeltaProduct {
-    type State = GatedDeltaProductState;
-
-    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
-        let (memory, convolutions) = self.heads.init_state(batch, device);
-        GatedDeltaProductState { memory, convolutions }
-    }
-
-    fn forward_packed(
-        &self,
-        input: Tensor<3>,
-        resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
-    ) -> (Tensor<3>, Self::State) {
-        let GatedDeltaProductState { memory, convolutions } =
-            state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
+impl GatedDeltaProduct {
+    /// How the memory fades, and what gates the outputs.
+    fn decay_and_gate(&self, input: &Tensor<3>) -> (Decay, Option<Tensor<3>>) {
         let decay = self.decay.as_ref().map_or(Decay::None, |decay| decay.forward(input.clone()));
-        let gate = self.gate.as_ref().map(|gate| gate.forward(input.clone()));
-        let (output, (memory, convolutions)) =
-            self.heads.forward(input, decay, gate, resets, (memory, convolutions));
-        (output, GatedDeltaProductState { memory, convolutions })
-    }
-}
-
-impl MixerState for GatedDeltaProductState {
-    fn layer(&self) -> String {
-        NAME.into()
-    }
-
-    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        Self {
-            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
-            convolutions: ShortConvs::map_states(self.convolutions, mapper),
-        }
+        (decay, self.gate.as_ref().map(|gate| gate.forward(input.clone())))
     }
 }

@@ -1,16 +1,16 @@
 //! Kimi delta attention: the delta rule in a memory whose key channels fade one by one.
 
+use super::delta_layer::delta_layer;
+use crate::ConfigError;
 use crate::ops::Decay;
 use crate::parts::{
-    DecayGate, DeltaHeads, DeltaLayout, DeltaOptions, GateActivation, ProjectionInit, ShortConvs,
-    biased_projection, projection,
+    DecayGate, DeltaHeads, DeltaLayout, DeltaOptions, GateActivation, ProjectionInit, biased_projection,
+    projection,
 };
-use crate::state::{StateMapper, StatePart};
-use crate::{ConfigError, MixerState, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 const NAME: &str = "kimi_delta_attention";
 
@@ -149,55 +149,17 @@ pub struct KimiDeltaAttention {
     pub gate_up: Linear,
 }
 
-/// State of [`KimiDeltaAttention`].
-#[derive(Clone, Debug)]
-pub struct KimiDeltaAttentionState {
-    /// The memory `S`, `[B, H, K, V]`.
-    pub memory: Tensor<4>,
-    /// The last inputs of the query, key and value convolutions, if the layer has them.
-    pub convolutions: Vec<Tensor<3>>,
-}
+delta_layer!(KimiDeltaAttention, KimiDeltaAttentionState, NAME);
 
 impl KimiDeltaAttention {
     /// The log decays `[B, T, H, K]`.
     fn log_decay(&self, input: Tensor<3>) -> Tensor<4> {
         self.decay_gate.forward(self.decay_up.forward(self.decay_down.forward(input)))
     }
-}
 
-impl SequenceMixer for KimiDeltaAttention {
-    type State = KimiDeltaAttentionState;
-
-    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
-        let (memory, convolutions) = self.heads.init_state(batch, device);
-        KimiDeltaAttentionState { memory, convolutions }
-    }
-
-    fn forward_packed(
-        &self,
-        input: Tensor<3>,
-        resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
-    ) -> (Tensor<3>, Self::State) {
-        let KimiDeltaAttentionState { memory, convolutions } =
-            state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
-        let decay = Decay::Vector(self.log_decay(input.clone()));
-        let gate = Some(self.gate_up.forward(self.gate_down.forward(input.clone())));
-        let (output, (memory, convolutions)) =
-            self.heads.forward(input, decay, gate, resets, (memory, convolutions));
-        (output, KimiDeltaAttentionState { memory, convolutions })
-    }
-}
-
-impl MixerState for KimiDeltaAttentionState {
-    fn layer(&self) -> String {
-        NAME.into()
-    }
-
-    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        Self {
-            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
-            convolutions: ShortConvs::map_states(self.convolutions, mapper),
-        }
+    /// How the memory fades, and what gates the outputs.
+    fn decay_and_gate(&self, input: &Tensor<3>) -> (Decay, Option<Tensor<3>>) {
+        let gate = self.gate_up.forward(self.gate_down.forward(input.clone()));
+        (Decay::Vector(self.log_decay(input.clone())), Some(gate))
     }
 }

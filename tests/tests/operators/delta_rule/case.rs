@@ -1,5 +1,8 @@
 //! One problem, run in any form, with the gradients of all its inputs.
 
+use crate::decays;
+pub use crate::decays::Fading;
+pub use crate::shape::{Shape, shape};
 use burn::tensor::{Bool, Device, FloatDType, Tensor};
 use seqzoo::ops::Form;
 use seqzoo::ops::delta_rule::{Beta, Decay, DeltaRuleOptions, Keys, delta_rule};
@@ -10,14 +13,6 @@ use seqzoo_tests::{Inputs, Outcome};
 pub struct Kind {
     pub decay: Fading,
     pub channels: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fading {
-    None,
-    PerHead,
-    Scalar,
-    Vector,
 }
 
 pub const KINDS: [Kind; 6] = [
@@ -44,20 +39,6 @@ pub struct Case {
     pub memory_cotangent: Tensor<4>,
 }
 
-pub struct Shape {
-    pub batch: usize,
-    pub time: usize,
-    pub key_heads: usize,
-    pub heads: usize,
-    pub key: usize,
-    pub value: usize,
-}
-
-/// The usual awkward shape: three sequences, four value heads on two key heads, K != V.
-pub fn shape(time: usize) -> Shape {
-    Shape { batch: 3, time, key_heads: 2, heads: 4, key: 5, value: 3 }
-}
-
 /// Rows of unit length.
 pub fn unit(rows: Tensor<4>) -> Tensor<4> {
     rows.clone() / rows.square().sum_dim(3).sqrt()
@@ -79,12 +60,7 @@ impl Case {
             } else {
                 Beta::Scalar(inputs.between([batch, time, heads], 0.0, 2.0))
             },
-            decay: match kind.decay {
-                Fading::None => Decay::None,
-                Fading::PerHead => Decay::PerHead(inputs.between([heads], -0.5, 0.0)),
-                Fading::Scalar => Decay::Scalar(inputs.between([batch, time, heads], -2.0, 0.0)),
-                Fading::Vector => Decay::Vector(inputs.between([batch, time, key_heads, key], -2.0, 0.0)),
-            },
+            decay: kind.decay.random(shape, &mut inputs),
             memory: Some(inputs.uniform([batch, heads, key, value])),
             resets: None,
             scale: None,
@@ -104,15 +80,7 @@ impl Case {
                 Beta::Scalar(beta) => Beta::Scalar(change(beta.unsqueeze_dim(3)).squeeze_dim(3)),
                 Beta::Vector(beta) => Beta::Vector(change(beta)),
             },
-            decay: match self.decay {
-                Decay::None => Decay::None,
-                Decay::PerHead(log) => {
-                    let heads = log.dims()[0];
-                    Decay::PerHead(change(log.reshape([1, 1, heads, 1])).reshape([heads]))
-                }
-                Decay::Scalar(log) => Decay::Scalar(change(log.unsqueeze_dim(3)).squeeze_dim(3)),
-                Decay::Vector(log) => Decay::Vector(change(log)),
-            },
+            decay: decays::map(self.decay, &mut change),
             memory: self.memory.map(&mut change),
             output_cotangent: change(self.output_cotangent),
             memory_cotangent: change(self.memory_cotangent),
@@ -127,28 +95,12 @@ impl Case {
 
     /// The case with tokens that forget almost everything among tokens that forget nothing.
     pub fn with_harsh_decays(self) -> Self {
-        let harsh = |x: Tensor<4>| {
-            let mask = Inputs::new(3, &x.device()).uniform(x.dims()).greater_scalar(0.3);
-            x.zeros_like().mask_fill(mask, -30.0)
-        };
-        let decay = match &self.decay {
-            Decay::Scalar(log) => Decay::Scalar(harsh(log.clone().unsqueeze_dim(3)).squeeze_dim(3)),
-            Decay::Vector(log) => Decay::Vector(harsh(log.clone())),
-            Decay::PerHead(log) => Decay::PerHead(log.full_like(-30.0)),
-            Decay::None => Decay::None,
-        };
-        Self { decay, ..self }
+        Self { decay: decays::harsh(self.decay), ..self }
     }
 
     /// The case with tokens that all forget almost everything.
     pub fn with_tiny_decays(self) -> Self {
-        let decay = match &self.decay {
-            Decay::Scalar(log) => Decay::Scalar(log.clone() - 30.0),
-            Decay::Vector(log) => Decay::Vector(log.clone() - 30.0),
-            Decay::PerHead(log) => Decay::PerHead(log.clone() - 30.0),
-            Decay::None => Decay::None,
-        };
-        Self { decay, ..self }
+        Self { decay: decays::tiny(self.decay), ..self }
     }
 
     pub fn options(&self, form: Form) -> DeltaRuleOptions {
@@ -177,11 +129,7 @@ impl Case {
                 Beta::Scalar(beta) => Beta::Scalar(beta.clone().narrow(1, from, to - from)),
                 Beta::Vector(beta) => Beta::Vector(cut(beta)),
             },
-            decay: match &self.decay {
-                Decay::Scalar(log) => Decay::Scalar(log.clone().narrow(1, from, to - from)),
-                Decay::Vector(log) => Decay::Vector(cut(log)),
-                other => other.clone(),
-            },
+            decay: decays::part(self.decay.clone(), from, to),
             memory,
             resets: self.resets.clone().map(|resets| resets.narrow(1, from, to - from)),
             output_cotangent: cut(&self.output_cotangent),
@@ -206,12 +154,7 @@ impl Case {
             Beta::Scalar(beta) => Beta::Scalar(beta.require_grad()),
             Beta::Vector(beta) => Beta::Vector(beta.require_grad()),
         };
-        self.decay = match self.decay {
-            Decay::None => Decay::None,
-            Decay::PerHead(log) => Decay::PerHead(log.require_grad()),
-            Decay::Scalar(log) => Decay::Scalar(log.require_grad()),
-            Decay::Vector(log) => Decay::Vector(log.require_grad()),
-        };
+        self.decay = decays::tracked(self.decay);
         self.memory = self.memory.map(Tensor::require_grad);
         self
     }
@@ -236,12 +179,7 @@ impl Case {
             Beta::Scalar(beta) => outcome.put_gradient("beta", beta, &gradients),
             Beta::Vector(beta) => outcome.put_gradient("beta", beta, &gradients),
         }
-        match &case.decay {
-            Decay::None => {}
-            Decay::PerHead(log) => outcome.put_gradient("g", log, &gradients),
-            Decay::Scalar(log) => outcome.put_gradient("g", log, &gradients),
-            Decay::Vector(log) => outcome.put_gradient("g", log, &gradients),
-        }
+        decays::put_gradient(&mut outcome, "g", &case.decay, &gradients);
         if let Some(memory) = &case.memory {
             outcome.put_gradient("initial_state", memory, &gradients);
         }

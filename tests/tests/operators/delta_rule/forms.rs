@@ -24,8 +24,8 @@ fn chunked_equals_naive_at_awkward_lengths() {
 
 #[test]
 fn the_kernel_equals_naive_at_awkward_lengths() {
-    // Its blocks have 16 tokens and its chunks 32; substitution goes by 8.
-    check_at_lengths(Form::Kernel, &[1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 3 * 32 + 5]);
+    // Its blocks have 16 tokens and its chunks 32; substitution goes by 4.
+    check_at_lengths(Form::Kernel, &[1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 3 * 32 + 5]);
 }
 
 #[test]

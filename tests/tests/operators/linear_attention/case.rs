@@ -1,17 +1,12 @@
 //! One problem, run in any form, with the gradients of all its inputs.
 
+use crate::decays;
+pub use crate::decays::Fading as Kind;
+pub use crate::shape::{Shape, shape};
 use burn::tensor::{Bool, Device, Tensor};
 use seqzoo::ops::Form;
 use seqzoo::ops::linear_attention::{Decay, LinearAttentionOptions, LinearAttentionState, linear_attention};
 use seqzoo_tests::{Inputs, Outcome};
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
-    None,
-    PerHead,
-    Scalar,
-    Vector,
-}
 
 pub const KINDS: [Kind; 4] = [Kind::None, Kind::PerHead, Kind::Scalar, Kind::Vector];
 
@@ -30,20 +25,6 @@ pub struct Case {
     pub key_sum_cotangent: Option<Tensor<3>>,
 }
 
-pub struct Shape {
-    pub batch: usize,
-    pub time: usize,
-    pub key_heads: usize,
-    pub heads: usize,
-    pub key: usize,
-    pub value: usize,
-}
-
-/// The usual awkward shape: three sequences, four value heads on two key heads, K != V.
-pub fn shape(time: usize) -> Shape {
-    Shape { batch: 3, time, key_heads: 2, heads: 4, key: 5, value: 3 }
-}
-
 impl Case {
     /// Random inputs with an initial state and random cotangents on output and final state.
     /// A normalised case has positive queries and keys, as its feature maps give them.
@@ -56,12 +37,7 @@ impl Case {
             query: inputs.between(features, low, 1.0),
             key: inputs.between(features, low, 1.0),
             value: inputs.uniform([batch, time, heads, value]),
-            decay: match kind {
-                Kind::None => Decay::None,
-                Kind::PerHead => Decay::PerHead(inputs.between([heads], -0.5, 0.0)),
-                Kind::Scalar => Decay::Scalar(inputs.between([batch, time, heads], -2.0, 0.0)),
-                Kind::Vector => Decay::Vector(inputs.between([batch, time, key_heads, key], -2.0, 0.0)),
-            },
+            decay: kind.random(shape, &mut inputs),
             state: Some(LinearAttentionState {
                 memory: inputs.uniform([batch, heads, key, value]),
                 key_sum: normalised.then(|| inputs.between([batch, heads, key], 0.1, 1.0)),
@@ -79,28 +55,12 @@ impl Case {
 
     /// The case with tokens that forget almost everything among tokens that forget nothing.
     pub fn with_harsh_decays(self) -> Self {
-        let harsh = |x: Tensor<4>| {
-            let mask = Inputs::new(3, &x.device()).uniform(x.dims()).greater_scalar(0.3);
-            x.zeros_like().mask_fill(mask, -30.0)
-        };
-        let decay = match &self.decay {
-            Decay::Scalar(log) => Decay::Scalar(harsh(log.clone().unsqueeze_dim(3)).squeeze_dim(3)),
-            Decay::Vector(log) => Decay::Vector(harsh(log.clone())),
-            Decay::PerHead(log) => Decay::PerHead(log.full_like(-30.0)),
-            Decay::None => Decay::None,
-        };
-        Self { decay, ..self }
+        Self { decay: decays::harsh(self.decay), ..self }
     }
 
     /// The case with tokens that all forget almost everything.
     pub fn with_tiny_decays(self) -> Self {
-        let decay = match &self.decay {
-            Decay::Scalar(log) => Decay::Scalar(log.clone() - 30.0),
-            Decay::Vector(log) => Decay::Vector(log.clone() - 30.0),
-            Decay::PerHead(log) => Decay::PerHead(log.clone() - 30.0),
-            Decay::None => Decay::None,
-        };
-        Self { decay, ..self }
+        Self { decay: decays::tiny(self.decay), ..self }
     }
 
     pub fn options(&self, form: Form) -> LinearAttentionOptions {
@@ -125,11 +85,7 @@ impl Case {
             query: cut(&self.query),
             key: cut(&self.key),
             value: cut(&self.value),
-            decay: match &self.decay {
-                Decay::Scalar(log) => Decay::Scalar(log.clone().narrow(1, from, to - from)),
-                Decay::Vector(log) => Decay::Vector(cut(log)),
-                other => other.clone(),
-            },
+            decay: decays::part(self.decay.clone(), from, to),
             state,
             resets: self.resets.clone().map(|resets| resets.narrow(1, from, to - from)),
             output_cotangent: cut(&self.output_cotangent),
@@ -142,12 +98,7 @@ impl Case {
         self.query = self.query.require_grad();
         self.key = self.key.require_grad();
         self.value = self.value.require_grad();
-        self.decay = match self.decay {
-            Decay::None => Decay::None,
-            Decay::PerHead(log) => Decay::PerHead(log.require_grad()),
-            Decay::Scalar(log) => Decay::Scalar(log.require_grad()),
-            Decay::Vector(log) => Decay::Vector(log.require_grad()),
-        };
+        self.decay = decays::tracked(self.decay);
         self.state = self.state.map(|state| LinearAttentionState {
             memory: state.memory.require_grad(),
             key_sum: state.key_sum.map(Tensor::require_grad),
@@ -179,12 +130,8 @@ impl Case {
         outcome.put_gradient("q", &case.query, &gradients);
         outcome.put_gradient("k", &case.key, &gradients);
         outcome.put_gradient("v", &case.value, &gradients);
-        match &case.decay {
-            Decay::None => {}
-            Decay::PerHead(log) => outcome.put_gradient("g", log, &gradients),
-            Decay::Scalar(log) => outcome.put_gradient("g", log, &gradients),
-            Decay::Vector(log) => outcome.put_gradient("gk", log, &gradients),
-        }
+        let name = if matches!(case.decay, Decay::Vector(_)) { "gk" } else { "g" };
+        decays::put_gradient(&mut outcome, name, &case.decay, &gradients);
         if let Some(state) = &case.state {
             outcome.put_gradient("initial_state", &state.memory, &gradients);
             if let Some(sum) = &state.key_sum {
