@@ -54,7 +54,7 @@ impl Most {
 /// What must be made in order, from the first chunk to the last.
 #[derive(Clone, Copy)]
 pub(super) struct Made<'a, E> {
-    /// The memories that [`Cut`] keeps, in padded rows.
+    /// The memories that [`Cut`] keeps, as [`memory::keep`] does.
     pub states: Rows<'a, E>,
     /// `[b, t, h, v]`.
     pub differences: Rows<'a, E>,

@@ -22,7 +22,7 @@ pub(super) struct ForwardPass<'a, E> {
     pub output: Rows<'a, E>,
     /// The final memories `[b, h, k, v]`.
     pub last: Rows<'a, E>,
-    /// The memories that [`Cut`] keeps, in padded rows: wanted by a backward pass, or where the work is
+    /// The memories that [`Cut`] keeps, as [`memory::keep`] does: wanted by a backward pass, or where the work is
     /// divided by chunks.
     pub states: Option<Rows<'a, E>>,
     /// The products inside the chunks, `[b, h, t, CHUNK]`, where a backward pass follows.
