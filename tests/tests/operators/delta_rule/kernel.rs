@@ -37,8 +37,9 @@ fn only_what_belongs_to_the_arguments_is_read() {
 
 #[test]
 fn the_number_of_cores_changes_no_bit() {
-    let shape = Shape { batch: 1, time: 700, key_heads: 1, heads: 1, key: 40, value: 33 };
-    for kind in KINDS {
+    // Fewer heads than cores are divided by chunks, more go from core to core.
+    for (kind, heads) in KINDS.into_iter().flat_map(|kind| [(kind, 1), (kind, 5)]) {
+        let shape = Shape { batch: 1, time: 700, key_heads: heads, heads, key: 40, value: 33 };
         for resets in [false, true] {
             let mut case = Case::random(kind, &shape, 5, &autodiff());
             case.resets = resets.then(|| Inputs::new(4, &autodiff()).flags([1, 700], 0.02));

@@ -12,3 +12,4 @@ pub(crate) mod product;
 pub(crate) mod rows;
 pub(crate) mod sums;
 pub(crate) mod transpose;
+pub(crate) mod vectorized;

@@ -1,7 +1,7 @@
 //! The backward pass over the chunks of one sequence and head.
 
 use super::forward::negate;
-use super::solve::{self, Sides};
+use super::solve::{Sides, Triangle};
 use super::strengths::{Beta, Strengths};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
@@ -86,7 +86,7 @@ impl<E: Real> Backward<E> {
             width: self.value_width,
             columns,
         };
-        solve::up(simd, &chunks.ahead, length, triangle, strengths, sides);
+        Triangle { length, products: triangle, strengths }.up(simd, &chunks.ahead, sides);
     }
 
     /// Loads what [`solve`](Self::solve) has made of a chunk: the gradients of what its tokens write, `[b, t, h, v]`.

@@ -1,6 +1,6 @@
 //! The forward pass over the chunks of one sequence and head.
 
-use super::solve::{self, Sides};
+use super::solve::{Sides, Triangle};
 use super::strengths::{Beta, Strengths};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
@@ -17,7 +17,7 @@ use std::ops::Range;
 pub(super) struct Forward<E> {
     /// Linear attention, whose values are what the tokens write.
     pub chunks: Chunks<E>,
-    /// The keys, negated, as what reads the memory; its products are the triangle of [`solve`].
+    /// The keys, negated, as what reads the memory; its products are the [`Triangle`].
     pub eraser: Reader<E>,
     /// What each token's value differs from what the memory holds under its key.
     pub differences: Buffer<E>,
@@ -100,7 +100,7 @@ impl<E: Real> Forward<E> {
             );
         }
         let sides = Sides { open: differences, solved: &mut chunks.value, width, columns };
-        solve::down(simd, &chunks.ahead, length, &eraser.products, strengths, sides);
+        Triangle { length, products: &eraser.products, strengths }.down(simd, &chunks.ahead, sides);
     }
 
     /// Makes of the values what is written, from differences `[b, t, h, v]` that have been made before.

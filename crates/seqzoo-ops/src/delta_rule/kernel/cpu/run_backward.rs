@@ -13,6 +13,7 @@ use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading, Sequence};
 use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
 use crate::kernel::cpu::matrix_memory::tokens::{self, list};
 use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::transpose::transpose;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -118,6 +119,9 @@ impl<E: Real> BackwardPass<'_, E> {
 }
 
 impl<E: Real> Pass<E> for BackwardPass<'_, E> {
+    /// With room for the gradient of a memory, turned.
+    type Buffers = (Backward<E>, Buffer<E>);
+
     fn sequence(&self) -> &Sequence<'_, E> {
         &self.sequence
     }
@@ -126,40 +130,59 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
         self.cut
     }
 
+    fn buffers<S: Simd>(&self, _: S) -> Self::Buffers {
+        let (sequence, widths) = (&self.sequence, widths::<S, E>(&self.sequence));
+        (Backward::new(sequence, self.beta, widths), Buffer::new(sequence.extents.value * widths.0))
+    }
+
     #[inline(always)]
-    fn whole_heads<S: Simd>(&self, simd: S, heads: Range<usize>) {
+    fn steps<S: Simd>(
+        &self,
+        simd: S,
+        (backward, turned): &mut Self::Buffers,
+        head: usize,
+        steps: Range<usize>,
+        memory: &mut [E],
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let widths = widths::<S, E>(sequence);
-        let mut backward = Backward::new(sequence, self.beta, widths);
-        let mut memory = Buffer::<E>::new(extents.key * widths.1);
-        let mut turned = Buffer::<E>::new(extents.value * widths.0);
-        let all = 0..widths.1;
-        for at in heads.map(|head| extents.at(head)) {
-            memory::load(self.last, extents, at, &all, &mut memory);
-            for (index, chunk) in self.cut.row(at.0).iter().enumerate().rev() {
-                let next = index.checked_sub(1).map(|index| self.cut.row(at.0)[index]);
-                self.list(&mut backward.chunks.ahead, at, *chunk, next, widths.0);
-                backward.load(sequence, self.beta, self.output, at, *chunk);
-                let squares = self.squares(at, *chunk);
-                backward.solve(simd, sequence, *chunk, squares, (&memory, widths.1), all.clone());
-                memory::turn(simd, extents, (&memory, widths.1), (&mut turned, widths.0));
-                let given = self.given(at, *chunk, widths.0, &turned);
-                backward.read(simd, sequence, at, *chunk, self.differences, given);
-                self.store(at, *chunk, &backward, widths);
-                backward.chunks.write(simd, sequence, *chunk, (&mut memory, widths.1), all.clone());
-            }
-            // SAFETY: every head is one task's.
-            unsafe { memory::store(self.gradients.memory, extents, at, &all, &memory) };
+        let (all, at) = (0..widths.1, extents.at(head));
+        let chunks = self.cut.row(at.0);
+        if steps.start == 0 {
+            memory::load(self.last, extents, at, &all, memory);
+        }
+        for step in steps.clone() {
+            let index = chunks.len() - 1 - step;
+            let chunk = chunks[index];
+            let next = index.checked_sub(1).map(|index| chunks[index]);
+            self.list(&mut backward.chunks.ahead, at, chunk, next, widths.0);
+            backward.load(sequence, self.beta, self.output, at, chunk);
+            let squares = self.squares(at, chunk);
+            backward.solve(simd, sequence, chunk, squares, (memory, widths.1), all.clone());
+            transpose(simd, (extents.key, extents.value), (memory, widths.1), (turned, widths.0));
+            let given = self.given(at, chunk, widths.0, turned);
+            backward.read(simd, sequence, at, chunk, self.differences, given);
+            self.store(at, chunk, backward, widths);
+            backward.chunks.write(simd, sequence, chunk, (memory, widths.1), all.clone());
+        }
+        if steps.end == chunks.len() {
+            // SAFETY: every head is one task's at a time.
+            unsafe { memory::store(self.gradients.memory, extents, at, &all, memory) };
         }
     }
 
     /// The gradients of the memories and of what is written alone. The
     /// latter wait where the gradients of the values will be.
     #[inline(always)]
-    fn in_order<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
+    fn in_order<S: Simd>(
+        &self,
+        simd: S,
+        (backward, _): &mut Self::Buffers,
+        strips: &[Range<usize>],
+        tasks: Range<usize>,
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let widths = widths::<S, E>(sequence);
-        let mut backward = Backward::new(sequence, self.beta, widths);
         let mut room = Buffer::<E>::new(extents.key * widths.1);
         for task in tasks {
             let (at, columns) = (extents.at(task / strips.len()), &strips[task % strips.len()]);
@@ -192,10 +215,9 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
 
     /// The gradients of tokens.
     #[inline(always)]
-    fn each_chunk<S: Simd>(&self, simd: S, chunks: &[(usize, usize)]) {
+    fn each_chunk<S: Simd>(&self, simd: S, (backward, _): &mut Self::Buffers, chunks: &[(usize, usize)]) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let widths = widths::<S, E>(sequence);
-        let mut backward = Backward::new(sequence, self.beta, widths);
         let size = extents.value * widths.0;
         let nothing = Buffer::<E>::new(size);
         for (head, index) in chunks {
@@ -213,7 +235,7 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
             unsafe { backward.recover(sequence, self.gradients.value, at, chunk) };
             let given = self.given(at, chunk, widths.0, memory_gradient);
             backward.read(simd, sequence, at, chunk, self.differences, given);
-            self.store(at, chunk, &backward, widths);
+            self.store(at, chunk, backward, widths);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::kernel::cpu::matrix_memory::sequence::{Cut, Sequence};
 use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
 use crate::kernel::cpu::matrix_memory::tokens::{self, list};
 use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::transpose::transpose;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,6 +145,8 @@ impl<E: Real> ForwardPass<'_, E> {
 }
 
 impl<E: Real> Pass<E> for ForwardPass<'_, E> {
+    type Buffers = Forward<E>;
+
     fn sequence(&self) -> &Sequence<'_, E> {
         &self.sequence
     }
@@ -152,43 +155,60 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
         self.cut
     }
 
+    fn buffers<S: Simd>(&self, _: S) -> Forward<E> {
+        Forward::new(self.sequence.decay.fading, self.beta, widths::<S, E>(&self.sequence))
+    }
+
     #[inline(always)]
-    fn whole_heads<S: Simd>(&self, simd: S, heads: Range<usize>) {
+    fn steps<S: Simd>(
+        &self,
+        simd: S,
+        forward: &mut Forward<E>,
+        head: usize,
+        steps: Range<usize>,
+        memory: &mut [E],
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let (key_width, width) = widths::<S, E>(sequence);
-        let mut forward = Forward::new(sequence.decay.fading, self.beta, (key_width, width));
-        let mut memory = Buffer::<E>::new(extents.key * width);
-        let all = 0..width;
-        for at in heads.map(|head| extents.at(head)) {
-            let slots = self.cut.memories(at.0, at.1, extents.heads);
-            memory::load(self.memory, extents, at, &all, &mut memory);
-            let chunks = self.cut.row(at.0);
-            for (index, chunk) in chunks.iter().enumerate() {
-                if !chunk.clears {
-                    self.keep(simd, (slots.start + chunk.kept, key_width), &all, &memory);
-                }
-                self.list(&mut forward.chunks.ahead, at, *chunk, chunks.get(index + 1).copied());
-                forward.load(simd, sequence, self.beta, at, *chunk);
-                let before = (!chunk.clears).then_some(&*memory);
-                forward.erase(simd, sequence, *chunk, before.map(|memory| (memory, width)), all.clone());
-                self.keep_differences(at, *chunk, &all, (&forward.differences, width));
-                self.keep_square(at, *chunk, self.triangles(), &forward.eraser.products);
-                self.read(simd, &mut forward, at, *chunk, before, width);
-                forward.chunks.write(simd, sequence, *chunk, (&mut memory, width), all.clone());
+        let (all, at) = (0..width, extents.at(head));
+        let slots = self.cut.memories(at.0, at.1, extents.heads);
+        let chunks = self.cut.row(at.0);
+        if steps.start == 0 {
+            memory::load(self.memory, extents, at, &all, memory);
+        }
+        for index in steps.clone() {
+            let chunk = chunks[index];
+            if !chunk.clears {
+                self.keep(simd, (slots.start + chunk.kept, key_width), &all, memory);
             }
-            self.keep(simd, (slots.end - 1, key_width), &all, &memory);
-            // SAFETY: every head is one task's.
-            unsafe { memory::store(self.last, extents, at, &all, &memory) };
+            self.list(&mut forward.chunks.ahead, at, chunk, chunks.get(index + 1).copied());
+            forward.load(simd, sequence, self.beta, at, chunk);
+            let before = (!chunk.clears).then_some(&*memory);
+            forward.erase(simd, sequence, chunk, before.map(|memory| (memory, width)), all.clone());
+            self.keep_differences(at, chunk, &all, (&forward.differences, width));
+            self.keep_square(at, chunk, self.triangles(), &forward.eraser.products);
+            self.read(simd, forward, at, chunk, before, width);
+            forward.chunks.write(simd, sequence, chunk, (memory, width), all.clone());
+        }
+        if steps.end == chunks.len() {
+            self.keep(simd, (slots.end - 1, key_width), &all, memory);
+            // SAFETY: every head is one task's at a time.
+            unsafe { memory::store(self.last, extents, at, &all, memory) };
         }
         self.most.take(forward.most);
     }
 
     /// Differences and memories alone.
     #[inline(always)]
-    fn in_order<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
+    fn in_order<S: Simd>(
+        &self,
+        simd: S,
+        forward: &mut Forward<E>,
+        strips: &[Range<usize>],
+        tasks: Range<usize>,
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let (key_width, width) = widths::<S, E>(sequence);
-        let mut forward = Forward::new(sequence.decay.fading, self.beta, (key_width, width));
         let mut room = Buffer::<E>::new(extents.key * width);
         for task in tasks {
             let (at, columns) = (extents.at(task / strips.len()), &strips[task % strips.len()]);
@@ -218,11 +238,10 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
 
     /// Outputs, from what has been made before.
     #[inline(always)]
-    fn each_chunk<S: Simd>(&self, simd: S, chunks: &[(usize, usize)]) {
+    fn each_chunk<S: Simd>(&self, simd: S, forward: &mut Forward<E>, chunks: &[(usize, usize)]) {
         let made = self.made.expect("a pass divided by chunks keeps what it makes in order");
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
         let (key_width, width) = widths::<S, E>(sequence);
-        let mut forward = Forward::new(sequence.decay.fading, self.beta, (key_width, width));
         let size = extents.value * key_width;
         let mut memory = Buffer::<E>::new(extents.key * width);
         // SAFETY: the differences have all been written, and are only read from here on.
@@ -234,12 +253,12 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
             // SAFETY: as above for the memories.
             let before = (!chunk.clears).then(|| unsafe { made.states.read(slot * size, size) });
             if let Some(before) = before {
-                memory::turn_back(simd, extents, (before, key_width), (&mut memory, width));
+                transpose(simd, (extents.value, extents.key), (before, key_width), (&mut memory, width));
             }
             let before = before.map(|_| &*memory);
             forward.load(simd, sequence, self.beta, at, chunk);
             forward.recover(sequence, differences, at, chunk);
-            self.read(simd, &mut forward, at, chunk, before, width);
+            self.read(simd, forward, at, chunk, before, width);
         }
     }
 }

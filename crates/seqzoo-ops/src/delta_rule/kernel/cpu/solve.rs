@@ -25,68 +25,75 @@ pub(super) struct Sides<'a, E> {
     pub columns: Range<usize>,
 }
 
-/// Substitution from the first token to the last.
-#[inline(always)]
-pub(super) fn down<S: Simd, E: Real>(
-    simd: S,
-    ahead: &Ahead,
-    length: usize,
-    triangle: &[E],
-    strengths: &Strengths<E>,
-    sides: Sides<'_, E>,
-) {
-    solve::<S, E, true>(simd, ahead, length, triangle, strengths, sides);
+/// A chunk's `N` and `β`.
+#[derive(Clone, Copy)]
+pub(super) struct Triangle<'a, E> {
+    /// The tokens of the chunk.
+    pub length: usize,
+    /// `N`, in rows of [`CHUNK`]; the diagonal and what lies above it is not read.
+    pub products: &'a [E],
+    pub strengths: &'a Strengths<E>,
 }
 
-/// Substitution from the last token to the first, with the transpose of the triangle.
-#[inline(always)]
-pub(super) fn up<S: Simd, E: Real>(
-    simd: S,
-    ahead: &Ahead,
-    length: usize,
-    triangle: &[E],
-    strengths: &Strengths<E>,
-    sides: Sides<'_, E>,
-) {
-    solve::<S, E, false>(simd, ahead, length, triangle, strengths, sides);
-}
+impl<E: Real> Triangle<'_, E> {
+    /// Substitution from the first token to the last.
+    #[inline(always)]
+    pub fn down<S: Simd>(self, simd: S, ahead: &Ahead, sides: Sides<'_, E>) {
+        self.solve::<S, true>(simd, ahead, sides);
+    }
 
-#[inline(always)]
-fn solve<S: Simd, E: Real, const DOWN: bool>(
-    simd: S,
-    ahead: &Ahead,
-    length: usize,
-    triangle: &[E],
-    strengths: &Strengths<E>,
-    sides: Sides<'_, E>,
-) {
-    let Sides { open, solved, width, columns } = sides;
-    let vector = lanes::<S, E>();
-    assert!(columns.len().is_multiple_of(vector) && columns.end <= width);
-    assert!(length * width <= open.len().min(solved.len()) && length * CHUNK <= triangle.len());
-    let system = System::<E, DOWN> {
-        length,
-        triangle: triangle.as_ptr(),
-        strengths,
-        open: open.as_mut_ptr(),
-        solved: solved.as_mut_ptr(),
-        width,
-    };
-    let groups = length.div_ceil(GROUP);
-    for group in 0..groups {
-        let start = GROUP * if DOWN { group } else { groups - 1 - group };
-        let mut column = columns.start;
-        while column < columns.end {
-            ahead.ask();
-            // SAFETY: the assertions above bound every index that a group touches.
-            let vectors = unsafe {
-                match (columns.end - column) / vector {
-                    4.. if S::REGISTER_COUNT >= 32 => system.group::<S, 4>(simd, start, column),
-                    2.. => system.group::<S, 2>(simd, start, column),
-                    _ => system.group::<S, 1>(simd, start, column),
-                }
-            };
-            column += vectors * vector;
+    /// Substitution from the last token to the first, with the transpose of the triangle.
+    #[inline(always)]
+    pub fn up<S: Simd>(self, simd: S, ahead: &Ahead, sides: Sides<'_, E>) {
+        self.solve::<S, false>(simd, ahead, sides);
+    }
+
+    #[inline(always)]
+    fn solve<S: Simd, const DOWN: bool>(self, simd: S, ahead: &Ahead, sides: Sides<'_, E>) {
+        if S::REGISTER_COUNT >= 32 {
+            self.in_groups::<S, DOWN, 4>(simd, ahead, sides);
+        } else {
+            self.in_groups::<S, DOWN, 2>(simd, ahead, sides);
+        }
+    }
+
+    /// Substitution by groups of tokens, up to `MOST` vectors of columns at a time: 1, 2 or 4.
+    #[inline(always)]
+    fn in_groups<S: Simd, const DOWN: bool, const MOST: usize>(
+        self,
+        simd: S,
+        ahead: &Ahead,
+        sides: Sides<'_, E>,
+    ) {
+        let Self { length, products, strengths } = self;
+        let Sides { open, solved, width, columns } = sides;
+        let vector = lanes::<S, E>();
+        assert!(columns.len().is_multiple_of(vector) && columns.end <= width);
+        assert!(length * width <= open.len().min(solved.len()) && length * CHUNK <= products.len());
+        let system = System::<E, DOWN> {
+            length,
+            triangle: products.as_ptr(),
+            strengths,
+            open: open.as_mut_ptr(),
+            solved: solved.as_mut_ptr(),
+            width,
+        };
+        let groups = length.div_ceil(GROUP);
+        for group in 0..groups {
+            let start = GROUP * if DOWN { group } else { groups - 1 - group };
+            let mut column = columns.start;
+            while column < columns.end {
+                ahead.ask();
+                // SAFETY: the assertions above bound every index that a group touches.
+                let vectors = unsafe {
+                    match (columns.end - column) / vector {
+                        4.. if MOST >= 4 => system.group::<S, 4>(simd, start, column),
+                        2.. if MOST >= 2 => system.group::<S, 2>(simd, start, column),
+                        _ => system.group::<S, 1>(simd, start, column),
+                    }
+                };
+                column += vectors * vector;
+            }
         }
     }
 }
@@ -181,5 +188,81 @@ impl<E: Real, const DOWN: bool> System<'_, E, DOWN> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta_rule::kernel::cpu::strengths::Beta;
+    use crate::kernel::cpu::matrix_memory::chunks::Chunk;
+    use crate::kernel::cpu::matrix_memory::sequence::Extents;
+    use crate::kernel::cpu::processors::{Here, Narrow, Plain, Runner, numbers};
+    use pulp::WithSimd;
+
+    /// Groups of every size and width, whatever the processor would choose.
+    struct Check;
+
+    impl WithSimd for Check {
+        type Output = ();
+
+        fn with_simd<S: Simd>(self, simd: S) {
+            for length in [1, 2, 3, 4, 7, 17, CHUNK] {
+                for each_channel in [false, true] {
+                    check::<S, true, 1>(simd, length, each_channel);
+                    check::<S, true, 2>(simd, length, each_channel);
+                    check::<S, true, 4>(simd, length, each_channel);
+                    check::<S, false, 1>(simd, length, each_channel);
+                    check::<S, false, 2>(simd, length, each_channel);
+                    check::<S, false, 4>(simd, length, each_channel);
+                }
+            }
+        }
+    }
+
+    /// Solves seven vectors of columns behind one that is left alone, and puts the solution into the equations.
+    fn check<S: Simd, const DOWN: bool, const MOST: usize>(simd: S, length: usize, each_channel: bool) {
+        let vector = lanes::<S, f64>();
+        let (width, columns) = (8 * vector, vector..8 * vector);
+        let channels = if each_channel { width } else { 1 };
+        let beta = numbers::<f64>(length * channels, 1.0);
+        let mut strengths = Strengths::new(Beta { numbers: &beta, channels }, width);
+        let extents = Extents { batch: 1, time: length, heads: 1, key: 1, value: width };
+        let chunk = Chunk { start: 0, length, clears: false, kept: 0 };
+        strengths.load(Beta { numbers: &beta, channels }, &extents, (0, 0), chunk);
+        let mut products = numbers::<f64>(length * CHUNK, 2.0);
+        for i in 0..length {
+            products[i * CHUNK + i..][..CHUNK - i].fill(f64::NAN); // must not be read
+        }
+        let before = numbers::<f64>(length * width, 3.0);
+        let (mut open, mut solved) = (before.clone(), vec![0.0; length * width]);
+        let triangle = Triangle { length, products: &products, strengths: &strengths };
+        let sides = Sides { open: &mut open, solved: &mut solved, width, columns: columns.clone() };
+        triangle.in_groups::<S, DOWN, MOST>(simd, &Ahead::default(), sides);
+
+        for (index, before) in before.into_iter().enumerate() {
+            let (i, column) = (index / width, index % width);
+            if !columns.contains(&column) {
+                assert_eq!((open[index], solved[index]), (before, 0.0));
+                continue;
+            }
+            let done = if DOWN { 0..i } else { i + 1..length };
+            let terms = done.map(|j| {
+                let (row, place) = if DOWN { (i, j) } else { (j, i) };
+                products[row * CHUNK + place] * solved[j * width + column]
+            });
+            let (found, size) = terms.fold((0.0, 1.0), |(sum, size), term| (sum + term, size + term.abs()));
+            let strength = beta[if each_channel { index } else { i }];
+            let difference: f64 = open[index] - before - found;
+            assert!(difference.abs() < 1e-12 * size, "{length} tokens, {MOST} vectors: {difference:e}");
+            assert_eq!(solved[index], strength * open[index]);
+        }
+    }
+
+    #[test]
+    fn groups_of_every_shape_solve_their_triangle() {
+        Here.run(Check);
+        Narrow.run(Check);
+        Plain.run(Check);
     }
 }

@@ -3,7 +3,7 @@
 use super::sequence::Extents;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::rows::Rows;
-use crate::kernel::cpu::transpose::{transpose, transpose_into};
+use crate::kernel::cpu::transpose::transpose_into;
 use pulp::Simd;
 use std::ops::Range;
 
@@ -69,26 +69,4 @@ pub(crate) unsafe fn keep<S: Simd, E: Real>(
             padding.write_bytes(0, key_width - extents.key);
         }
     }
-}
-
-/// Turns a memory: `to` has a row of key channels for every value channel, as a slot has.
-#[inline(always)]
-pub(crate) fn turn<S: Simd, E: Real>(
-    simd: S,
-    extents: &Extents,
-    memory: (&[E], usize),
-    to: (&mut [E], usize),
-) {
-    transpose(simd, (extents.key, extents.value), memory, to);
-}
-
-/// The memory that a slot holds.
-#[inline(always)]
-pub(crate) fn turn_back<S: Simd, E: Real>(
-    simd: S,
-    extents: &Extents,
-    slot: (&[E], usize),
-    to: (&mut [E], usize),
-) {
-    transpose(simd, (extents.value, extents.key), slot, to);
 }

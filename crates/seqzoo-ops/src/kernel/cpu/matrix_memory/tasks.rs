@@ -2,10 +2,14 @@
 
 use super::forward::widths;
 use super::sequence::{Cut, Extents, Sequence};
+use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::{Real, lanes};
-use pulp::Simd;
+use crate::kernel::cpu::vectorized::vectorized;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Mutex;
 
 /// Multiply-adds below which a call stays on one thread: fewer take less time than waking another.
 const SMALL: usize = 1 << 20;
@@ -13,7 +17,7 @@ const SMALL: usize = 1 << 20;
 /// How a call is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Division {
-    /// Every sequence and head is one task that passes once over its chunks.
+    /// Every sequence and head passes once over its chunks, one head on one core at a time: see [`relay`].
     Heads,
     /// There are fewer of them than cores. A first pass carries the memory from chunk to chunk, parallel
     /// over the columns of the values, and a second computes the chunks, parallel over these. Every number
@@ -34,23 +38,47 @@ fn cost(extents: &Extents) -> usize {
     2 * extents.batch * extents.time * extents.heads * extents.memory()
 }
 
+/// Cores that a call is worth.
+fn cores(extents: &Extents) -> usize {
+    if cost(extents) < SMALL { 1 } else { rayon::current_num_threads() }
+}
+
 /// A forward or backward pass over a batch.
 pub(crate) trait Pass<E: Real>: Sync {
+    /// What a core works in; made once for many tasks.
+    type Buffers;
+
     /// What the pass reads.
     fn sequence(&self) -> &Sequence<'_, E>;
 
     /// How that is cut.
     fn cut(&self) -> &Cut;
 
-    /// One pass over all chunks of a range of heads.
-    fn whole_heads<S: Simd>(&self, simd: S, heads: Range<usize>);
+    fn buffers<S: Simd>(&self, simd: S) -> Self::Buffers;
+
+    /// Some steps of the pass over a head, in order: each is a chunk, the first of them the last chunk of a pass that
+    /// goes backwards. `memory`, or its gradient, goes from one to the next; the first step loads it, the last stores it.
+    fn steps<S: Simd>(
+        &self,
+        simd: S,
+        buffers: &mut Self::Buffers,
+        head: usize,
+        steps: Range<usize>,
+        memory: &mut [E],
+    );
 
     /// What must be made in order, for a range of strips of columns of all heads: strip `i` of head `j` is task
     /// `i + j · strips`.
-    fn in_order<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>);
+    fn in_order<S: Simd>(
+        &self,
+        simd: S,
+        buffers: &mut Self::Buffers,
+        strips: &[Range<usize>],
+        tasks: Range<usize>,
+    );
 
     /// All the rest, for some chunks, given as [`Cut::all`] does.
-    fn each_chunk<S: Simd>(&self, simd: S, chunks: &[(usize, usize)]);
+    fn each_chunk<S: Simd>(&self, simd: S, buffers: &mut Self::Buffers, chunks: &[(usize, usize)]);
 }
 
 /// Runs `pass` on all cores, divided as `division` says.
@@ -58,39 +86,125 @@ pub(crate) trait Pass<E: Real>: Sync {
 pub(crate) fn run<S: Simd, E: Real>(simd: S, pass: &impl Pass<E>, division: Division) {
     let (sequence, extents) = (pass.sequence(), &pass.sequence().extents);
     match division {
-        Division::Heads => spread(extents, extents.all_heads(), |heads| {
-            simd.vectorize(
-                #[inline(always)]
-                || pass.whole_heads(simd, heads),
-            )
-        }),
+        Division::Heads => relay(simd, pass),
         Division::Chunks => {
             let strips = strips::<S, E>(widths::<S, E>(sequence).1, rayon::current_num_threads());
             spread(extents, extents.all_heads() * strips.len(), |tasks| {
                 simd.vectorize(
                     #[inline(always)]
-                    || pass.in_order(simd, &strips, tasks),
+                    || pass.in_order(simd, &mut pass.buffers(simd), &strips, tasks),
                 )
             });
             let chunks = pass.cut().all(extents.heads);
             spread(extents, chunks.len(), |tasks| {
                 simd.vectorize(
                     #[inline(always)]
-                    || pass.each_chunk(simd, &chunks[tasks]),
+                    || pass.each_chunk(simd, &mut pass.buffers(simd), &chunks[tasks]),
                 )
             });
         }
     }
 }
 
-/// Runs `work` on ranges that cover `0..count`: on all cores if that is worth it. Buffers are made once per
-/// range.
+/// Steps that a core makes with a head before it hands it on, at least.
+const STRETCH: usize = 8;
+
+/// Stretches that a head is divided into, at most.
+const STRETCHES: usize = 8;
+
+/// A head on its way.
+struct Runner<E> {
+    head: usize,
+    done: usize,
+    memory: Buffer<E>,
+}
+
+/// The heads that no core is working on.
+struct Line<E> {
+    fresh: Range<usize>,
+    waiting: VecDeque<Runner<E>>,
+    /// Memories of heads that are done.
+    spare: Vec<Buffer<E>>,
+}
+
+impl<E: Real> Line<E> {
+    /// The next head to go on with: a fresh one as long as there are any, else the one that has waited longest.
+    fn next(&mut self, memory: usize) -> Option<Runner<E>> {
+        match self.fresh.next() {
+            None => self.waiting.pop_front(),
+            Some(head) => {
+                let memory = self.spare.pop().unwrap_or_else(|| Buffer::new(memory));
+                Some(Runner { head, done: 0, memory })
+            }
+        }
+    }
+}
+
+/// Passes over all heads.
+///
+/// If every core had its heads for itself, all would wait for the slowest, be it a smaller core or one that other
+/// programs use, and 6 heads would take 4 cores as long as 8. So the last heads go from core to core: each makes a
+/// stretch of steps with one, puts it back, and takes the one that has waited longest. They come to their ends together,
+/// and a core that finds nobody waiting is done, since every head that is left has a core already.
+#[inline(always)]
+fn relay<S: Simd, E: Real>(simd: S, pass: &impl Pass<E>) {
+    let extents = &pass.sequence().extents;
+    let heads = extents.all_heads();
+    let cores = cores(extents).min(heads);
+    // Before the last ones, there is enough to do for a core to take whole heads.
+    let whole = if cores > 1 { heads.saturating_sub(4 * cores) } else { heads };
+    let line = Mutex::new(Line { fresh: 0..heads, waiting: VecDeque::new(), spare: Vec::new() });
+    let work = || vectorized(simd, Walk { pass, line: &line, whole });
+    if cores == 1 { work() } else { (0..cores).into_par_iter().for_each(|_| work()) }
+}
+
+/// What one core does of that.
+struct Walk<'a, E, P> {
+    pass: &'a P,
+    line: &'a Mutex<Line<E>>,
+    /// The number of the first head that goes from core to core.
+    whole: usize,
+}
+
+impl<E: Real, P: Pass<E>> WithSimd for Walk<'_, E, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { pass, line, whole } = self;
+        let lock = || line.lock().expect("nobody panics who holds the line");
+        let (sequence, extents) = (pass.sequence(), &pass.sequence().extents);
+        let memory = extents.key * widths::<S, E>(sequence).1;
+        let Some(mut runner) = lock().next(memory) else { return };
+        let mut buffers = pass.buffers(simd);
+        loop {
+            let steps = pass.cut().row(extents.at(runner.head).0).len();
+            let stretch = if runner.head < whole { steps } else { STRETCH.max(steps.div_ceil(STRETCHES)) };
+            let end = steps.min(runner.done + stretch);
+            pass.steps(simd, &mut buffers, runner.head, runner.done..end, &mut runner.memory);
+            runner.done = end;
+
+            let mut line = lock();
+            if end < steps {
+                line.waiting.push_back(runner);
+            } else {
+                line.spare.push(runner.memory);
+            }
+            match line.next(memory) {
+                Some(next) => runner = next,
+                None => return,
+            }
+        }
+    }
+}
+
+/// Runs `work` on ranges that cover `0..count`: on all cores if that is worth it.
 fn spread(extents: &Extents, count: usize, work: impl Fn(Range<usize>) + Send + Sync) {
-    let threads = rayon::current_num_threads();
-    if count == 1 || threads == 1 || cost(extents) < SMALL {
+    let cores = cores(extents);
+    if count == 1 || cores == 1 {
         return work(0..count);
     }
-    let pieces = count.min(4 * threads);
+    let pieces = count.min(4 * cores);
     (0..pieces).into_par_iter().for_each(|piece| {
         work(piece * count / pieces..(piece + 1) * count / pieces);
     });
@@ -101,4 +215,72 @@ fn strips<S: Simd, E: Real>(width: usize, threads: usize) -> Vec<Range<usize>> {
     let lanes = lanes::<S, E>();
     let wanted = (width / lanes).div_ceil(threads.max(1)).clamp(1, 4) * lanes;
     (0..width).step_by(wanted).map(|start| start..width.min(start + wanted)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chunks::CHUNK;
+    use super::super::sequence::Decay;
+    use super::*;
+    use pulp::Arch;
+
+    /// Notes for every head how far it is, and checks that it goes on where it was, with the memory it had.
+    struct Notes {
+        sequence: Sequence<'static, f32>,
+        cut: Cut,
+        done: Vec<Mutex<usize>>,
+    }
+
+    impl Pass<f32> for Notes {
+        type Buffers = ();
+
+        fn sequence(&self) -> &Sequence<'_, f32> {
+            &self.sequence
+        }
+
+        fn cut(&self) -> &Cut {
+            &self.cut
+        }
+
+        fn buffers<S: Simd>(&self, _: S) {}
+
+        fn steps<S: Simd>(&self, _: S, (): &mut (), head: usize, steps: Range<usize>, memory: &mut [f32]) {
+            let mut done = self.done[head].try_lock().expect("one core at a time works on a head");
+            assert_eq!(*done, steps.start);
+            assert!(steps.start == 0 || memory[0] == (head * 1000 + steps.start) as f32);
+            memory[0] = (head * 1000 + steps.end) as f32;
+            *done = steps.end;
+        }
+
+        fn in_order<S: Simd>(&self, _: S, (): &mut (), _: &[Range<usize>], _: Range<usize>) {
+            unreachable!("the pass is divided by heads");
+        }
+
+        fn each_chunk<S: Simd>(&self, _: S, (): &mut (), _: &[(usize, usize)]) {
+            unreachable!("the pass is divided by heads");
+        }
+    }
+
+    impl WithSimd for &Notes {
+        type Output = ();
+
+        fn with_simd<S: Simd>(self, simd: S) {
+            run(simd, self, Division::Heads);
+        }
+    }
+
+    #[test]
+    fn every_head_is_passed_over_once_and_in_order() {
+        for (threads, heads, chunks) in [(1, 3, 9), (2, 1, 70), (2, 2, 0), (3, 4, 70), (3, 30, 17), (8, 5, 1)]
+        {
+            let extents = Extents { batch: 1, time: chunks * CHUNK, heads, key: 64, value: 512 };
+            let decay = Decay::new(&[0.0], [1; 4], false);
+            let sequence = Sequence { extents, query: &[], key: &[], value: &[], decay, scale: 1.0 };
+            let done = (0..heads).map(|_| Mutex::new(0)).collect();
+            let notes = Notes { sequence, cut: Cut::new::<f32>(&extents, None), done };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| Arch::new().dispatch(&notes));
+            assert!(notes.done.iter().all(|done| *done.lock().unwrap() == chunks), "{heads} heads");
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod tiles;
 
 use super::ahead::Ahead;
 use super::lanes::{Real, lanes};
+use super::vectorized::vectorized;
 use pulp::Simd;
 use tiles::Tiles;
 
@@ -96,17 +97,9 @@ pub(crate) fn product<S: Simd, E: Real>(
             run(simd, self.ahead, self.extent, self.left, self.right, self.target, self.onto);
         }
     }
-    struct Wrapped<S, E>(S, E);
-    impl<S: Simd, O: pulp::WithSimd<Output = ()>> pulp::NullaryFnOnce for Wrapped<S, O> {
-        type Output = ();
-        #[inline(always)]
-        fn call(self) {
-            self.1.with_simd(self.0);
-        }
-    }
     let call =
         Call { ahead, extent, left, right: (right, right_stride), target: (target, target_stride), onto };
-    simd.vectorize(Wrapped(simd, call));
+    vectorized(simd, call);
 }
 
 #[inline(always)]

@@ -11,6 +11,7 @@ use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading, Sequence};
 use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
 use crate::kernel::cpu::matrix_memory::tokens::{self, list, load};
 use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::transpose::transpose;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -132,6 +133,9 @@ impl<E: Real> BackwardPass<'_, E> {
 }
 
 impl<E: Real> Pass<E> for BackwardPass<'_, E> {
+    /// With room for the gradient of a memory, turned.
+    type Buffers = (Backward<E, 1>, Buffer<E>);
+
     fn sequence(&self) -> &Sequence<'_, E> {
         &self.sequence
     }
@@ -140,39 +144,57 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
         self.cut
     }
 
+    fn buffers<S: Simd>(&self, _: S) -> Self::Buffers {
+        let (sequence, widths) = (&self.sequence, widths::<S, E>(&self.sequence));
+        let turned = Buffer::new(sequence.extents.value * widths.0);
+        (Backward::new(sequence.decay.fading, widths, [false]), turned)
+    }
+
     #[inline(always)]
-    fn whole_heads<S: Simd>(&self, simd: S, heads: Range<usize>) {
+    fn steps<S: Simd>(
+        &self,
+        simd: S,
+        (backward, turned): &mut Self::Buffers,
+        head: usize,
+        steps: Range<usize>,
+        memory: &mut [E],
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
-        let mut backward = Backward::new(fading, widths, [false]);
-        let mut memory = Buffer::<E>::new(extents.key * widths.1);
-        let mut turned = Buffer::<E>::new(extents.value * widths.0);
-        let all = 0..widths.1;
-        for at in heads.map(|head| extents.at(head)) {
-            memory::load(self.last, extents, at, &all, &mut memory);
-            for (index, chunk) in self.cut.row(at.0).iter().enumerate().rev() {
-                self.load(&mut backward, at, *chunk, widths.1);
-                let next = index.checked_sub(1).map(|index| self.cut.row(at.0)[index]);
-                self.list(&mut backward.ahead, at, *chunk, next, widths.0);
-                memory::turn(simd, extents, (&memory, widths.1), (&mut turned, widths.0));
-                let given = self.given(at, index, widths.0, &turned);
-                self.read(simd, &mut backward, *chunk, given, (&memory, widths.1));
-                self.store(at, *chunk, &backward, widths);
-                backward.write(simd, sequence, *chunk, (&mut memory, widths.1), all.clone());
-            }
-            // SAFETY: every head is one task's.
-            unsafe { memory::store(self.gradients.memory, extents, at, &all, &memory) };
+        let (all, at) = (0..widths.1, extents.at(head));
+        let chunks = self.cut.row(at.0);
+        if steps.start == 0 {
+            memory::load(self.last, extents, at, &all, memory);
+        }
+        for step in steps.clone() {
+            let index = chunks.len() - 1 - step;
+            let chunk = chunks[index];
+            self.load(backward, at, chunk, widths.1);
+            let next = index.checked_sub(1).map(|index| chunks[index]);
+            self.list(&mut backward.ahead, at, chunk, next, widths.0);
+            transpose(simd, (extents.key, extents.value), (memory, widths.1), (turned, widths.0));
+            let given = self.given(at, index, widths.0, turned);
+            self.read(simd, backward, chunk, given, (memory, widths.1));
+            self.store(at, chunk, backward, widths);
+            backward.write(simd, sequence, chunk, (memory, widths.1), all.clone());
+        }
+        if steps.end == chunks.len() {
+            // SAFETY: every head is one task's at a time.
+            unsafe { memory::store(self.gradients.memory, extents, at, &all, memory) };
         }
     }
 
     /// The gradients of the memories alone.
     #[inline(always)]
-    fn in_order<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
+    fn in_order<S: Simd>(
+        &self,
+        simd: S,
+        (backward, _): &mut Self::Buffers,
+        strips: &[Range<usize>],
+        tasks: Range<usize>,
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
-        let mut backward = Backward::new(fading, widths, [false]);
         let mut room = Buffer::<E>::new(extents.key * widths.1);
         for task in tasks {
             let (at, columns) = (extents.at(task / strips.len()), &strips[task % strips.len()]);
@@ -198,11 +220,9 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
 
     /// The gradients of tokens.
     #[inline(always)]
-    fn each_chunk<S: Simd>(&self, simd: S, chunks: &[(usize, usize)]) {
+    fn each_chunk<S: Simd>(&self, simd: S, (backward, _): &mut Self::Buffers, chunks: &[(usize, usize)]) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        let fading = sequence.decay.fading;
         let widths = widths::<S, E>(sequence);
-        let mut backward = Backward::new(fading, widths, [false]);
         let size = extents.value * widths.0;
         let nothing = Buffer::<E>::new(size);
         let mut memory = Buffer::<E>::new(extents.key * widths.1);
@@ -215,11 +235,16 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
                 Some(slot) => unsafe { self.memories.read((slots.start + slot) * size, size) },
                 None => &nothing,
             };
-            self.load(&mut backward, at, row[*index], widths.1);
+            self.load(backward, at, row[*index], widths.1);
             let given = self.given(at, *index, widths.0, memory_gradient);
-            memory::turn_back(simd, extents, (memory_gradient, widths.0), (&mut memory, widths.1));
-            self.read(simd, &mut backward, row[*index], given, (&memory, widths.1));
-            self.store(at, row[*index], &backward, widths);
+            transpose(
+                simd,
+                (extents.value, extents.key),
+                (memory_gradient, widths.0),
+                (&mut memory, widths.1),
+            );
+            self.read(simd, backward, row[*index], given, (&memory, widths.1));
+            self.store(at, row[*index], backward, widths);
         }
     }
 }

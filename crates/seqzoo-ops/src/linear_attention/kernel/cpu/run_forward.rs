@@ -10,6 +10,7 @@ use crate::kernel::cpu::matrix_memory::sequence::{Cut, Sequence};
 use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
 use crate::kernel::cpu::matrix_memory::tokens::{self, list};
 use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::transpose::transpose;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -67,6 +68,8 @@ impl<E: Real> ForwardPass<'_, E> {
 }
 
 impl<E: Real> Pass<E> for ForwardPass<'_, E> {
+    type Buffers = Forward<E>;
+
     fn sequence(&self) -> &Sequence<'_, E> {
         &self.sequence
     }
@@ -75,43 +78,58 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
         self.cut
     }
 
+    fn buffers<S: Simd>(&self, _: S) -> Forward<E> {
+        Forward::new(self.sequence.decay.fading, widths::<S, E>(&self.sequence))
+    }
+
     #[inline(always)]
-    fn whole_heads<S: Simd>(&self, simd: S, heads: Range<usize>) {
+    fn steps<S: Simd>(
+        &self,
+        simd: S,
+        forward: &mut Forward<E>,
+        head: usize,
+        steps: Range<usize>,
+        memory: &mut [E],
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        let fading = sequence.decay.fading;
         let (key_width, width) = widths::<S, E>(sequence);
-        let mut forward = Forward::new(fading, (key_width, width));
-        let mut memory = Buffer::<E>::new(extents.key * width);
-        let all = 0..width;
-        for at in heads.map(|head| extents.at(head)) {
-            let slots = self.cut.memories(at.0, at.1, extents.heads);
-            memory::load(self.memory, extents, at, &all, &mut memory);
-            let chunks = self.cut.row(at.0);
-            for (index, chunk) in chunks.iter().enumerate() {
-                forward.load(sequence, at, *chunk);
-                if !chunk.clears {
-                    self.keep(simd, (slots.start + chunk.kept, key_width), &all, &memory);
-                }
-                let before = (!chunk.clears).then_some(&*memory);
-                self.list(&mut forward.ahead, at, *chunk, chunks.get(index + 1).copied());
-                forward.keys.turn(simd, extents.key, chunk.length);
-                let (output, products) = forward.read(simd, sequence, at, *chunk, before);
-                self.store(at, *chunk, (output, width), products);
-                forward.write(simd, sequence, *chunk, (&mut memory, width), all.clone());
+        let (all, at) = (0..width, extents.at(head));
+        let slots = self.cut.memories(at.0, at.1, extents.heads);
+        let chunks = self.cut.row(at.0);
+        if steps.start == 0 {
+            memory::load(self.memory, extents, at, &all, memory);
+        }
+        for index in steps.clone() {
+            let chunk = chunks[index];
+            forward.load(sequence, at, chunk);
+            if !chunk.clears {
+                self.keep(simd, (slots.start + chunk.kept, key_width), &all, memory);
             }
-            self.keep(simd, (slots.end - 1, key_width), &all, &memory);
-            // SAFETY: every head is one task's.
-            unsafe { memory::store(self.last, extents, at, &all, &memory) };
+            let before = (!chunk.clears).then_some(&*memory);
+            self.list(&mut forward.ahead, at, chunk, chunks.get(index + 1).copied());
+            forward.keys.turn(simd, extents.key, chunk.length);
+            let (output, products) = forward.read(simd, sequence, at, chunk, before);
+            self.store(at, chunk, (output, width), products);
+            forward.write(simd, sequence, chunk, (memory, width), all.clone());
+        }
+        if steps.end == chunks.len() {
+            self.keep(simd, (slots.end - 1, key_width), &all, memory);
+            // SAFETY: every head is one task's at a time.
+            unsafe { memory::store(self.last, extents, at, &all, memory) };
         }
     }
 
     /// The memories alone.
     #[inline(always)]
-    fn in_order<S: Simd>(&self, simd: S, strips: &[Range<usize>], tasks: Range<usize>) {
+    fn in_order<S: Simd>(
+        &self,
+        simd: S,
+        forward: &mut Forward<E>,
+        strips: &[Range<usize>],
+        tasks: Range<usize>,
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        let fading = sequence.decay.fading;
         let (key_width, width) = widths::<S, E>(sequence);
-        let mut forward = Forward::new(fading, (key_width, width));
         let mut room = Buffer::<E>::new(extents.key * width);
         for task in tasks {
             let (at, columns) = (extents.at(task / strips.len()), &strips[task % strips.len()]);
@@ -134,12 +152,10 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
 
     /// Outputs, from the memories before them.
     #[inline(always)]
-    fn each_chunk<S: Simd>(&self, simd: S, chunks: &[(usize, usize)]) {
+    fn each_chunk<S: Simd>(&self, simd: S, forward: &mut Forward<E>, chunks: &[(usize, usize)]) {
         let states = self.states.expect("a pass divided by chunks keeps what it makes in order");
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        let fading = sequence.decay.fading;
         let (key_width, width) = widths::<S, E>(sequence);
-        let mut forward = Forward::new(fading, (key_width, width));
         let size = extents.value * key_width;
         let mut memory = Buffer::<E>::new(extents.key * width);
         for (head, index) in chunks {
@@ -149,7 +165,7 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
             // SAFETY: the memories have all been written, and are only read from here on.
             let before = (!chunk.clears).then(|| unsafe { states.read(slot * size, size) });
             if let Some(before) = before {
-                memory::turn_back(simd, extents, (before, key_width), (&mut memory, width));
+                transpose(simd, (extents.value, extents.key), (before, key_width), (&mut memory, width));
             }
             let before = before.map(|_| &*memory);
             forward.load(sequence, at, *chunk);
