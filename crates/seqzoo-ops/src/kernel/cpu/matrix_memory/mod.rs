@@ -12,6 +12,7 @@ pub(crate) mod inputs;
 pub(crate) mod keys;
 pub(crate) mod memory;
 pub(crate) mod reader;
+mod relay;
 pub(crate) mod sequence;
 pub(crate) mod tasks;
 pub(crate) mod tokens;
