@@ -24,7 +24,7 @@ pub const TIERS: &[Tier] = &[
     },
     Tier {
         name: "tiny",
-        summary: "the same with three learning rates and three seeds: about three quarters of an hour on two cores",
+        summary: "the same and a DeltaNet, with three learning rates and three seeds: about three quarters of an hour on two cores",
         text: include_str!("../../configs/tiny.toml"),
     },
     Tier {

@@ -135,6 +135,14 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
         (Backward::new(sequence, self.beta, widths), Buffer::new(sequence.extents.value * widths.0))
     }
 
+    fn start(&self) -> &[E] {
+        self.last
+    }
+
+    fn end(&self) -> Rows<'_, E> {
+        self.gradients.memory
+    }
+
     #[inline(always)]
     fn steps<S: Simd>(
         &self,
@@ -148,10 +156,7 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
         let widths = widths::<S, E>(sequence);
         let (all, at) = (0..widths.1, extents.at(head));
         let chunks = self.cut.row(at.0);
-        if steps.start == 0 {
-            memory::load(self.last, extents, at, &all, memory);
-        }
-        for step in steps.clone() {
+        for step in steps {
             let index = chunks.len() - 1 - step;
             let chunk = chunks[index];
             let next = index.checked_sub(1).map(|index| chunks[index]);
@@ -164,10 +169,6 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
             backward.read(simd, sequence, at, chunk, self.differences, given);
             self.store(at, chunk, backward, widths);
             backward.chunks.write(simd, sequence, chunk, (memory, widths.1), all.clone());
-        }
-        if steps.end == chunks.len() {
-            // SAFETY: every head is one task's at a time.
-            unsafe { memory::store(self.gradients.memory, extents, at, &all, memory) };
         }
     }
 

@@ -159,6 +159,14 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
         Forward::new(self.sequence.decay.fading, self.beta, widths::<S, E>(&self.sequence))
     }
 
+    fn start(&self) -> &[E] {
+        self.memory
+    }
+
+    fn end(&self) -> Rows<'_, E> {
+        self.last
+    }
+
     #[inline(always)]
     fn steps<S: Simd>(
         &self,
@@ -173,9 +181,6 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
         let (all, at) = (0..width, extents.at(head));
         let slots = self.cut.memories(at.0, at.1, extents.heads);
         let chunks = self.cut.row(at.0);
-        if steps.start == 0 {
-            memory::load(self.memory, extents, at, &all, memory);
-        }
         for index in steps.clone() {
             let chunk = chunks[index];
             if !chunk.clears {
@@ -192,8 +197,6 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
         }
         if steps.end == chunks.len() {
             self.keep(simd, (slots.end - 1, key_width), &all, memory);
-            // SAFETY: every head is one task's at a time.
-            unsafe { memory::store(self.last, extents, at, &all, memory) };
         }
         self.most.take(forward.most);
     }

@@ -1,6 +1,7 @@
 //! Heads that go from core to core.
 
 use super::forward::widths;
+use super::memory;
 use super::tasks::{Pass, cores};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
@@ -79,15 +80,24 @@ impl<E: Real, P: Pass<E>> WithSimd for Walk<'_, E, P> {
         let Self { pass, line, whole } = self;
         let lock = || line.lock().expect("nobody panics who holds the line");
         let (sequence, extents) = (pass.sequence(), &pass.sequence().extents);
-        let memory = extents.key * widths::<S, E>(sequence).1;
+        let all = 0..widths::<S, E>(sequence).1;
+        let memory = extents.key * all.end;
         let Some(mut runner) = lock().next(memory) else { return };
         let mut buffers = pass.buffers(simd);
         loop {
-            let steps = pass.cut().row(extents.at(runner.head).0).len();
+            let at = extents.at(runner.head);
+            let steps = pass.cut().row(at.0).len();
+            if runner.done == 0 {
+                memory::load(pass.start(), extents, at, &all, &mut runner.memory);
+            }
             let stretch = if runner.head < whole { steps } else { STRETCH.max(steps.div_ceil(STRETCHES)) };
             let end = steps.min(runner.done + stretch);
             pass.steps(simd, &mut buffers, runner.head, runner.done..end, &mut runner.memory);
             runner.done = end;
+            if end == steps {
+                // SAFETY: every head is one core's at a time.
+                unsafe { memory::store(pass.end(), extents, at, &all, &runner.memory) };
+            }
 
             let mut line = lock();
             if end < steps {
@@ -109,16 +119,20 @@ mod tests {
     use super::super::sequence::{Cut, Decay, Extents, Sequence};
     use super::super::tasks::{Division, run};
     use super::*;
+    use crate::kernel::cpu::processors::room_of;
+    use crate::kernel::cpu::rows::{Rows, filled};
     use pulp::Arch;
 
     /// Notes for every head how far it is, and checks that it goes on where it was, with the memory it had.
-    struct Notes {
+    struct Notes<'a> {
         sequence: Sequence<'static, f32>,
+        start: Vec<f32>,
+        end: Rows<'a, f32>,
         cut: Cut,
         done: Vec<Mutex<usize>>,
     }
 
-    impl Pass<f32> for Notes {
+    impl Pass<f32> for Notes<'_> {
         type Buffers = ();
 
         fn sequence(&self) -> &Sequence<'_, f32> {
@@ -131,10 +145,18 @@ mod tests {
 
         fn buffers<S: Simd>(&self, _: S) {}
 
+        fn start(&self) -> &[f32] {
+            &self.start
+        }
+
+        fn end(&self) -> Rows<'_, f32> {
+            self.end
+        }
+
         fn steps<S: Simd>(&self, _: S, (): &mut (), head: usize, steps: Range<usize>, memory: &mut [f32]) {
             let mut done = self.done[head].try_lock().expect("one core at a time works on a head");
             assert_eq!(*done, steps.start);
-            assert!(steps.start == 0 || memory[0] == (head * 1000 + steps.start) as f32);
+            assert_eq!(memory[0], (head * 1000 + steps.start) as f32);
             memory[0] = (head * 1000 + steps.end) as f32;
             *done = steps.end;
         }
@@ -148,7 +170,7 @@ mod tests {
         }
     }
 
-    impl WithSimd for &Notes {
+    impl WithSimd for &Notes<'_> {
         type Output = ();
 
         fn with_simd<S: Simd>(self, simd: S) {
@@ -164,10 +186,21 @@ mod tests {
             let decay = Decay::new(&[0.0], [1; 4], false);
             let sequence = Sequence { extents, query: &[], key: &[], value: &[], decay, scale: 1.0 };
             let done = (0..heads).map(|_| Mutex::new(0)).collect();
-            let notes = Notes { sequence, cut: Cut::new::<f32>(&extents, None), done };
+            // Of every memory the first number says the head, and behind the pass also its steps.
+            let memories = |steps: usize| -> Vec<f32> {
+                let all = 0..heads * extents.memory();
+                let first = |i: usize| i.is_multiple_of(extents.memory());
+                all.map(|i| if first(i) { (i / extents.memory() * 1000 + steps) as f32 } else { 0.0 })
+                    .collect()
+            };
+            let mut end = room_of(vec![f32::NAN; heads * extents.memory()]);
+            let cut = Cut::new::<f32>(&extents, None);
+            let notes = Notes { sequence, start: memories(0), end: Rows::new(&mut end), cut, done };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| Arch::new().dispatch(&notes));
             assert!(notes.done.iter().all(|done| *done.lock().unwrap() == chunks), "{heads} heads");
+            // SAFETY: made of numbers.
+            assert_eq!(unsafe { filled(end) }, memories(chunks));
         }
     }
 }

@@ -4,6 +4,7 @@ use super::forward::widths;
 use super::relay::relay;
 use super::sequence::{Cut, Extents, Sequence};
 use crate::kernel::cpu::lanes::{Real, lanes};
+use crate::kernel::cpu::rows::Rows;
 use pulp::Simd;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -53,8 +54,14 @@ pub(crate) trait Pass<E: Real>: Sync {
 
     fn buffers<S: Simd>(&self, simd: S) -> Self::Buffers;
 
+    /// Where the pass begins, `[b, h, k, v]`: the initial memories, or the gradients of the final ones.
+    fn start(&self) -> &[E];
+
+    /// Where it ends: the final memories, or the gradients of the initial ones.
+    fn end(&self) -> Rows<'_, E>;
+
     /// Some steps of the pass over a head, in order: each is a chunk, the first of them the last chunk of a pass that
-    /// goes backwards. `memory`, or its gradient, goes from one to the next; the first step loads it, the last stores it.
+    /// goes backwards. `memory`, or its gradient, goes from one to the next.
     fn steps<S: Simd>(
         &self,
         simd: S,

@@ -150,6 +150,14 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
         (Backward::new(sequence.decay.fading, widths, [false]), turned)
     }
 
+    fn start(&self) -> &[E] {
+        self.last
+    }
+
+    fn end(&self) -> Rows<'_, E> {
+        self.gradients.memory
+    }
+
     #[inline(always)]
     fn steps<S: Simd>(
         &self,
@@ -163,10 +171,7 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
         let widths = widths::<S, E>(sequence);
         let (all, at) = (0..widths.1, extents.at(head));
         let chunks = self.cut.row(at.0);
-        if steps.start == 0 {
-            memory::load(self.last, extents, at, &all, memory);
-        }
-        for step in steps.clone() {
+        for step in steps {
             let index = chunks.len() - 1 - step;
             let chunk = chunks[index];
             self.load(backward, at, chunk, widths.1);
@@ -177,10 +182,6 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
             self.read(simd, backward, chunk, given, (memory, widths.1));
             self.store(at, chunk, backward, widths);
             backward.write(simd, sequence, chunk, (memory, widths.1), all.clone());
-        }
-        if steps.end == chunks.len() {
-            // SAFETY: every head is one task's at a time.
-            unsafe { memory::store(self.gradients.memory, extents, at, &all, memory) };
         }
     }
 
