@@ -23,8 +23,28 @@ pub enum Form {
     Kernel,
 }
 
-/// Tokens per chunk where [`Form::Auto`] chooses.
-pub(crate) const DEFAULT_CHUNK: usize = 64;
+/// The forms that an operator has on a device. It always has [`Form::Naive`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forms {
+    /// What [`Form::Auto`] takes without a kernel: in chunks or the whole sequence at once.
+    pub many_tokens: Form,
+    /// What it takes for one token.
+    pub one_token: Form,
+    /// The kernel of the device, if the operator has one there.
+    pub kernel: Option<Kernel>,
+}
+
+impl Forms {
+    /// Of an operator that works in chunks.
+    pub fn chunked(kernel: Option<Kernel>) -> Self {
+        Self { many_tokens: Form::Chunked { size: 64 }, one_token: Form::Naive, kernel }
+    }
+
+    /// Of an operator that takes the whole sequence at once.
+    pub fn parallel() -> Self {
+        Self { many_tokens: Form::Parallel, one_token: Form::Naive, kernel: None }
+    }
+}
 
 /// Which form an operator takes, and why: nothing falls back silently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +58,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn form(form: Form, reason: &'static str) -> Self {
+    /// A form without a kernel, for operators and layers made of tensor operations.
+    pub fn form(form: Form, reason: &'static str) -> Self {
         Self { form, kernel: None, reason }
     }
 
@@ -62,56 +83,39 @@ impl fmt::Display for Report {
 }
 
 impl Form {
-    /// The form that an operator with chunks takes for `time` tokens on a device with `kernel`.
+    /// The form that an operator with `forms` takes for `time` tokens.
     ///
     /// # Panics
     ///
-    /// If a chunk size is not a power of two, or a form is asked for that the operator does not have
-    /// there: a kernel, or the whole sequence at once.
+    /// If a chunk size is not a power of two, or a form is asked for that the operator does not have there.
     #[track_caller]
-    pub fn resolve(self, time: usize, kernel: Option<Kernel>) -> Report {
-        match (self, kernel) {
-            (Form::Auto, Some(kernel)) => Report::kernel(kernel, "the device has it"),
-            (Form::Auto, None) if time == 1 => {
-                Report::form(Form::Naive, "one token takes the recurrent step; the device has no kernel")
+    pub(crate) fn resolve(self, time: usize, forms: &Forms) -> Report {
+        let asked = |form| Report::form(form, "asked for");
+        match (self, forms.many_tokens, forms.kernel) {
+            (Form::Auto, _, Some(kernel)) => Report::kernel(kernel, "the device has it"),
+            (Form::Auto, Form::Chunked { .. }, None) if time > 1 => {
+                Report::form(forms.many_tokens, "the device has no kernel")
             }
-            (Form::Auto, None) => {
-                Report::form(Form::Chunked { size: DEFAULT_CHUNK }, "the device has no kernel")
+            (Form::Auto, _, None) if time > 1 => {
+                Report::form(forms.many_tokens, "this operator has no chunks and no kernel")
             }
-            (Form::Naive, _) => Report::form(self, "asked for"),
-            (Form::Chunked { size }, _) => {
+            (Form::Auto, _, None) => Report::form(forms.one_token, "one token; the device has no kernel"),
+            (Form::Naive, ..) | (Form::Parallel, Form::Parallel, _) => asked(self),
+            (Form::Chunked { size }, Form::Chunked { .. }, _) => {
                 assert!(
                     size.is_power_of_two(),
                     "The chunk size is {size}, but a power of two is wanted (64 is the usual choice)."
                 );
-                Report::form(self, "asked for")
+                asked(self)
             }
-            (Form::Kernel, Some(kernel)) => Report::kernel(kernel, "asked for"),
-            (Form::Kernel, None) => panic!(
+            (Form::Kernel, _, Some(kernel)) => Report::kernel(kernel, "asked for"),
+            (Form::Kernel, Form::Chunked { .. }, None) => panic!(
                 "The form `Kernel` was asked for, but the device has no kernel of this operator; \
                  use `Form::Auto`, or `Form::Chunked {{ size: 64 }}`."
             ),
-            (Form::Parallel, _) => panic!(
-                "The form `Parallel` was asked for, but this operator does not have it; \
-                 use `Form::Auto`, or `Form::Chunked {{ size: 64 }}`."
-            ),
-        }
-    }
-
-    /// The form that an operator without chunks takes.
-    ///
-    /// # Panics
-    ///
-    /// If a form is asked for that the operator does not have: chunks, or a kernel.
-    #[track_caller]
-    pub fn resolve_whole(self, time: usize) -> Report {
-        match self {
-            Form::Auto if time == 1 => Report::form(Form::Naive, "one token takes the recurrent step"),
-            Form::Auto => Report::form(Form::Parallel, "this operator has no chunks and no kernel"),
-            Form::Naive | Form::Parallel => Report::form(self, "asked for"),
-            Form::Chunked { .. } | Form::Kernel => panic!(
+            (_, many, _) => panic!(
                 "The form `{self:?}` was asked for, but this operator does not have it; \
-                 use `Form::Auto` or `Form::Parallel`."
+                 use `Form::Auto` or `Form::{many:?}`."
             ),
         }
     }
@@ -124,42 +128,47 @@ mod tests {
     #[test]
     fn auto_takes_the_kernel_where_there_is_one() {
         for time in [1, 2, 1000] {
-            let report = Form::Auto.resolve(time, Some(Kernel::Cpu));
+            let report = Form::Auto.resolve(time, &Forms::chunked(Some(Kernel::Cpu)));
             assert_eq!((report.form, report.kernel), (Form::Kernel, Some(Kernel::Cpu)));
         }
-        assert_eq!(Form::Kernel.resolve(5, Some(Kernel::Gpu)).to_string(), "CubeCL kernel (asked for)");
+        assert_eq!(
+            Form::Kernel.resolve(5, &Forms::chunked(Some(Kernel::Gpu))).to_string(),
+            "CubeCL kernel (asked for)"
+        );
     }
 
     #[test]
     fn without_a_kernel_auto_takes_the_step_for_one_token_and_chunks_for_more() {
-        assert_eq!(Form::Auto.resolve(1, None).form, Form::Naive);
-        let report = Form::Auto.resolve(2, None);
+        assert_eq!(Form::Auto.resolve(1, &Forms::chunked(None)).form, Form::Naive);
+        let report = Form::Auto.resolve(2, &Forms::chunked(None));
         assert_eq!(report.form, Form::Chunked { size: 64 });
         assert_eq!(report.to_string(), "chunked in 64 tokens (the device has no kernel)");
     }
 
     #[test]
     fn an_operator_without_chunks_takes_the_whole_sequence() {
-        assert_eq!(Form::Auto.resolve_whole(1).form, Form::Naive);
-        assert_eq!(Form::Auto.resolve_whole(2).form, Form::Parallel);
-        assert!(Form::Auto.resolve_whole(2).to_string().starts_with("the whole sequence at once"));
+        assert_eq!(Form::Auto.resolve(1, &Forms::parallel()).form, Form::Naive);
+        assert_eq!(Form::Auto.resolve(2, &Forms::parallel()).form, Form::Parallel);
+        assert!(
+            Form::Auto.resolve(2, &Forms::parallel()).to_string().starts_with("the whole sequence at once")
+        );
     }
 
     #[test]
     #[should_panic(expected = "use `Form::Auto` or `Form::Parallel`")]
     fn chunks_are_refused_where_there_are_none() {
-        Form::Chunked { size: 64 }.resolve_whole(100);
+        Form::Chunked { size: 64 }.resolve(100, &Forms::parallel());
     }
 
     #[test]
     #[should_panic(expected = "power of two is wanted")]
     fn a_chunk_of_48_is_refused() {
-        Form::Chunked { size: 48 }.resolve(100, None);
+        Form::Chunked { size: 48 }.resolve(100, &Forms::chunked(None));
     }
 
     #[test]
     #[should_panic(expected = "the device has no kernel of this operator")]
     fn a_kernel_is_never_replaced_silently() {
-        Form::Kernel.resolve(100, None);
+        Form::Kernel.resolve(100, &Forms::chunked(None));
     }
 }

@@ -39,17 +39,16 @@ pub mod delta_rule;
 pub mod linear_attention;
 
 mod checks;
-mod chunks;
-mod decay;
 mod form;
 mod heads;
 mod kernel;
+mod matrix_memory;
 mod precision;
 mod segments;
 mod tail;
 
-pub use decay::Decay;
 pub use form::{Form, Report};
 pub use heads::repeat_heads;
-pub use kernel::{Kernel, Settings};
+pub use kernel::Kernel;
+pub use matrix_memory::decay::Decay;
 pub use precision::{accumulator, to_dtype};

@@ -1,7 +1,7 @@
 //! Where a result was measured.
 
 use burn::tensor::Device;
-use seqzoo::ops::Kernel;
+use seqzoo::ops::linear_attention::linear_attention_report;
 use serde::{Deserialize, Serialize};
 
 /// The version of Burn in `Cargo.lock`, which a test compares.
@@ -34,7 +34,7 @@ pub struct Machine {
 impl Machine {
     /// This machine, with the device of the name given and `threads` threads.
     pub fn here(name: &str, device: &Device, threads: usize) -> Self {
-        let kernels = match Kernel::of(device) {
+        let kernels = match linear_attention_report(1, &Default::default(), device).kernel {
             Some(kernel) => format!("{kernel}s"),
             None => "no kernels, tensor operations".into(),
         };

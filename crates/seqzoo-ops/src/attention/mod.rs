@@ -3,11 +3,12 @@
 mod naive;
 mod parallel;
 
+use crate::checks;
+use crate::form::{Form, Forms, Report};
 use crate::heads::repeat_heads;
 use crate::precision::{accumulator, to_dtype};
 use crate::tail::tail;
-use crate::{Form, Report, checks};
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
 /// The keys and values that later tokens still see.
 #[derive(Clone, Debug)]
@@ -69,7 +70,7 @@ pub fn attention(
     options: AttentionOptions,
 ) -> (Tensor<4>, AttentionState) {
     let dtype = query.dtype();
-    let report = attention_report(query.dims()[1], &options);
+    let report = attention_report(query.dims()[1], &options, &query.device());
     let problem = Problem::new(query, key, value, options);
     let (output, state) = match report.form {
         Form::Naive => naive::naive(problem),
@@ -78,14 +79,18 @@ pub fn attention(
     (to_dtype(output, dtype), state)
 }
 
-/// Which form [`attention`] takes for `time` tokens under `options`, and why.
+/// Which form [`attention`] takes for `time` tokens on `device` under `options`, and why.
+///
+/// # Panics
+///
+/// As [`attention`] does, if the form asked for cannot be had.
 #[track_caller]
-pub fn attention_report(time: usize, options: &AttentionOptions) -> Report {
-    match options.form {
-        Form::Auto => Report::form(Form::Parallel, "one token or many, all scores at once"),
-        form => form.resolve_whole(time),
-    }
+pub fn attention_report(time: usize, options: &AttentionOptions, _device: &Device) -> Report {
+    options.form.resolve(time, &FORMS)
 }
+
+/// One token is no different from many: it sees the whole cache.
+const FORMS: Forms = Forms { many_tokens: Form::Parallel, one_token: Form::Parallel, kernel: None };
 
 /// Arguments after checking, in the accumulator's dtype.
 struct Problem {

@@ -4,9 +4,9 @@ mod naive;
 mod parallel;
 
 use crate::checks;
-use crate::form::{Form, Report};
+use crate::form::{Form, Forms, Report};
 use crate::precision::{accumulator, to_dtype};
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
 /// Options of [`causal_conv`].
 #[derive(Clone, Debug, Default)]
@@ -47,7 +47,7 @@ pub fn causal_conv(
     options: CausalConvOptions,
 ) -> (Tensor<3>, Tensor<3>) {
     let dtype = input.dtype();
-    let report = causal_conv_report(input.dims()[1], &options);
+    let report = causal_conv_report(input.dims()[1], &options, &input.device());
     let problem = Problem::new(input, weight, options);
     let (output, state) = match report.form {
         Form::Parallel => parallel::parallel(problem),
@@ -56,10 +56,14 @@ pub fn causal_conv(
     (to_dtype(output, dtype), state)
 }
 
-/// Which form [`causal_conv`] takes for `time` tokens under `options`, and why.
+/// Which form [`causal_conv`] takes for `time` tokens on `device` under `options`, and why.
+///
+/// # Panics
+///
+/// As [`causal_conv`] does, if the form asked for cannot be had.
 #[track_caller]
-pub fn causal_conv_report(time: usize, options: &CausalConvOptions) -> Report {
-    options.form.resolve_whole(time)
+pub fn causal_conv_report(time: usize, options: &CausalConvOptions, _device: &Device) -> Report {
+    options.form.resolve(time, &Forms::parallel())
 }
 
 /// Arguments after checking, in the accumulator's dtype.

@@ -1,29 +1,29 @@
 //! The chunk-parallel form, in plain tensor operations. The derivation is in `README.md`.
 
-use super::Decay;
 use super::problem::Problem;
-use crate::chunks::{cleared, halving, split_chunks, triangular, with_resets};
-use crate::heads::repeat_heads;
+use crate::matrix_memory::chunked::{cleared, halving, split_chunks, triangular, with_resets};
+use crate::matrix_memory::problem::Problem as MatrixProblem;
 use burn::tensor::Tensor;
 
 pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, Tensor<4>) {
     if problem.beta.dims()[3] > 1 {
         return by_channels(problem, size);
     }
-    let Problem { query, key, value, beta, decay, resets, memory, scale, .. } = problem;
+    let tokens = problem.tokens.with_repeated_heads();
+    let decay = with_resets(&tokens);
+    let MatrixProblem { query, key, value, resets, memory, scale, .. } = tokens;
     let [_, time, _, _] = query.dims();
     let query = query.mul_scalar(scale);
-    let memory = match &resets {
-        Some(resets) => cleared(memory, resets.clone().narrow(1, 0, 1)),
+    let memory = match resets {
+        Some(resets) => cleared(memory, resets.narrow(1, 0, 1)),
         None => memory,
     };
-    let decay = with_resets(decay, resets, time, query.dtype());
 
     let chunk = size.min(time.next_power_of_two());
     let count = time.div_ceil(chunk);
     let split = |x| split_chunks(x, count, chunk); // [b, h, n, c, _]
-    let (query, key, value, beta) = (split(query), split(key), split(value), split(beta));
-    let Faded { read, overlap, query, key_reads, key_writes, kept } = fade(query, key, decay);
+    let (query, key, value, beta) = (split(query), split(key), split(value), split(problem.beta));
+    let Faded { read, overlap, query, key_reads, key_writes, factors } = fade(query, key, decay.map(split));
 
     // (I + diag(β) L) U = diag(β) (V - K S), L the overlaps of keys with earlier ones.
     let [batch, heads, _, _, values] = value.dims();
@@ -38,8 +38,8 @@ pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, Tensor<4>) {
         let at = |x: &Tensor<5>| x.clone().narrow(2, n, 1).squeeze_dim::<4>(2);
         let update = at(&from_values) - at(&from_memory).matmul(memory.clone()); // [b, h, c, v]
         before.push(memory.clone());
-        if let Some(kept) = &kept {
-            memory = memory * at(kept);
+        if let Some(factors) = &factors {
+            memory = memory * at(factors);
         }
         memory = memory + at(&key_writes).swap_dims(2, 3).matmul(update.clone());
         written.push(update);
@@ -61,25 +61,24 @@ struct Faded {
     key_reads: Tensor<5>,
     key_writes: Tensor<5>,
     /// What the chunk leaves of the memory, `[b|1, h|1, n, k|1, 1]`.
-    kept: Option<Tensor<5>>,
+    factors: Option<Tensor<5>>,
 }
 
-fn fade(query: Tensor<5>, key: Tensor<5>, decay: Decay) -> Faded {
+fn fade(query: Tensor<5>, key: Tensor<5>, decay: Option<Tensor<5>>) -> Faded {
     let shape = key.dims();
     let [batch, heads, count, chunk, channels] = shape;
     let plain = |left: &Tensor<5>| left.clone().matmul(key.clone().swap_dims(3, 4));
     match decay {
-        Decay::None => Faded {
+        None => Faded {
             read: plain(&query).tril(0),
             overlap: plain(&key),
             query,
             key_reads: key.clone(),
             key_writes: key,
-            kept: None,
+            factors: None,
         },
-        Decay::Scalar(log) => {
-            let [log_batch, _, log_heads] = log.dims();
-            let log = split_chunks(log.unsqueeze_dim::<4>(3), count, chunk); // [b|1, h|1, n, c, 1]
+        Some(log) if log.dims()[4] == 1 => {
+            let [log_batch, log_heads, ..] = log.dims(); // [b|1, h|1, n, c, 1]
             let (pairs, sums) = halving::pairwise(log.reshape([log_batch * log_heads * count, chunk]));
             let unfold = |x: Tensor<3>| {
                 let [_, rows, columns] = x.dims();
@@ -92,12 +91,12 @@ fn fade(query: Tensor<5>, key: Tensor<5>, decay: Decay) -> Faded {
                 query: query * through.clone(),
                 key_reads: key.clone() * through,
                 key_writes: key * unfold(sums.after.clone().exp()),
-                kept: Some(unfold(sums.total().exp())),
+                factors: Some(unfold(sums.total().exp())),
             }
         }
-        Decay::Vector(log) => {
+        Some(log) => {
             let fold = |x: Tensor<5>| x.reshape([batch * heads * count, chunk, channels]);
-            let log = fold(split_chunks(log, count, chunk));
+            let log = fold(log.expand(shape));
             let square = |x: Tensor<3>| x.reshape([batch, heads, count, chunk, chunk]);
             let products = |left: &Tensor<5>| {
                 halving::gated_products(fold(left.clone()), fold(key.clone()), log.clone())
@@ -110,42 +109,26 @@ fn fade(query: Tensor<5>, key: Tensor<5>, decay: Decay) -> Faded {
                 query: query * through.clone(),
                 key_reads: key.clone() * through,
                 key_writes: key * sums.after.clone().exp().reshape(shape),
-                kept: Some(sums.total().exp().reshape([batch, heads, count, channels, 1])),
+                factors: Some(sums.total().exp().reshape([batch, heads, count, channels, 1])),
             }
         }
-        Decay::PerHead(_) => unreachable!("`with_resets` gives a fixed decay one value per token"),
     }
 }
 
-/// With a strength of its own for every value channel, no triangle serves all of them: every channel becomes a
-/// head with a value of one channel. That costs `V` times the products inside the chunks; kernels do without.
+/// With a beta of its own for every value channel, no triangle serves all of them: every channel becomes a head with
+/// a value of one channel. That costs `V` times the products inside the chunks; kernels do without.
 fn by_channels(problem: Problem, size: usize) -> (Tensor<4>, Tensor<4>) {
-    let Problem { query, key, value, beta, decay, resets, memory, scale, bounded } = problem;
-    let [batch, time, heads, values] = value.dims();
-    let [_, _, keys, _] = memory.dims();
+    let Problem { tokens, beta, bounded } = problem;
+    let [batch, time, heads, values] = tokens.value.dims();
+    let [_, _, keys, _] = tokens.memory.dims();
     let all = heads * values;
-    let decay = match decay {
-        Decay::None => Decay::None,
-        Decay::PerHead(log) => {
-            Decay::PerHead(log.unsqueeze_dim::<2>(1).expand([heads, values]).reshape([all]))
-        }
-        Decay::Scalar(log) => Decay::Scalar(repeat_heads(log.unsqueeze_dim(3), all).squeeze_dim(3)),
-        Decay::Vector(log) => Decay::Vector(repeat_heads(log, all)),
+    let tokens = MatrixProblem {
+        value: tokens.value.reshape([batch, time, all, 1]),
+        memory: tokens.memory.swap_dims(2, 3).reshape([batch, all, keys, 1]),
+        ..tokens
     };
-    let (output, memory) = chunked(
-        Problem {
-            query: repeat_heads(query, all),
-            key: repeat_heads(key, all),
-            value: value.reshape([batch, time, all, 1]),
-            beta: beta.reshape([batch, time, all, 1]),
-            decay,
-            resets,
-            memory: memory.swap_dims(2, 3).reshape([batch, all, keys, 1]),
-            scale,
-            bounded,
-        },
-        size,
-    );
+    let (output, memory) =
+        chunked(Problem { tokens, beta: beta.reshape([batch, time, all, 1]), bounded }, size);
     let memory = memory.reshape([batch, heads, values, keys]).swap_dims(2, 3);
     (output.reshape([batch, time, heads, values]), memory)
 }

@@ -1,15 +1,15 @@
 //! The length of keys.
 
 use super::Keys;
-use super::problem::Problem;
-use crate::kernel::Kernel;
+use crate::heads::repeat_heads;
+use crate::kernel::reads_without_waiting;
 use burn::tensor::Tensor;
 
-/// The most that `β ‖k‖²` may be: 2, and the rounding of keys that were normalised in a narrow dtype.
-const MOST: f64 = 2.02;
+/// The largest that `β ‖k‖²` may be: 2, and the rounding of keys that were normalised in a narrow dtype.
+const MAX: f64 = 2.02;
 
-/// Queries and keys as `keys` wants them.
-pub(super) fn treat(keys: Keys, query: Tensor<4>, key: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+/// Queries and keys, normalised where `keys` asks for it.
+pub(super) fn prepare(keys: Keys, query: Tensor<4>, key: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
     match keys {
         Keys::Bounded | Keys::Unbounded => (query, key),
         Keys::Normalise { epsilon } => (normalised(query, epsilon), normalised(key, epsilon)),
@@ -21,22 +21,24 @@ fn normalised(tokens: Tensor<4>, epsilon: f64) -> Tensor<4> {
     tokens / length
 }
 
-/// Refuses keys that are too long, where the device is the CPU, on which a look at them waits for nothing.
+/// Refuses keys `[b, t, hk, k]` that are too long for `beta` `[b, t, h, _]`, on devices whose numbers can be read
+/// without waiting. The kernels of these devices make the check themselves, before they begin.
 #[track_caller]
-pub(super) fn check(problem: &Problem) {
-    let Problem { key, beta, bounded, .. } = problem;
-    if *bounded && Kernel::of(&key.device()) == Some(Kernel::Cpu) {
-        let squares = key.clone().detach().square().sum_dim(3); // [b, t, h, 1]
-        refuse((squares * beta.clone().detach()).max().into_scalar());
+pub(super) fn check(key: &Tensor<4>, beta: &Tensor<4>) {
+    if !reads_without_waiting(&key.device()) {
+        return;
     }
+    let squares = repeat_heads(key.clone().detach().square().sum_dim(3), beta.dims()[2]); // [b, t, h, 1]
+    let max: f64 = (squares * beta.clone().detach()).max().into_scalar();
+    refuse(max);
 }
 
-/// Refuses keys of which `most` is the largest `β ‖k‖²`.
+/// Refuses keys of which `max` is the largest `β ‖k‖²`.
 #[track_caller]
-pub(super) fn refuse(most: f64) {
+pub(super) fn refuse(max: f64) {
     assert!(
-        most.is_nan() || most <= MOST,
-        "The argument `key` has a token with beta · |key|² = {most:.3}, but at most 2 is wanted, beyond which the \
+        max.is_nan() || max <= MAX,
+        "The argument `key` has a token with beta · |key|² = {max:.3}, but at most 2 is wanted, beyond which the \
          memory grows without bound; normalise the keys (`Keys::Normalise`), or ask for `Keys::Unbounded`."
     );
 }

@@ -1,18 +1,18 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
-pub mod kernel;
+mod gated_delta_product;
+mod kernel;
 mod keys;
 mod naive;
 mod options;
 mod problem;
-mod product;
 
-pub use crate::decay::Decay;
+pub use crate::matrix_memory::decay::Decay;
+pub use gated_delta_product::gated_delta_product;
 pub use options::{Beta, DeltaRuleOptions, Keys};
-pub use product::gated_delta_product;
 
-use crate::form::{Form, Report};
+use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;
 use burn::tensor::{Device, Tensor};
@@ -85,12 +85,12 @@ pub fn delta_rule(
 ) -> (Tensor<4>, Tensor<4>) {
     let dtype = query.dtype();
     let report = delta_rule_report(query.dims()[1], &options, &query.device());
-    let problem = Problem::new(query, key, value, beta, decay, options);
-    if report.form != Form::Kernel {
-        keys::check(&problem); // a kernel that can, looks for itself
+    let problem = Problem::checked(query, key, value, beta, decay, options);
+    if problem.bounded && report.form != Form::Kernel {
+        keys::check(&problem.tokens.key, &problem.beta);
     }
     let (output, memory) = match report.form {
-        Form::Kernel => kernel::kernel(problem),
+        Form::Kernel => kernel::run(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
     };
@@ -104,5 +104,5 @@ pub fn delta_rule(
 /// As [`delta_rule`] does, if the form asked for cannot be had.
 #[track_caller]
 pub fn delta_rule_report(time: usize, options: &DeltaRuleOptions, device: &Device) -> Report {
-    options.form.resolve(time, Kernel::of(device))
+    options.form.resolve(time, &Forms::chunked(Kernel::on(device)))
 }

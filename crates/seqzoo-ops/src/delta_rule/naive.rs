@@ -1,13 +1,14 @@
 //! The law: the recurrence, token by token.
 
-use super::Decay;
 use super::problem::Problem;
+use crate::matrix_memory::problem::Problem as MatrixProblem;
 use burn::tensor::Tensor;
 
 pub(super) fn naive(problem: Problem) -> (Tensor<4>, Tensor<4>) {
-    let Problem { query, key, value, beta, decay, resets, mut memory, scale, .. } = problem;
+    let Problem { tokens, beta, .. } = problem;
+    let MatrixProblem { query, key, value, decay, resets, mut memory, scale } = tokens.with_repeated_heads();
     let query = query.mul_scalar(scale);
-    let [batch, time, heads, keys] = key.dims();
+    let [_, time, _, _] = key.dims();
     let mut outputs = Vec::with_capacity(time);
 
     for t in 0..time {
@@ -19,14 +20,10 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, Tensor<4>) {
             let cleared = resets.clone().narrow(1, t, 1).unsqueeze_dims::<4>(&[2, 3]);
             memory = memory.clone().mask_fill(cleared.expand(memory.dims()), 0.0);
         }
-        let log_decay = match &decay {
-            Decay::None => None,
-            Decay::PerHead(log) => Some(log.clone().reshape([1, heads, 1, 1])),
-            Decay::Scalar(log) => Some(log.clone().narrow(1, t, 1).reshape([batch, heads, 1, 1])),
-            Decay::Vector(log) => Some(at(log).reshape([batch, heads, keys, 1])),
-        };
-        if let Some(log) = log_decay {
-            memory = memory * log.exp();
+        if let Some(log) = &decay {
+            let step = t.min(log.dims()[1] - 1); // a fixed decay is that of every token
+            let log = log.clone().narrow(1, step, 1).squeeze_dim::<3>(1); // [b|1, h, 1 or k]
+            memory = memory * log.exp().unsqueeze_dim(3);
         }
 
         let held = (memory.clone() * k.clone()).sum_dim(2).squeeze_dim::<3>(2); // what the key finds

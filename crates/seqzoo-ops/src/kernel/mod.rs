@@ -1,18 +1,15 @@
-//! What the native kernels of all operators share.
+//! A toolkit for native kernels, which knows no operator.
 //!
-//! An operator's own `kernel/` folder holds its extension trait, its autodiff node and its programs;
-//! here is what they are made of: which device has kernels, one node with several outputs, vectors and
-//! small matrix products on the CPU, the programs that several operators run on a GPU.
+//! An operator's own `kernel/` folder holds its tensors, its extension trait and its programs. They are made of what
+//! is here: which kind of kernel a device runs, structs of tensors, the tape, vectors and small matrix products on
+//! the CPU, work that goes from core to core, launches on a GPU.
 
 #[cfg(feature = "flex")]
 pub(crate) mod cpu;
 #[cfg(feature = "cube")]
 pub(crate) mod gpu;
-mod settings;
-pub(crate) mod several_outputs;
-
-pub use settings::Settings;
-pub(crate) use settings::arguments;
+pub(crate) mod tape;
+pub(crate) mod tensors;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
@@ -29,8 +26,8 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// The kernel that operators have on `device`, if any.
-    pub fn of(device: &Device) -> Option<Self> {
+    /// The kind of kernel that runs on `device`, if any: an operator says whether it has one of that kind.
+    pub(crate) fn on(device: &Device) -> Option<Self> {
         match device.clone().without_autodiff().as_dispatch() {
             #[cfg(feature = "flex")]
             DispatchDevice::Flex(_) => Some(Self::Cpu),
@@ -42,6 +39,16 @@ impl Kernel {
             #[allow(unreachable_patterns)]
             _ => None,
         }
+    }
+}
+
+/// Whether the numbers of a tensor on `device` can be read without waiting for the device.
+pub(crate) fn reads_without_waiting(device: &Device) -> bool {
+    match device.clone().without_autodiff().as_dispatch() {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => true,
+        #[allow(unreachable_patterns)]
+        _ => false,
     }
 }
 

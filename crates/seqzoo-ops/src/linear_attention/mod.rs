@@ -1,16 +1,16 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
-pub mod kernel;
+mod kernel;
 mod naive;
 mod normaliser;
 mod options;
 mod problem;
 
-pub use crate::decay::Decay;
+pub use crate::matrix_memory::decay::Decay;
 pub use options::{LinearAttentionOptions, LinearAttentionState};
 
-use crate::form::{Form, Report};
+use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;
 use burn::tensor::{Device, Tensor};
@@ -78,9 +78,9 @@ pub fn linear_attention(
 ) -> (Tensor<4>, LinearAttentionState) {
     let dtype = query.dtype();
     let report = linear_attention_report(query.dims()[1], &options, &query.device());
-    let problem = Problem::new(query, key, value, decay, options);
+    let problem = Problem::checked(query, key, value, decay, options);
     let (output, state) = match report.form {
-        Form::Kernel => kernel::kernel(problem),
+        Form::Kernel => kernel::run(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
     };
@@ -94,5 +94,5 @@ pub fn linear_attention(
 /// As [`linear_attention`] does, if the form asked for cannot be had.
 #[track_caller]
 pub fn linear_attention_report(time: usize, options: &LinearAttentionOptions, device: &Device) -> Report {
-    options.form.resolve(time, Kernel::of(device))
+    options.form.resolve(time, &Forms::chunked(Kernel::on(device)))
 }

@@ -1,17 +1,18 @@
-//! The normaliser as one more column: with ones behind the values, the memory's last column is the key
+//! The normaliser as one more column: with ones appended to the values, the memory's last column is the key
 //! sum and the output's last column the divisor.
 
 use super::LinearAttentionState;
+use crate::matrix_memory::problem::Problem;
 use burn::tensor::Tensor;
 
-/// Values `[b, t, h, v]` and memory `[b, h, k, v]`, a column wider where the output is normalised.
-pub(super) fn join(value: Tensor<4>, state: LinearAttentionState) -> (Tensor<4>, Tensor<4>) {
-    match state.key_sum {
-        None => (value, state.memory),
-        Some(sum) => {
-            let ones = value.clone().narrow(3, 0, 1).ones_like();
-            (Tensor::cat(vec![value, ones], 3), Tensor::cat(vec![state.memory, sum.unsqueeze_dim(3)], 3))
-        }
+/// The problem, with values and memory a column wider where the output is normalised.
+pub(super) fn join(tokens: Problem, key_sum: Option<Tensor<3>>) -> Problem {
+    let Some(sum) = key_sum else { return tokens };
+    let ones = tokens.value.clone().narrow(3, 0, 1).ones_like();
+    Problem {
+        value: Tensor::cat(vec![tokens.value, ones], 3),
+        memory: Tensor::cat(vec![tokens.memory, sum.unsqueeze_dim(3)], 3),
+        ..tokens
     }
 }
 
@@ -20,9 +21,9 @@ pub(super) fn join(value: Tensor<4>, state: LinearAttentionState) -> (Tensor<4>,
 pub(super) fn part(
     output: Tensor<4>,
     memory: Tensor<4>,
-    normaliser: Option<f64>,
+    epsilon: Option<f64>,
 ) -> (Tensor<4>, LinearAttentionState) {
-    let Some(epsilon) = normaliser else {
+    let Some(epsilon) = epsilon else {
         return (output, LinearAttentionState { memory, key_sum: None });
     };
     let width = output.dims()[3] - 1;

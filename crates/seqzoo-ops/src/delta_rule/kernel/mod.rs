@@ -1,6 +1,5 @@
 #![doc = include_str!("README.md")]
 
-mod autodiff;
 #[cfg(feature = "flex")]
 mod cpu;
 #[cfg(all(feature = "cube", feature = "fusion"))]
@@ -9,107 +8,145 @@ mod fusion;
 mod gpu;
 
 use super::problem::Problem;
-use crate::kernel::{Settings, arguments};
-use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
+use crate::kernel::tape::{self, Operator};
+use crate::kernel::tensors::{Maybe, tensors};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
+/// The arguments of a call, in one dtype, `f32` or `f64`. `HK` and `HD` divide `H`.
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
+pub(crate) struct Inputs<B: Backend> {
+    pub query: FloatTensor<B>, // [b, t, hk, k]
+    pub key: FloatTensor<B>,   // [b, t, hk, k]
+    pub value: FloatTensor<B>, // [b, t, h, v]
+    pub beta: FloatTensor<B>,  // [b, t, h, 1] or [b, t, h, v]
+    #[extension_type]
+    pub decay: Maybe<B>, // [1, 1, h, 1], [b, t, hd, 1] or [b, t, hd, k]
+    pub memory: FloatTensor<B>, // [b, h, k, v], before the first token
+    #[extension_type]
+    pub resets: Maybe<B>, // [b, t], 1 where the memory is cleared before the token and 0 elsewhere
+}
+tensors!(Inputs[7]: query, key, value, beta, memory; maybe decay, resets);
+
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
+pub(crate) struct Outputs<B: Backend> {
+    pub output: FloatTensor<B>, // [b, t, h, v]
+    pub memory: FloatTensor<B>, // [b, h, k, v], after the last token
+}
+tensors!(Outputs[2]: output, memory);
+
+/// The tensors that the backward pass reads; the values themselves are not among them. Only the backend that made the
+/// last four knows their layout.
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
+pub(crate) struct Saved<B: Backend> {
+    pub query: FloatTensor<B>,
+    pub key: FloatTensor<B>,
+    pub beta: FloatTensor<B>,
+    #[extension_type]
+    pub decay: Maybe<B>,
+    #[extension_type]
+    pub resets: Maybe<B>,
+    /// The memories before the chunks.
+    pub states: FloatTensor<B>,
+    /// `r`: the difference between every value and what the memory holds under its key, `[b, t, h, v]`.
+    pub differences: FloatTensor<B>,
+    /// The products of queries with keys inside the chunks.
+    pub products: FloatTensor<B>,
+    /// The products of keys with keys inside the chunks.
+    pub overlaps: FloatTensor<B>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// Multiplies the queries.
+    pub scale: f64,
+    /// Panic if some `β ‖k‖²` exceeds 2. GPU kernels ignore this: checking would force a synchronisation.
+    pub bounded: bool,
+}
+
 /// The delta rule as backends with a kernel implement it.
-///
-/// All tensors have one dtype, `f32` or `f64`. `query` and `key` are `[B, T, H, K]`, `value` is `[B, T, H, V]`, `beta`
-/// is `[B, T, H, 1]` or `[B, T, H, V]`, `memory` (the initial state) is `[B, H, K, V]`, `resets` is `[B, T]` with 1
-/// where the memory is cleared before the token and 0 elsewhere. `decay` broadcasts to `[B, T, H, K]`: it is
-/// `[1, 1, H, 1]`, `[B, T, H, 1]` or `[B, T, H, K]`. Where nothing decays, or nothing is reset, a single number
-/// stands in the tensor's place.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),
     Autodiff,
     Fusion: cfg(all(feature = "cube", feature = "fusion")),
 )]
-pub trait DeltaRuleBackend: Backend {
-    /// The output `[B, T, H, V]` and the final memory; what autodiff records.
-    #[allow(clippy::too_many_arguments, reason = "the macro wants every tensor by itself")]
-    #[fusion(default)]
-    fn delta_rule(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        memory: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        settings: Settings,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (output, last, _, _, _, _) =
-            Self::delta_rule_forward(query, key, value, beta, decay, memory, resets, settings, false);
-        (output, last)
-    }
+pub(crate) trait DeltaRuleBackend: Backend {
+    /// The outputs alone; what autodiff records.
+    #[fusion(meta = fusion::outputs)]
+    fn delta_rule(#[extension_type] inputs: Inputs<Self>, settings: Settings) -> Outputs<Self>;
 
-    /// The output, the final memory, and four tensors that only [`delta_rule_vjp`](Self::delta_rule_vjp) of the same
-    /// backend reads: the memory before every chunk; of every token, what its value differs from what the memory
-    /// holds under its key; and the products of queries with keys, and of keys with keys, inside the chunks. They are
-    /// single numbers where `keep` is false.
-    #[allow(clippy::too_many_arguments, clippy::type_complexity, reason = "as above")]
     #[fusion(meta = fusion::forward)]
     fn delta_rule_forward(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        memory: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
+        #[extension_type] inputs: Inputs<Self>,
         settings: Settings,
-        keep: bool,
-    ) -> (
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-    );
+    ) -> (Outputs<Self>, Saved<Self>);
 
-    /// The gradients of query, key, value, beta, decay and initial memory, each in the shape of its tensor, from those
-    /// of the output and of the final memory.
-    #[allow(clippy::too_many_arguments, clippy::type_complexity, reason = "as above")]
+    /// The gradients of the inputs, each in the shape of its tensor.
     #[fusion(meta = fusion::vjp)]
     fn delta_rule_vjp(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        states: FloatTensor<Self>,
-        differences: FloatTensor<Self>,
-        products: FloatTensor<Self>,
-        overlaps: FloatTensor<Self>,
-        output_gradient: FloatTensor<Self>,
-        memory_gradient: FloatTensor<Self>,
+        #[extension_type] saved: Saved<Self>,
+        #[extension_type] upstream: Outputs<Self>,
         settings: Settings,
-    ) -> (
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-    );
+    ) -> Inputs<Self>;
+}
+
+#[derive(Debug)]
+struct DeltaRule;
+
+impl<B: DeltaRuleBackend> Operator<B, 7, 2> for DeltaRule {
+    type Inputs = Inputs<B>;
+    type Outputs = Outputs<B>;
+    type Settings = Settings;
+    type Saved = Saved<B>;
+
+    fn outputs(inputs: Inputs<B>, settings: Settings) -> Outputs<B> {
+        B::delta_rule(inputs, settings)
+    }
+
+    fn forward(inputs: Inputs<B>, settings: Settings) -> (Outputs<B>, Saved<B>) {
+        B::delta_rule_forward(inputs, settings)
+    }
+
+    fn vjp(saved: Saved<B>, upstream: Outputs<B>, settings: Settings) -> Inputs<B> {
+        B::delta_rule_vjp(saved, upstream, settings)
+    }
+}
+
+impl<B: DeltaRuleBackend, C: CheckpointStrategy> DeltaRuleBackend for Autodiff<B, C> {
+    fn delta_rule(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
+        tape::record::<B, C, DeltaRule, _, _, 7, 2>(inputs, settings)
+    }
+
+    fn delta_rule_forward(_: Inputs<Self>, _: Settings) -> (Outputs<Self>, Saved<Self>) {
+        unreachable!("autodiff records `delta_rule`")
+    }
+
+    fn delta_rule_vjp(_: Saved<Self>, _: Outputs<Self>, _: Settings) -> Inputs<Self> {
+        unreachable!("Burn's autodiff is first order, so a backward pass is never recorded")
+    }
 }
 
 /// Runs the kernel of the device that the tensors are on.
-pub(super) fn kernel(problem: Problem) -> (Tensor<4>, Tensor<4>) {
-    let Problem { query, key, value, beta, decay, resets, memory, scale, bounded } = problem;
-    let (decay, resets, settings) = arguments(decay, resets, scale, &value);
-    let settings = Settings { bounded, ..settings };
-    let (output, memory) = Dispatch::delta_rule(
-        query.into_dispatch(),
-        key.into_dispatch(),
-        value.into_dispatch(),
-        beta.into_dispatch(),
-        decay.into_dispatch(),
-        memory.into_dispatch(),
-        resets.into_dispatch(),
+pub(super) fn run(problem: Problem) -> (Tensor<4>, Tensor<4>) {
+    let Problem { tokens, beta, bounded } = problem;
+    let tokens = tokens.with_repeated_heads();
+    let settings = Settings { scale: tokens.scale, bounded };
+    let resets = tokens.resets_as_numbers();
+    let Outputs { output, memory } = Dispatch::delta_rule(
+        Inputs {
+            query: tokens.query.into_dispatch(),
+            key: tokens.key.into_dispatch(),
+            value: tokens.value.into_dispatch(),
+            beta: beta.into_dispatch(),
+            decay: Maybe::new(tokens.decay.map(Tensor::into_dispatch)),
+            memory: tokens.memory.into_dispatch(),
+            resets: Maybe::new(resets.map(Tensor::into_dispatch)),
+        },
         settings,
     );
     (Tensor::from_dispatch(output), Tensor::from_dispatch(memory))

@@ -1,47 +1,26 @@
 //! The shapes of what the kernels return, which Burn's fusion wants to know before they run.
 
-use crate::kernel::Settings;
-use crate::kernel::gpu::matrix_memory::{launch::chunks, tile::CHUNK};
-use burn::backend::fusion::custom::TensorSpec;
-use burn::tensor::Shape;
+use super::{InputsMetadata, MaybeMetadata, OutputsMetadata, SavedMetadata, Settings};
+use crate::matrix_memory::gpu::specs;
 
-/// Of [`linear_attention_forward`](super::LinearAttentionBackend::linear_attention_forward).
-#[allow(clippy::too_many_arguments, reason = "the operator's inputs")]
-pub(super) fn forward(
-    _query: &TensorSpec,
-    key: &TensorSpec,
-    value: &TensorSpec,
-    _decay: &TensorSpec,
-    memory: &TensorSpec,
-    _resets: &TensorSpec,
-    _settings: &Settings,
-    keep: &bool,
-) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
-    let spec = |shape| TensorSpec::new(shape, value.dtype);
-    let [batch, time, heads, keys] = key.shape.dims();
-    let [_, _, _, values] = value.shape.dims();
-    let (memories, products) = if *keep {
-        let chunks = chunks(time);
-        (Shape::new([batch, heads, chunks, keys, values]), Shape::new([batch, heads, chunks, CHUNK, CHUNK]))
-    } else {
-        (Shape::new([1]), Shape::new([1]))
-    };
-    (value.clone(), memory.clone(), spec(memories), spec(products))
+pub(super) fn outputs(inputs: &InputsMetadata, _: &Settings) -> OutputsMetadata {
+    OutputsMetadata { output: inputs.value.clone(), memory: inputs.memory.clone() }
 }
 
-/// Of [`linear_attention_vjp`](super::LinearAttentionBackend::linear_attention_vjp).
-#[allow(clippy::too_many_arguments, reason = "the operator's inputs")]
-pub(super) fn vjp(
-    query: &TensorSpec,
-    key: &TensorSpec,
-    value: &TensorSpec,
-    decay: &TensorSpec,
-    _resets: &TensorSpec,
-    _memories: &TensorSpec,
-    _products: &TensorSpec,
-    _output: &TensorSpec,
-    last: &TensorSpec,
-    _settings: &Settings,
-) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
-    (query.clone(), key.clone(), value.clone(), decay.clone(), last.clone())
+pub(super) fn forward(inputs: &InputsMetadata, settings: &Settings) -> (OutputsMetadata, SavedMetadata) {
+    let InputsMetadata { query, key, value, decay, resets, .. } = inputs.clone();
+    let (states, products) = (specs::states(&key, &value), specs::products(&value));
+    (outputs(inputs, settings), SavedMetadata { query, key, value, decay, resets, states, products })
+}
+
+pub(super) fn vjp(saved: &SavedMetadata, upstream: &OutputsMetadata, _: &Settings) -> InputsMetadata {
+    let SavedMetadata { query, key, value, decay, .. } = saved.clone();
+    InputsMetadata {
+        query,
+        key,
+        value,
+        decay,
+        memory: upstream.memory.clone(),
+        resets: MaybeMetadata::Absent,
+    }
 }

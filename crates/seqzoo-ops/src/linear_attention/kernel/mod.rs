@@ -1,6 +1,5 @@
 #![doc = include_str!("README.md")]
 
-mod autodiff;
 #[cfg(feature = "flex")]
 mod cpu;
 #[cfg(all(feature = "cube", feature = "fusion"))]
@@ -10,92 +9,137 @@ mod gpu;
 
 use super::problem::Problem;
 use super::{LinearAttentionState, normaliser};
-use crate::kernel::{Settings, arguments};
-use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
+use crate::kernel::tape::{self, Operator};
+use crate::kernel::tensors::{Maybe, tensors};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
+/// The arguments of a call, in one dtype, `f32` or `f64`. `HK` and `HD` divide `H`.
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
+pub(crate) struct Inputs<B: Backend> {
+    pub query: FloatTensor<B>, // [b, t, hk, k]
+    pub key: FloatTensor<B>,   // [b, t, hk, k]
+    pub value: FloatTensor<B>, // [b, t, h, v]
+    #[extension_type]
+    pub decay: Maybe<B>, // [1, 1, h, 1], [b, t, hd, 1] or [b, t, hd, k]
+    pub memory: FloatTensor<B>, // [b, h, k, v], before the first token
+    #[extension_type]
+    pub resets: Maybe<B>, // [b, t], 1 where the memory is cleared before the token and 0 elsewhere
+}
+tensors!(Inputs[6]: query, key, value, memory; maybe decay, resets);
+
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
+pub(crate) struct Outputs<B: Backend> {
+    pub output: FloatTensor<B>, // [b, t, h, v]
+    pub memory: FloatTensor<B>, // [b, h, k, v], after the last token
+}
+tensors!(Outputs[2]: output, memory);
+
+/// The tensors that the backward pass reads. Only the backend that made `states` and `products` knows their layout.
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
+pub(crate) struct Saved<B: Backend> {
+    pub query: FloatTensor<B>,
+    pub key: FloatTensor<B>,
+    pub value: FloatTensor<B>,
+    #[extension_type]
+    pub decay: Maybe<B>,
+    #[extension_type]
+    pub resets: Maybe<B>,
+    /// The memories before the chunks.
+    pub states: FloatTensor<B>,
+    /// The products of queries with keys inside the chunks.
+    pub products: FloatTensor<B>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// Multiplies the queries.
+    pub scale: f64,
+}
+
 /// Linear attention as backends with a kernel implement it.
-///
-/// All tensors have one dtype, `f32` or `f64`. `query` and `key` are `[B, T, H, K]`, `value` is
-/// `[B, T, H, V]`, `memory` (the initial state) is `[B, H, K, V]`, `resets` is `[B, T]` with 1 where the
-/// memory is cleared before the token and 0 elsewhere. `decay` broadcasts to `[B, T, H, K]`: it is
-/// `[1, 1, H, 1]`, `[B, T, H, 1]` or `[B, T, H, K]`. Where nothing decays, or nothing is reset, a single
-/// number stands in the tensor's place.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),
     Autodiff,
     Fusion: cfg(all(feature = "cube", feature = "fusion")),
 )]
-pub trait LinearAttentionBackend: Backend {
-    /// The output `[B, T, H, V]` and the final memory; what autodiff records.
-    #[fusion(default)]
-    fn linear_attention(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        memory: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        settings: Settings,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (output, last, _, _) =
-            Self::linear_attention_forward(query, key, value, decay, memory, resets, settings, false);
-        (output, last)
-    }
+pub(crate) trait LinearAttentionBackend: Backend {
+    /// The outputs alone; what autodiff records.
+    #[fusion(meta = fusion::outputs)]
+    fn linear_attention(#[extension_type] inputs: Inputs<Self>, settings: Settings) -> Outputs<Self>;
 
-    /// The output, the final memory, and two tensors that only
-    /// [`linear_attention_vjp`](Self::linear_attention_vjp) of the same backend reads: the memory before
-    /// every chunk, and the products inside the chunks. They are single numbers where `keep` is false,
-    /// or where the backward pass needs no such thing.
-    #[allow(
-        clippy::too_many_arguments,
-        clippy::type_complexity,
-        reason = "the macro wants every tensor by itself"
-    )]
     #[fusion(meta = fusion::forward)]
     fn linear_attention_forward(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        memory: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
+        #[extension_type] inputs: Inputs<Self>,
         settings: Settings,
-        keep: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    ) -> (Outputs<Self>, Saved<Self>);
 
-    /// The gradients of query, key, value, decay and initial memory, each in the shape of its tensor,
-    /// from those of the output and of the final memory.
-    #[allow(clippy::too_many_arguments, clippy::type_complexity, reason = "as above")]
+    /// The gradients of the inputs, each in the shape of its tensor.
     #[fusion(meta = fusion::vjp)]
     fn linear_attention_vjp(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        states: FloatTensor<Self>,
-        products: FloatTensor<Self>,
-        output_gradient: FloatTensor<Self>,
-        memory_gradient: FloatTensor<Self>,
+        #[extension_type] saved: Saved<Self>,
+        #[extension_type] upstream: Outputs<Self>,
         settings: Settings,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    ) -> Inputs<Self>;
+}
+
+#[derive(Debug)]
+struct LinearAttention;
+
+impl<B: LinearAttentionBackend> Operator<B, 6, 2> for LinearAttention {
+    type Inputs = Inputs<B>;
+    type Outputs = Outputs<B>;
+    type Settings = Settings;
+    type Saved = Saved<B>;
+
+    fn outputs(inputs: Inputs<B>, settings: Settings) -> Outputs<B> {
+        B::linear_attention(inputs, settings)
+    }
+
+    fn forward(inputs: Inputs<B>, settings: Settings) -> (Outputs<B>, Saved<B>) {
+        B::linear_attention_forward(inputs, settings)
+    }
+
+    fn vjp(saved: Saved<B>, upstream: Outputs<B>, settings: Settings) -> Inputs<B> {
+        B::linear_attention_vjp(saved, upstream, settings)
+    }
+}
+
+impl<B: LinearAttentionBackend, C: CheckpointStrategy> LinearAttentionBackend for Autodiff<B, C> {
+    fn linear_attention(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
+        tape::record::<B, C, LinearAttention, _, _, 6, 2>(inputs, settings)
+    }
+
+    fn linear_attention_forward(_: Inputs<Self>, _: Settings) -> (Outputs<Self>, Saved<Self>) {
+        unreachable!("autodiff records `linear_attention`")
+    }
+
+    fn linear_attention_vjp(_: Saved<Self>, _: Outputs<Self>, _: Settings) -> Inputs<Self> {
+        unreachable!("Burn's autodiff is first order, so a backward pass is never recorded")
+    }
 }
 
 /// Runs the kernel of the device that the tensors are on.
-pub(super) fn kernel(problem: Problem) -> (Tensor<4>, LinearAttentionState) {
-    let Problem { query, key, value, decay, resets, state, scale, normaliser: divisor } = problem;
-    let (decay, resets, settings) = arguments(decay, resets, scale, &value);
-    let (value, memory) = normaliser::join(value, state);
-    let (output, memory) = Dispatch::linear_attention(
-        query.into_dispatch(),
-        key.into_dispatch(),
-        value.into_dispatch(),
-        decay.into_dispatch(),
-        memory.into_dispatch(),
-        resets.into_dispatch(),
+pub(super) fn run(problem: Problem) -> (Tensor<4>, LinearAttentionState) {
+    let Problem { tokens, key_sum, normaliser_epsilon } = problem;
+    let tokens = normaliser::join(tokens.with_repeated_heads(), key_sum);
+    let settings = Settings { scale: tokens.scale };
+    let resets = tokens.resets_as_numbers();
+    let Outputs { output, memory } = Dispatch::linear_attention(
+        Inputs {
+            query: tokens.query.into_dispatch(),
+            key: tokens.key.into_dispatch(),
+            value: tokens.value.into_dispatch(),
+            decay: Maybe::new(tokens.decay.map(Tensor::into_dispatch)),
+            memory: tokens.memory.into_dispatch(),
+            resets: Maybe::new(resets.map(Tensor::into_dispatch)),
+        },
         settings,
     );
-    normaliser::part(Tensor::from_dispatch(output), Tensor::from_dispatch(memory), divisor)
+    normaliser::part(Tensor::from_dispatch(output), Tensor::from_dispatch(memory), normaliser_epsilon)
 }

@@ -1,17 +1,17 @@
 //! The backward pass over the chunks of one sequence and head.
 
+use super::beta::{Beta, Strengths};
 use super::forward::negate;
 use super::solve::{Sides, Triangle};
-use super::strengths::{Beta, Strengths};
 use crate::kernel::cpu::buffer::Buffer;
+use crate::kernel::cpu::dot::dot;
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::matrix_memory::backward::{Backward as Chunks, Given};
-use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk};
-use crate::kernel::cpu::matrix_memory::gates::multiply;
-use crate::kernel::cpu::matrix_memory::sequence::Sequence;
-use crate::kernel::cpu::matrix_memory::tokens::load;
-use crate::kernel::cpu::rows::Rows;
-use crate::kernel::cpu::sums::dot;
+use crate::kernel::cpu::output::Output;
+use crate::matrix_memory::cpu::backward::{Backward as Chunks, Given};
+use crate::matrix_memory::cpu::chunks::{CHUNK, Chunk};
+use crate::matrix_memory::cpu::factors::multiply;
+use crate::matrix_memory::cpu::sequence::Sequence;
+use crate::matrix_memory::cpu::tokens::load;
 use pulp::Simd;
 use std::ops::Range;
 
@@ -86,7 +86,7 @@ impl<E: Real> Backward<E> {
             width: self.value_width,
             columns,
         };
-        Triangle { length, products: triangle, strengths }.up(simd, &chunks.ahead, sides);
+        Triangle { length, products: triangle, strengths }.up(simd, &chunks.prefetch, sides);
     }
 
     /// Loads what [`solve`](Self::solve) has made of a chunk: the gradients of what its tokens write, `[b, t, h, v]`.
@@ -98,7 +98,7 @@ impl<E: Real> Backward<E> {
     pub unsafe fn recover(
         &mut self,
         sequence: &Sequence<'_, E>,
-        solved: Rows<'_, E>,
+        solved: Output<'_, E>,
         at: (usize, usize),
         chunk: Chunk,
     ) {

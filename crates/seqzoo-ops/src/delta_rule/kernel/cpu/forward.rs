@@ -1,15 +1,15 @@
 //! The forward pass over the chunks of one sequence and head.
 
+use super::beta::{Beta, Strengths};
 use super::solve::{Sides, Triangle};
-use super::strengths::{Beta, Strengths};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk};
-use crate::kernel::cpu::matrix_memory::forward::Forward as Chunks;
-use crate::kernel::cpu::matrix_memory::reader::Reader;
-use crate::kernel::cpu::matrix_memory::sequence::{Fading, Sequence};
-use crate::kernel::cpu::matrix_memory::tokens::load;
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
+use crate::matrix_memory::cpu::chunks::{CHUNK, Chunk};
+use crate::matrix_memory::cpu::forward::Forward as Chunks;
+use crate::matrix_memory::cpu::reader::Reader;
+use crate::matrix_memory::cpu::sequence::{Fading, Sequence};
+use crate::matrix_memory::cpu::tokens::load;
 use pulp::Simd;
 use std::ops::Range;
 
@@ -79,7 +79,7 @@ impl<E: Real> Forward<E> {
         let keys = &chunks.keys;
         negate(&keys.rows[..length * keys.width], &mut eraser.rows);
         eraser.fade_in_blocks(keys, length);
-        eraser.multiply(simd, &chunks.ahead, keys, extents.key, length);
+        eraser.multiply(simd, &chunks.prefetch, keys, extents.key, length);
         eraser.fade_from_the_start(keys, length);
         for i in 0..length {
             let squared = E::default() - eraser.products[i * CHUNK + i];
@@ -91,7 +91,7 @@ impl<E: Real> Forward<E> {
         if let Some((memory, stride)) = memory {
             product(
                 simd,
-                &chunks.ahead,
+                &chunks.prefetch,
                 Extent { rows: length, depth: extents.key, columns: columns.len() },
                 Strided::rows(eraser.reads(keys), keys.width),
                 (memory, stride),
@@ -100,7 +100,7 @@ impl<E: Real> Forward<E> {
             );
         }
         let sides = Sides { open: differences, solved: &mut chunks.value, width, columns };
-        Triangle { length, products: &eraser.products, strengths }.down(simd, &chunks.ahead, sides);
+        Triangle { length, products: &eraser.products, strengths }.down(simd, &chunks.prefetch, sides);
     }
 
     /// Makes of the values what is written, from differences `[b, t, h, v]` that have been made before.

@@ -2,90 +2,100 @@
 #![allow(unsafe_code, reason = "tasks share outputs, each its own rows")]
 
 mod backward;
+mod beta;
 mod forward;
-#[cfg(test)]
-mod processors;
 mod run_backward;
 mod run_forward;
 mod solve;
 mod step;
-mod strengths;
+#[cfg(test)]
+mod tests;
 
-use super::DeltaRuleBackend;
+use super::{DeltaRuleBackend, Inputs, Outputs, Saved, Settings};
 use crate::delta_rule::keys::refuse;
-use crate::kernel::Settings;
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::matrix_memory::chunks::CHUNK;
-use crate::kernel::cpu::matrix_memory::inputs::{Inputs, kept_memory, numbers, summed, tensor};
-use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading};
-use crate::kernel::cpu::matrix_memory::tasks::Division;
-use crate::kernel::cpu::rows::{Rows, filled, room};
+use crate::kernel::cpu::output::{Output, filled, room};
+use crate::kernel::tensors::Maybe;
+use crate::matrix_memory::cpu::chunks::CHUNK;
+use crate::matrix_memory::cpu::inputs::{Inputs as Call, kept_memory, numbers, tensor};
+use crate::matrix_memory::cpu::sequence::{Cut, Fading};
+use crate::matrix_memory::cpu::tasks::Division;
+use beta::Beta;
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Element, Flex, TensorMetadata, tensor::FloatTensor};
+use burn::backend::{Element, Flex, TensorMetadata};
 use burn::tensor::DType;
 use pulp::Arch;
 use run_backward::{BackwardPass, Gradients};
 use run_forward::{ForwardPass, Made, Most, Squares};
-use std::mem::MaybeUninit;
 use step::Step;
-use strengths::Beta;
 
 impl DeltaRuleBackend for Flex {
-    fn delta_rule_forward(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        memory: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        settings: Settings,
-        keep: bool,
-    ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
-        let inputs = Inputs::new([query, key, value, decay, resets], settings);
-        let beta = beta.to_contiguous();
-        match inputs.dtype() {
-            DType::F64 => forward::<f64>(&inputs, &beta, memory, keep),
-            _ => forward::<f32>(&inputs, &beta, memory, keep),
-        }
+    fn delta_rule(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
+        either(inputs, settings, false).0
     }
 
-    fn delta_rule_vjp(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        states: FloatTensor<Self>,
-        differences: FloatTensor<Self>,
-        products: FloatTensor<Self>,
-        overlaps: FloatTensor<Self>,
-        output_gradient: FloatTensor<Self>,
-        memory_gradient: FloatTensor<Self>,
-        settings: Settings,
-    ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
-        // The values themselves are not read on the way back; their differences have the shape of them.
-        let inputs = Inputs::new([query, key, differences, decay, resets], settings);
+    fn delta_rule_forward(inputs: Inputs<Self>, settings: Settings) -> (Outputs<Self>, Saved<Self>) {
+        let Inputs { query, key, beta, decay, resets, .. } = inputs.clone();
+        let (outputs, kept) = either(inputs, settings, true);
+        let Kept { states, differences, products, overlaps } = kept.expect("a pass that saves has saved");
+        let saved = Saved { query, key, beta, decay, resets, states, differences, products, overlaps };
+        (outputs, saved)
+    }
+
+    fn delta_rule_vjp(saved: Saved<Self>, upstream: Outputs<Self>, settings: Settings) -> Inputs<Self> {
+        let Saved { query, key, beta, decay, resets, states, differences, products, overlaps } = saved;
         let beta = beta.to_contiguous();
-        let rest = [states, products, overlaps, output_gradient, memory_gradient];
-        match inputs.dtype() {
-            DType::F64 => backward::<f64>(&inputs, &beta, rest),
-            _ => backward::<f32>(&inputs, &beta, rest),
+        let call = call(query, key, differences, decay, resets, settings);
+        let rest = [states, products, overlaps, upstream.output, upstream.memory];
+        match call.dtype() {
+            DType::F64 => backward::<f64>(&call, &beta, rest),
+            _ => backward::<f32>(&call, &beta, rest),
         }
     }
 }
 
-fn strengths<E: Real + Element>(beta: &FlexTensor) -> Beta<'_, E> {
+/// The tensors that only the kernel makes.
+struct Kept {
+    states: FlexTensor,
+    differences: FlexTensor,
+    products: FlexTensor,
+    overlaps: FlexTensor,
+}
+
+fn call(
+    query: FlexTensor,
+    key: FlexTensor,
+    value: FlexTensor,
+    decay: Maybe<Flex>,
+    resets: Maybe<Flex>,
+    settings: Settings,
+) -> Call {
+    let (decay, resets) = (decay.into_option(), resets.into_option());
+    Call { query, key, value, decay, resets, scale: settings.scale }.contiguous()
+}
+
+fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<Kept>) {
+    let Inputs { query, key, value, beta, decay, memory, resets } = inputs;
+    let beta = beta.to_contiguous();
+    let call = call(query, key, value, decay, resets, settings);
+    match call.dtype() {
+        DType::F64 => forward::<f64>(&call, &beta, memory, settings.bounded, save),
+        _ => forward::<f32>(&call, &beta, memory, settings.bounded, save),
+    }
+}
+
+fn beta_numbers<E: Real + Element>(beta: &FlexTensor) -> Beta<'_, E> {
     Beta { numbers: numbers(beta), channels: beta.shape()[3] }
 }
 
 fn forward<E: Real + Element>(
-    inputs: &Inputs,
+    inputs: &Call,
     beta: &FlexTensor,
     memory: FlexTensor,
+    bounded: bool,
     keep: bool,
-) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
-    let (sequence, beta) = (inputs.sequence::<E>(), strengths::<E>(beta));
+) -> (Outputs<Flex>, Option<Kept>) {
+    let (sequence, beta) = (inputs.sequence::<E>(), beta_numbers::<E>(beta));
     let resets = inputs.resets::<E>();
     let (memory, of_memory) = (memory.to_contiguous(), memory.shape());
     let memory = numbers::<E>(&memory);
@@ -95,7 +105,7 @@ fn forward<E: Real + Element>(
     let (mut products, mut triangles) = (room(0), room(0));
     let most = Most::default();
     if extents.time == 1 && !keep {
-        let (output, last) = (Rows::new(&mut output), Rows::new(&mut last));
+        let (output, last) = (Output::new(&mut output), Output::new(&mut last));
         Arch::new().dispatch(Step { sequence, beta, resets, memory, output, last, most: &most });
     } else {
         let cut = Cut::new(extents, resets);
@@ -113,48 +123,42 @@ fn forward<E: Real + Element>(
             beta,
             cut: &cut,
             memory,
-            output: Rows::new(&mut output),
-            last: Rows::new(&mut last),
-            made: make
-                .then(|| Made { states: Rows::new(&mut states), differences: Rows::new(&mut differences) }),
+            output: Output::new(&mut output),
+            last: Output::new(&mut last),
+            made: make.then(|| Made {
+                states: Output::new(&mut states),
+                differences: Output::new(&mut differences),
+            }),
             squares: keep.then(|| Squares {
-                products: Rows::new(&mut products),
-                triangles: Rows::new(&mut triangles),
+                products: Output::new(&mut products),
+                triangles: Output::new(&mut triangles),
             }),
             division,
             most: &most,
         });
     }
-    if inputs.settings.bounded {
+    if bounded {
         refuse(most.get());
     }
-    let kept = |numbers: Box<[MaybeUninit<E>]>| {
-        if keep {
+    let kept = keep.then(|| {
+        let flat = |numbers: Vec<E>| {
             let length = numbers.len();
-            // SAFETY: a pass that keeps fills the memories of all slots, and differences and squares of all tokens.
-            tensor(unsafe { filled(numbers) }, [length])
-        } else {
-            tensor(vec![E::default()], [1])
-        }
-    };
-    let [states, products, triangles] = [states, products, triangles].map(kept);
-    let mut differences = kept(differences);
-    if keep {
-        differences = differences.reshape(inputs.value.shape());
-    }
+            tensor(numbers, [length])
+        };
+        // SAFETY: a pass that saves fills the memories of all slots, and differences and products of all tokens.
+        let [states, differences, products, overlaps] =
+            [states, differences, products, triangles].map(|numbers| unsafe { filled(numbers) });
+        let differences = tensor(differences, inputs.value.shape());
+        Kept { states: flat(states), differences, products: flat(products), overlaps: flat(overlaps) }
+    });
     // SAFETY: a pass fills the outputs of all tokens and the final memories of all heads.
     let (output, last) = unsafe { (filled(output), filled(last)) };
-    let output = tensor(output, inputs.value.shape());
-    (output, tensor(last, of_memory), states, differences, products, triangles)
+    (Outputs { output: tensor(output, inputs.value.shape()), memory: tensor(last, of_memory) }, kept)
 }
 
-fn backward<E: Real + Element>(
-    inputs: &Inputs,
-    beta: &FlexTensor,
-    rest: [FlexTensor; 5],
-) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
+fn backward<E: Real + Element>(inputs: &Call, beta: &FlexTensor, rest: [FlexTensor; 5]) -> Inputs<Flex> {
     let of_beta = beta.shape();
-    let (sequence, beta) = (inputs.sequence::<E>(), strengths::<E>(beta));
+    let (sequence, beta) = (inputs.sequence::<E>(), beta_numbers::<E>(beta));
     let [states, products, triangles, output, last] = rest.map(|tensor| tensor.to_contiguous());
     let extents = &sequence.extents;
     let cut = Cut::new(extents, inputs.resets::<E>());
@@ -180,25 +184,26 @@ fn backward<E: Real + Element>(
         output: numbers(&output),
         last: numbers(&last),
         gradients: Gradients {
-            query: Rows::new(&mut query),
-            key: Rows::new(&mut key),
-            value: Rows::new(&mut value),
-            beta: Rows::new(&mut strength),
-            decay: Rows::new(&mut decay),
-            memory: Rows::new(&mut memory),
+            query: Output::new(&mut query),
+            key: Output::new(&mut key),
+            value: Output::new(&mut value),
+            beta: Output::new(&mut strength),
+            decay: Output::new(&mut decay),
+            memory: Output::new(&mut memory),
         },
-        memories: Rows::new(&mut memories),
+        memories: Output::new(&mut memories),
         division,
     });
     // SAFETY: a pass fills the gradients of all tokens and of the initial memories of all heads.
     let [query, key, value, strength, decay, memory] =
         [query, key, value, strength, decay, memory].map(|gradients| unsafe { filled(gradients) });
-    (
-        tensor(query, inputs.query.shape()),
-        tensor(key, inputs.key.shape()),
-        tensor(value, inputs.value.shape()),
-        tensor(strength, of_beta),
-        tensor(summed(decay, &sequence, inputs.decay.shape().dims()), inputs.decay.shape()),
-        tensor(memory, last.shape()),
-    )
+    Inputs {
+        query: tensor(query, inputs.query.shape()),
+        key: tensor(key, inputs.key.shape()),
+        value: tensor(value, inputs.value.shape()),
+        beta: tensor(strength, of_beta),
+        decay: Maybe::new(inputs.decay_gradient(decay, &sequence)),
+        memory: tensor(memory, last.shape()),
+        resets: Maybe::Absent,
+    }
 }

@@ -1,32 +1,32 @@
 //! The backward pass over a batch.
 
 use super::backward::Backward;
-use super::strengths::Beta;
-use crate::kernel::cpu::ahead::Ahead;
+use super::beta::Beta;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::matrix_memory::backward::Given;
-use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk, slot_after};
-use crate::kernel::cpu::matrix_memory::forward::widths;
-use crate::kernel::cpu::matrix_memory::memory;
-use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading, Sequence};
-use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
-use crate::kernel::cpu::matrix_memory::tokens::{self, list};
-use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::output::Output;
+use crate::kernel::cpu::prefetch::Prefetch;
 use crate::kernel::cpu::transpose::transpose;
+use crate::matrix_memory::cpu::backward::Given;
+use crate::matrix_memory::cpu::chunks::{CHUNK, Chunk, slot_after};
+use crate::matrix_memory::cpu::forward::widths;
+use crate::matrix_memory::cpu::memory;
+use crate::matrix_memory::cpu::sequence::{Cut, Fading, Sequence};
+use crate::matrix_memory::cpu::tasks::{self, Division, Pass};
+use crate::matrix_memory::cpu::tokens::{self, list};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// The gradients that a backward pass fills.
 #[derive(Clone, Copy)]
 pub(super) struct Gradients<'a, E> {
-    pub query: Rows<'a, E>,
-    pub key: Rows<'a, E>,
-    pub value: Rows<'a, E>,
-    pub beta: Rows<'a, E>,
+    pub query: Output<'a, E>,
+    pub key: Output<'a, E>,
+    pub value: Output<'a, E>,
+    pub beta: Output<'a, E>,
     /// `[b, t, h, 1]` or `[b, t, h, k]`, whatever the decay's own shape; empty where nothing fades.
-    pub decay: Rows<'a, E>,
-    pub memory: Rows<'a, E>,
+    pub decay: Output<'a, E>,
+    pub memory: Output<'a, E>,
 }
 
 /// A backward pass: what it reads and what it fills.
@@ -45,7 +45,7 @@ pub(super) struct BackwardPass<'a, E> {
     pub last: &'a [E],
     pub gradients: Gradients<'a, E>,
     /// Room for the gradients of the kept memories; none where the work is not divided by chunks.
-    pub memories: Rows<'a, E>,
+    pub memories: Output<'a, E>,
     pub division: Division,
 }
 
@@ -95,24 +95,31 @@ impl<E: Real> BackwardPass<'_, E> {
 
     /// Lists what the chunk will write and the next one will read.
     #[inline(always)]
-    fn list(&self, ahead: &mut Ahead, at: (usize, usize), chunk: Chunk, next: Option<Chunk>, width: usize) {
+    fn list(
+        &self,
+        prefetch: &mut Prefetch,
+        at: (usize, usize),
+        chunk: Chunk,
+        next: Option<Chunk>,
+        width: usize,
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        ahead.clear();
+        prefetch.clear();
         if let Some(next) = next {
-            list(ahead, sequence.query.as_ptr(), extents, at, next, extents.key);
-            list(ahead, self.output.as_ptr(), extents, at, next, extents.value);
-            list(ahead, sequence.key.as_ptr(), extents, at, next, extents.key);
-            list(ahead, self.differences.as_ptr(), extents, at, next, extents.value);
+            list(prefetch, sequence.query.as_ptr(), extents, at, next, extents.key);
+            list(prefetch, self.output.as_ptr(), extents, at, next, extents.value);
+            list(prefetch, sequence.key.as_ptr(), extents, at, next, extents.key);
+            list(prefetch, self.differences.as_ptr(), extents, at, next, extents.value);
         }
-        list(ahead, self.gradients.query.start(), extents, at, chunk, extents.key);
-        list(ahead, self.gradients.key.start(), extents, at, chunk, extents.key);
-        list(ahead, self.gradients.value.start(), extents, at, chunk, extents.value);
+        list(prefetch, self.gradients.query.start(), extents, at, chunk, extents.key);
+        list(prefetch, self.gradients.key.start(), extents, at, chunk, extents.key);
+        list(prefetch, self.gradients.value.start(), extents, at, chunk, extents.value);
         if let Some(next) = next {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             let size = extents.value * width;
-            ahead.run(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
+            prefetch.run(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
             for square in self.squares(at, next) {
-                ahead.run(square.as_ptr(), square.len());
+                prefetch.run(square.as_ptr(), square.len());
             }
         }
     }
@@ -139,7 +146,7 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
         self.last
     }
 
-    fn end(&self) -> Rows<'_, E> {
+    fn end(&self) -> Output<'_, E> {
         self.gradients.memory
     }
 
@@ -160,7 +167,7 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
             let index = chunks.len() - 1 - step;
             let chunk = chunks[index];
             let next = index.checked_sub(1).map(|index| chunks[index]);
-            self.list(&mut backward.chunks.ahead, at, chunk, next, widths.0);
+            self.list(&mut backward.chunks.prefetch, at, chunk, next, widths.0);
             backward.load(sequence, self.beta, self.output, at, chunk);
             let squares = self.squares(at, chunk);
             backward.solve(simd, sequence, chunk, squares, (memory, widths.1), all.clone());

@@ -1,18 +1,18 @@
 //! The forward pass over a batch.
 
+use super::beta::Beta;
 use super::forward::Forward;
-use super::strengths::Beta;
-use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk};
-use crate::kernel::cpu::matrix_memory::forward::widths;
-use crate::kernel::cpu::matrix_memory::memory;
-use crate::kernel::cpu::matrix_memory::sequence::{Cut, Sequence};
-use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
-use crate::kernel::cpu::matrix_memory::tokens::{self, list};
-use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::output::Output;
+use crate::kernel::cpu::prefetch::Prefetch;
 use crate::kernel::cpu::transpose::transpose;
+use crate::matrix_memory::cpu::chunks::{CHUNK, Chunk};
+use crate::matrix_memory::cpu::forward::widths;
+use crate::matrix_memory::cpu::memory;
+use crate::matrix_memory::cpu::sequence::{Cut, Sequence};
+use crate::matrix_memory::cpu::tasks::{self, Division, Pass};
+use crate::matrix_memory::cpu::tokens::{self, list};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,9 +24,9 @@ pub(super) struct ForwardPass<'a, E> {
     pub beta: Beta<'a, E>,
     pub cut: &'a Cut,
     pub memory: &'a [E],
-    pub output: Rows<'a, E>,
+    pub output: Output<'a, E>,
     /// The final memories `[b, h, k, v]`.
-    pub last: Rows<'a, E>,
+    pub last: Output<'a, E>,
     /// Wanted by a backward pass, or where the work is divided by chunks.
     pub made: Option<Made<'a, E>>,
     /// Wanted by a backward pass.
@@ -56,18 +56,18 @@ impl Most {
 #[derive(Clone, Copy)]
 pub(super) struct Made<'a, E> {
     /// The memories that [`Cut`] keeps, as [`memory::keep`] does.
-    pub states: Rows<'a, E>,
+    pub states: Output<'a, E>,
     /// `[b, t, h, v]`.
-    pub differences: Rows<'a, E>,
+    pub differences: Output<'a, E>,
 }
 
 /// Products inside the chunks, `[b, h, t, CHUNK]`.
 #[derive(Clone, Copy)]
 pub(super) struct Squares<'a, E> {
     /// Of queries with keys.
-    pub products: Rows<'a, E>,
+    pub products: Output<'a, E>,
     /// Of negated keys with keys.
-    pub triangles: Rows<'a, E>,
+    pub triangles: Output<'a, E>,
 }
 
 impl<E: Real> ForwardPass<'_, E> {
@@ -96,12 +96,12 @@ impl<E: Real> ForwardPass<'_, E> {
         }
     }
 
-    fn triangles(&self) -> Option<Rows<'_, E>> {
+    fn triangles(&self) -> Option<Output<'_, E>> {
         self.squares.map(|squares| squares.triangles)
     }
 
     /// Keeps a square in rows of [`CHUNK`], if there is room for it.
-    fn keep_square(&self, at: (usize, usize), chunk: Chunk, to: Option<Rows<'_, E>>, square: &[E]) {
+    fn keep_square(&self, at: (usize, usize), chunk: Chunk, to: Option<Output<'_, E>>, square: &[E]) {
         if let Some(to) = to {
             let start = (self.sequence.extents.head(at) * self.sequence.extents.time + chunk.start) * CHUNK;
             // SAFETY: every chunk of every head is one task's.
@@ -111,17 +111,17 @@ impl<E: Real> ForwardPass<'_, E> {
 
     /// Lists what the chunk will write and the next one will read.
     #[inline(always)]
-    fn list(&self, ahead: &mut Ahead, at: (usize, usize), chunk: Chunk, next: Option<Chunk>) {
+    fn list(&self, prefetch: &mut Prefetch, at: (usize, usize), chunk: Chunk, next: Option<Chunk>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        ahead.clear();
-        list(ahead, self.output.start(), extents, at, chunk, extents.value);
+        prefetch.clear();
+        list(prefetch, self.output.start(), extents, at, chunk, extents.value);
         if let Some(made) = self.made {
-            list(ahead, made.differences.start(), extents, at, chunk, extents.value);
+            list(prefetch, made.differences.start(), extents, at, chunk, extents.value);
         }
         if let Some(next) = next {
-            list(ahead, sequence.key.as_ptr(), extents, at, next, extents.key);
-            list(ahead, sequence.value.as_ptr(), extents, at, next, extents.value);
-            list(ahead, sequence.query.as_ptr(), extents, at, next, extents.key);
+            list(prefetch, sequence.key.as_ptr(), extents, at, next, extents.key);
+            list(prefetch, sequence.value.as_ptr(), extents, at, next, extents.value);
+            list(prefetch, sequence.query.as_ptr(), extents, at, next, extents.key);
         }
     }
 
@@ -163,7 +163,7 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
         self.memory
     }
 
-    fn end(&self) -> Rows<'_, E> {
+    fn end(&self) -> Output<'_, E> {
         self.last
     }
 
@@ -186,7 +186,7 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
             if !chunk.clears {
                 self.keep(simd, (slots.start + chunk.kept, key_width), &all, memory);
             }
-            self.list(&mut forward.chunks.ahead, at, chunk, chunks.get(index + 1).copied());
+            self.list(&mut forward.chunks.prefetch, at, chunk, chunks.get(index + 1).copied());
             forward.load(simd, sequence, self.beta, at, chunk);
             let before = (!chunk.clears).then_some(&*memory);
             forward.erase(simd, sequence, chunk, before.map(|memory| (memory, width)), all.clone());

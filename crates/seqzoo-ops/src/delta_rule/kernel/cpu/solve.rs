@@ -5,10 +5,10 @@
 //! Tokens go in groups that stay in registers: first what lies outside the group is added to all its tokens, then every
 //! token that is done to those that are not. Value channels never meet, so any range of columns can be solved by itself.
 
-use super::strengths::Strengths;
-use crate::kernel::cpu::ahead::Ahead;
+use super::beta::Strengths;
 use crate::kernel::cpu::lanes::{Real, lanes};
-use crate::kernel::cpu::matrix_memory::chunks::CHUNK;
+use crate::kernel::cpu::prefetch::Prefetch;
+use crate::matrix_memory::cpu::chunks::CHUNK;
 use pulp::Simd;
 use std::ops::Range;
 
@@ -38,22 +38,22 @@ pub(super) struct Triangle<'a, E> {
 impl<E: Real> Triangle<'_, E> {
     /// Substitution from the first token to the last.
     #[inline(always)]
-    pub fn down<S: Simd>(self, simd: S, ahead: &Ahead, sides: Sides<'_, E>) {
-        self.solve::<S, true>(simd, ahead, sides);
+    pub fn down<S: Simd>(self, simd: S, prefetch: &Prefetch, sides: Sides<'_, E>) {
+        self.solve::<S, true>(simd, prefetch, sides);
     }
 
     /// Substitution from the last token to the first, with the transpose of the triangle.
     #[inline(always)]
-    pub fn up<S: Simd>(self, simd: S, ahead: &Ahead, sides: Sides<'_, E>) {
-        self.solve::<S, false>(simd, ahead, sides);
+    pub fn up<S: Simd>(self, simd: S, prefetch: &Prefetch, sides: Sides<'_, E>) {
+        self.solve::<S, false>(simd, prefetch, sides);
     }
 
     #[inline(always)]
-    fn solve<S: Simd, const DOWN: bool>(self, simd: S, ahead: &Ahead, sides: Sides<'_, E>) {
+    fn solve<S: Simd, const DOWN: bool>(self, simd: S, prefetch: &Prefetch, sides: Sides<'_, E>) {
         if S::REGISTER_COUNT >= 32 {
-            self.in_groups::<S, DOWN, 4>(simd, ahead, sides);
+            self.in_groups::<S, DOWN, 4>(simd, prefetch, sides);
         } else {
-            self.in_groups::<S, DOWN, 2>(simd, ahead, sides);
+            self.in_groups::<S, DOWN, 2>(simd, prefetch, sides);
         }
     }
 
@@ -62,7 +62,7 @@ impl<E: Real> Triangle<'_, E> {
     fn in_groups<S: Simd, const DOWN: bool, const MOST: usize>(
         self,
         simd: S,
-        ahead: &Ahead,
+        prefetch: &Prefetch,
         sides: Sides<'_, E>,
     ) {
         let Self { length, products, strengths } = self;
@@ -83,7 +83,7 @@ impl<E: Real> Triangle<'_, E> {
             let start = GROUP * if DOWN { group } else { groups - 1 - group };
             let mut column = columns.start;
             while column < columns.end {
-                ahead.ask();
+                prefetch.ask();
                 // SAFETY: the assertions above bound every index that a group touches.
                 let vectors = unsafe {
                     match (columns.end - column) / vector {
@@ -194,10 +194,10 @@ impl<E: Real, const DOWN: bool> System<'_, E, DOWN> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta_rule::kernel::cpu::strengths::Beta;
-    use crate::kernel::cpu::matrix_memory::chunks::Chunk;
-    use crate::kernel::cpu::matrix_memory::sequence::Extents;
-    use crate::kernel::cpu::processors::{Here, Narrow, Plain, Runner, numbers};
+    use crate::delta_rule::kernel::cpu::beta::Beta;
+    use crate::kernel::cpu::processor_kinds::{Here, Narrow, Plain, Runner, numbers};
+    use crate::matrix_memory::cpu::chunks::Chunk;
+    use crate::matrix_memory::cpu::sequence::Extents;
     use pulp::WithSimd;
 
     /// Groups of every size and width, whatever the processor would choose.
@@ -238,7 +238,7 @@ mod tests {
         let (mut open, mut solved) = (before.clone(), vec![0.0; length * width]);
         let triangle = Triangle { length, products: &products, strengths: &strengths };
         let sides = Sides { open: &mut open, solved: &mut solved, width, columns: columns.clone() };
-        triangle.in_groups::<S, DOWN, MOST>(simd, &Ahead::default(), sides);
+        triangle.in_groups::<S, DOWN, MOST>(simd, &Prefetch::default(), sides);
 
         for (index, before) in before.into_iter().enumerate() {
             let (i, column) = (index / width, index % width);

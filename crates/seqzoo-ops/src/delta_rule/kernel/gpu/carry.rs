@@ -1,27 +1,27 @@
 //! The memory from chunk to chunk, and what every token finds wrong in it.
 
-use crate::kernel::gpu::matrix_memory::tile::{CHUNK, Place, WIDTH, at, fade, kept_by, load_chunk, row};
+use crate::matrix_memory::gpu::tile::{CHUNK, Place, WIDTH, at, factor_of, fade, load_chunk, row};
 use cubecl::prelude::*;
 
 /// Units per cube: each has one column of the memory and every `SLICES`-th of its rows.
 pub(super) const UNITS: usize = 256;
 const SLICES: usize = UNITS / WIDTH;
 
-/// Rows that a unit has in a tile of `WIDTH`.
+/// Output that a unit has in a tile of `WIDTH`.
 const ROWS: usize = WIDTH / SLICES;
 
 /// Forward: the difference of every value from what the memory holds under its key, the memory before every chunk
 /// and behind the last. With `k` the keys, `L` their overlaps inside the chunk and `u = β ⊙ r` what is written,
 ///
 /// ```text
-/// r_i = v_i − Sᵀ (k_i ⊙ through_i) − Σ_{j<i} L_ij u_j          S' = diag(kept) S + (k ⊙ after)ᵀ u
+/// r_i = v_i − Sᵀ (k_i ⊙ through_i) − Σ_{j<i} L_ij u_j          S' = diag(factors) S + (k ⊙ after)ᵀ u
 /// ```
 ///
 /// In reverse: the gradient of everything written, that of the memory behind every chunk and before the first. With
 /// `w` and `X` what [`upstream`](super::upstream::upstream) has found, and `dr = β ⊙ du`,
 ///
 /// ```text
-/// du_i = w_i + Dᵀ (k_i ⊙ after_i) − Σ_{m>i} L_mi dr_m           D' = diag(kept) D + X − (k ⊙ through)ᵀ dr
+/// du_i = w_i + Dᵀ (k_i ⊙ after_i) − Σ_{m>i} L_mi dr_m           D' = diag(factors) D + X − (k ⊙ through)ᵀ dr
 /// ```
 ///
 /// Three tensors are overwritten, for seven is all there may be: `differences` `[b, t, h, v]` holds the values, or `w`,
@@ -35,7 +35,7 @@ const ROWS: usize = WIDTH / SLICES;
 pub(super) fn carry<F: Float>(
     keys: &Tensor<F>,
     beta: &Tensor<F>,
-    kept: &Tensor<F>,
+    factors: &Tensor<F>,
     overlaps: &Tensor<F>,
     differences: &mut Tensor<F>,
     memories: &mut Tensor<F>,
@@ -81,7 +81,7 @@ pub(super) fn carry<F: Float>(
             if comptime!(!reverse) {
                 // A product would not clear a memory that is infinite.
                 let begin = Place { batch: stream / heads, head: stream % heads, from: 0usize };
-                if kept_by::<F>(kept, &begin, 0usize, key, channels) == zero {
+                if factor_of::<F>(factors, &begin, 0usize, key, channels) == zero {
                     memory[index] = zero;
                 }
             }
@@ -113,7 +113,7 @@ pub(super) fn carry<F: Float>(
             load_chunk::<F>(&mut key_tile, keys, &place, from, one, WIDTH, WIDTH, UNITS);
             sync_cube();
             // What is read at a token has faded through it; what is written behind it fades after it.
-            fade::<F>(&mut key_tile, &mut whole, kept, &place, from, key_width, WIDTH, reverse, channels);
+            fade::<F>(&mut key_tile, &mut whole, factors, &place, from, key_width, WIDTH, reverse, channels);
             sync_cube();
             #[unroll]
             for r in 0..ROWS {
@@ -217,7 +217,7 @@ pub(super) fn carry<F: Float>(
             fade::<F>(
                 &mut key_tile,
                 &mut whole,
-                kept,
+                factors,
                 &place,
                 from,
                 key_width,

@@ -1,8 +1,8 @@
 //! The programs of the delta rule alone as functions of tensors.
 
 use super::{carry, step, upstream};
-use crate::kernel::gpu::matrix_memory::launch::{APART, Direction, Kept, chunks, cubes, empty, scalar};
-use crate::kernel::gpu::matrix_memory::tile::WIDTH;
+use crate::matrix_memory::gpu::launch::{APART, Direction, Factors, chunks, cubes, empty, scalar};
+use crate::matrix_memory::gpu::tile::WIDTH;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -18,7 +18,7 @@ pub(super) fn carry(
     keys: &CubeTensor,
     values: CubeTensor,
     beta: &CubeTensor,
-    kept: &Kept,
+    factors: &Factors,
     overlaps: &CubeTensor,
     upstream: Option<CubeTensor>,
     start: CubeTensor,
@@ -35,14 +35,14 @@ pub(super) fn carry(
         dim,
         keys.clone().into_tensor_arg(),
         beta.clone().into_tensor_arg(),
-        kept.factors.clone().into_tensor_arg(),
+        factors.values.clone().into_tensor_arg(),
         overlaps.clone().into_tensor_arg(),
         values.clone().into_tensor_arg(),
         memories.clone().into_tensor_arg(),
         last.clone().into_tensor_arg(),
         key.div_ceil(WIDTH),
         direction == Direction::Reverse,
-        kept.channels,
+        factors.channels,
         dtype_to_storage_type(keys.dtype),
     );
     (values, memories, last)
@@ -52,7 +52,7 @@ pub(super) fn carry(
 pub(super) fn upstream(
     query: &CubeTensor,
     output: &CubeTensor,
-    kept: &Kept,
+    factors: &Factors,
     products: &CubeTensor,
     scale: f64,
 ) -> (CubeTensor, CubeTensor) {
@@ -68,12 +68,12 @@ pub(super) fn upstream(
         dim,
         query.clone().into_tensor_arg(),
         output.clone().into_tensor_arg(),
-        kept.factors.clone().into_tensor_arg(),
+        factors.values.clone().into_tensor_arg(),
         products.clone().into_tensor_arg(),
         of_written.clone().into_tensor_arg(),
         of_memories.clone().into_tensor_arg(),
         scalar(query, scale),
-        kept.channels,
+        factors.channels,
         dtype_to_storage_type(query.dtype),
     );
     (of_written, of_memories)
@@ -85,7 +85,7 @@ pub(super) fn step(
     key: &CubeTensor,
     value: CubeTensor,
     beta: &CubeTensor,
-    kept: &Kept,
+    factors: &Factors,
     memory: &CubeTensor,
     scale: f64,
 ) -> (CubeTensor, CubeTensor) {
@@ -100,12 +100,12 @@ pub(super) fn step(
         query.clone().into_tensor_arg(),
         key.clone().into_tensor_arg(),
         beta.clone().into_tensor_arg(),
-        kept.factors.clone().into_tensor_arg(),
+        factors.values.clone().into_tensor_arg(),
         memory.clone().into_tensor_arg(),
         out.clone().into_tensor_arg(),
         last.clone().into_tensor_arg(),
         scalar(key, scale),
-        kept.channels,
+        factors.channels,
         dtype_to_storage_type(key.dtype),
     );
     (out, last)

@@ -13,127 +13,90 @@ mod launch;
 mod step;
 mod upstream;
 
-use super::DeltaRuleBackend;
-use crate::kernel::Settings;
-use crate::kernel::gpu::matrix_memory::launch::Direction::{Forward, Reverse};
-use crate::kernel::gpu::matrix_memory::launch::Turn;
-use crate::kernel::gpu::matrix_memory::{launch as shared, summed};
+use super::{DeltaRuleBackend, Inputs, Outputs, Saved, Settings};
+use crate::kernel::tensors::{Maybe, Tensors};
+use crate::matrix_memory::gpu::launch::Direction::{Forward, Reverse};
+use crate::matrix_memory::gpu::launch::Turn;
+use crate::matrix_memory::gpu::{launch as shared, summed};
 use burn::backend::ops::FloatTensorOps;
-use burn::backend::tensor::FloatTensor;
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 
 impl DeltaRuleBackend for CubeBackend {
+    fn delta_rule(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
+        let [_, time, _, _] = inputs.key.meta.shape().dims();
+        if time > 1 {
+            return Self::delta_rule_forward(inputs, settings).0;
+        }
+        let Inputs { query, key, value, beta, decay, memory, resets } = contiguous(inputs);
+        let factors = shared::factors(&value, decay.into_option(), resets.into_option());
+        let (output, memory) = launch::step(&query, &key, value, &beta, &factors, &memory, settings.scale);
+        Outputs { output, memory }
+    }
+
     fn delta_rule_forward(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        memory: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        settings: Settings,
-        keep: bool,
-    ) -> (
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-    ) {
-        let [query, key, value, beta, decay, memory, resets] =
-            [query, key, value, beta, decay, memory, resets].map(into_contiguous);
-        let [_, time, _, _] = key.meta.shape().dims();
-        let scale = settings.scale;
-        let kept = shared::fading(&key, decay, resets, settings);
-        let nothing = shared::empty(&query, [1]);
-        let nothing = || nothing.clone();
-        if time == 1 && !keep {
-            let (output, last) = launch::step(&query, &key, value, &beta, &kept, &memory, scale);
-            return (output, last, nothing(), nothing(), nothing(), nothing());
-        }
-        let overlaps = shared::products(&key, &key, Some(&kept), 1.0);
-        let (differences, memories, last) =
-            launch::carry(&key, value, &beta, &kept, &overlaps, None, memory, Forward);
+        inputs: Inputs<Self>,
+        Settings { scale, .. }: Settings,
+    ) -> (Outputs<Self>, Saved<Self>) {
+        let Inputs { query, key, value, beta, decay, memory, resets } = contiguous(inputs);
+        let factors = shared::factors(&value, decay.clone().into_option(), resets.clone().into_option());
+        let overlaps = shared::products(&key, &key, Some(&factors), 1.0);
+        let (differences, states, memory) =
+            launch::carry(&key, value, &beta, &factors, &overlaps, None, memory, Forward);
         let written = product(&beta, &differences);
-        let products = shared::products(&query, &key, Some(&kept), scale);
-        let output = shared::read(&query, &written, &kept, &memories, &products, scale, Forward);
-        if keep {
-            (output, last, memories, differences, products, overlaps)
-        } else {
-            (output, last, nothing(), nothing(), nothing(), nothing())
-        }
+        let products = shared::products(&query, &key, Some(&factors), scale);
+        let output = shared::read(&query, &written, &factors, &states, &products, scale, Forward);
+        let saved = Saved { query, key, beta, decay, resets, states, differences, products, overlaps };
+        (Outputs { output, memory }, saved)
     }
 
     fn delta_rule_vjp(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        memories: FloatTensor<Self>,
-        differences: FloatTensor<Self>,
-        products: FloatTensor<Self>,
-        overlaps: FloatTensor<Self>,
-        output: FloatTensor<Self>,
-        last: FloatTensor<Self>,
-        settings: Settings,
-    ) -> (
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-    ) {
-        let [query, key, beta, decay, resets, output, last] =
-            [query, key, beta, decay, resets, output, last].map(into_contiguous);
-        let [memories, differences, products, overlaps] =
-            [memories, differences, products, overlaps].map(into_contiguous);
+        saved: Saved<Self>,
+        upstream: Outputs<Self>,
+        Settings { scale, .. }: Settings,
+    ) -> Inputs<Self> {
+        let Saved { query, key, beta, decay, resets, states, differences, products, overlaps } = saved;
+        let [output, last] = [upstream.output, upstream.memory].map(into_contiguous);
         let [_, time, _, _] = key.meta.shape().dims();
-        let shape_of = |tensor: &CubeTensor| -> [usize; 4] { tensor.meta.shape().dims() };
-        let (beta_shape, decay_shape) = (shape_of(&beta), shape_of(&decay));
-        let scale = settings.scale;
-        let kept = shared::fading(&key, decay, resets, settings);
+        let beta_shape = beta.meta.shape().dims();
+        let decay = decay.into_option();
+        let decay_shape = decay.as_ref().map(|decay| decay.meta.shape().dims());
+        let factors = shared::factors(&differences, decay, resets.into_option());
         let written = product(&beta, &differences);
 
-        // What is written: first what this chunk's outputs ask of it, then what comes from behind.
-        let (of_written, upstream) = launch::upstream(&query, &output, &kept, &products, scale);
-        let (of_written, gradients, memory) =
-            launch::carry(&key, of_written, &beta, &kept, &overlaps, Some(upstream), last, Reverse);
-        let of_value = product(&beta, &of_written);
-        let of_beta = summed(product(&of_written, &differences), beta_shape);
+        // The gradient of everything written: first from the outputs of its own chunk, then from later chunks.
+        let (d_written, from_outputs) = launch::upstream(&query, &output, &factors, &products, scale);
+        let (d_written, state_gradients, d_memory) =
+            launch::carry(&key, d_written, &beta, &factors, &overlaps, Some(from_outputs), last, Reverse);
+        let d_value = product(&beta, &d_written);
+        let d_beta = summed(product(&d_written, &differences), beta_shape);
 
-        // The queries as readers, and the keys as what writes.
-        let of_products = shared::products(&output, &written, None, 1.0);
-        let of_query = shared::spread(&output, &kept, &memories, Forward);
-        let of_key = shared::spread(&written, &kept, &gradients, Reverse);
-        let of_decay = settings.decays.then(|| shared::overlap(&memories, &gradients, time));
-        let decay = of_decay.as_ref();
-        shared::within(&query, &key, &kept, &of_products, &of_query, &of_key, decay, scale, Turn::First);
+        // The queries as readers, and the keys as writers.
+        let d_products = shared::products(&output, &written, None, 1.0);
+        let d_query = shared::spread(&output, &factors, &states, Forward);
+        let d_key = shared::spread(&written, &factors, &state_gradients, Reverse);
+        let d_decay = decay_shape.map(|_| shared::memory_overlap(&states, &state_gradients, time));
+        let decay = d_decay.as_ref();
+        shared::within(&query, &key, &factors, &d_products, &d_query, &d_key, decay, scale, Turn::First);
 
-        // The keys as readers. What they find is subtracted, hence the scale.
-        let of_products = shared::products(&of_value, &written, None, 1.0);
-        let of_reader = shared::spread(&of_value, &kept, &memories, Forward);
-        shared::within(
-            &key,
-            &key,
-            &kept,
-            &of_products,
-            &of_reader,
-            &of_key,
-            decay,
-            -1.0,
-            Turn::BeforeTheWrite,
-        );
-        let of_key = Self::float_add(of_key, of_reader);
-
-        let of_decay = match of_decay {
-            Some(gradient) => summed(gradient, decay_shape),
-            None => Self::float_zeros(decay_shape.into(), &query.device, query.dtype.into()),
-        };
-        (of_query, of_key, of_value, of_beta, of_decay, memory)
+        // The keys as readers: they read before their token writes. The scale is -1, for what they find is subtracted.
+        let turn = Turn::BeforeTheWrite;
+        let d_overlaps = shared::products(&d_value, &written, None, 1.0);
+        let d_reader = shared::spread(&d_value, &factors, &states, Forward);
+        shared::within(&key, &key, &factors, &d_overlaps, &d_reader, &d_key, decay, -1.0, turn);
+        Inputs {
+            query: d_query,
+            key: Self::float_add(d_key, d_reader),
+            value: d_value,
+            beta: d_beta,
+            decay: Maybe::new(d_decay.zip(decay_shape).map(|(gradient, shape)| summed(gradient, shape))),
+            memory: d_memory,
+            resets: Maybe::Absent,
+        }
     }
+}
+
+fn contiguous(inputs: Inputs<CubeBackend>) -> Inputs<CubeBackend> {
+    Inputs::from_array(inputs.into_array().map(|tensor| tensor.map(into_contiguous)))
 }
 
 /// The product, number by number; the first may be as wide as one number per token and head.

@@ -11,7 +11,7 @@ pub(super) fn step<F: Float>(
     query: &Tensor<F>,
     key: &Tensor<F>,
     beta: &Tensor<F>,
-    kept: &Tensor<F>,
+    factors: &Tensor<F>,
     memory: &Tensor<F>,
     values: &mut Tensor<F>,
     last: &mut Tensor<F>,
@@ -31,7 +31,7 @@ pub(super) fn step<F: Float>(
 
     let mut held = zero;
     for channel in 0..keys {
-        let factor = kept[if comptime!(channels) { stream * keys + channel } else { stream }];
+        let factor = factors[if comptime!(channels) { stream * keys + channel } else { stream }];
         // A product would not clear a memory that is infinite.
         if factor != zero {
             held +=
@@ -44,7 +44,7 @@ pub(super) fn step<F: Float>(
     let mut sum = zero;
     for channel in 0..keys {
         let here = (stream * keys + channel) * width + column;
-        let factor = kept[if comptime!(channels) { stream * keys + channel } else { stream }];
+        let factor = factors[if comptime!(channels) { stream * keys + channel } else { stream }];
         let mut number = key[stream * keys + channel] * written;
         if factor != zero {
             number += factor * memory[here];

@@ -1,6 +1,6 @@
 //! What the outputs of a chunk ask of what is written in it, and of the memory before it.
 
-use crate::kernel::gpu::matrix_memory::tile::{CHUNK, Place, WIDTH, fade, load_chunk};
+use crate::matrix_memory::gpu::tile::{CHUNK, Place, WIDTH, fade, load_chunk};
 use cubecl::prelude::*;
 
 /// Units per cube: each has one column and every `SLICES`-th row.
@@ -16,7 +16,7 @@ const SLICES: usize = UNITS / WIDTH;
 pub(super) fn upstream<F: Float>(
     query: &Tensor<F>,
     output: &Tensor<F>,
-    kept: &Tensor<F>,
+    factors: &Tensor<F>,
     products: &Tensor<F>,
     of_written: &mut Tensor<F>,
     of_memories: &mut Tensor<F>,
@@ -73,7 +73,7 @@ pub(super) fn upstream<F: Float>(
     while from < key_width {
         load_chunk::<F>(&mut query_tile, query, &place, from, scale.get::<F>(), WIDTH, WIDTH, UNITS);
         sync_cube();
-        fade::<F>(&mut query_tile, &mut whole, kept, &place, from, key_width, WIDTH, false, channels);
+        fade::<F>(&mut query_tile, &mut whole, factors, &place, from, key_width, WIDTH, false, channels);
         sync_cube();
         #[unroll]
         for r in 0..WIDTH / SLICES {

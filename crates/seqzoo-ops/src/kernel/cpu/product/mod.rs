@@ -2,8 +2,8 @@
 
 mod tiles;
 
-use super::ahead::Ahead;
 use super::lanes::{Real, lanes};
+use super::prefetch::Prefetch;
 use super::vectorized::vectorized;
 use pulp::Simd;
 use tiles::Tiles;
@@ -37,7 +37,7 @@ pub(crate) struct Strided<'a, E> {
 }
 
 impl<'a, E> Strided<'a, E> {
-    /// Rows of `stride` elements.
+    /// Output of `stride` elements.
     pub fn rows(numbers: &'a [E], stride: usize) -> Self {
         Self { numbers, rows: stride, columns: 1, zeros: Zeros::Nowhere }
     }
@@ -58,7 +58,7 @@ impl<'a, E> Strided<'a, E> {
     }
 }
 
-/// Rows, inner dimension and columns of a product; the columns are whole vectors.
+/// Output, inner dimension and columns of a product; the columns are whole vectors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
     pub rows: usize,
@@ -75,7 +75,7 @@ pub(crate) struct Extent {
 #[inline(always)]
 pub(crate) fn product<S: Simd, E: Real>(
     simd: S,
-    ahead: &Ahead,
+    prefetch: &Prefetch,
     extent: Extent,
     left: Strided<'_, E>,
     (right, right_stride): (&[E], usize),
@@ -83,7 +83,7 @@ pub(crate) fn product<S: Simd, E: Real>(
     onto: Onto<'_, E>,
 ) {
     struct Call<'a, E> {
-        ahead: &'a Ahead,
+        prefetch: &'a Prefetch,
         extent: Extent,
         left: Strided<'a, E>,
         right: (&'a [E], usize),
@@ -94,18 +94,18 @@ pub(crate) fn product<S: Simd, E: Real>(
         type Output = ();
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) {
-            run(simd, self.ahead, self.extent, self.left, self.right, self.target, self.onto);
+            run(simd, self.prefetch, self.extent, self.left, self.right, self.target, self.onto);
         }
     }
     let call =
-        Call { ahead, extent, left, right: (right, right_stride), target: (target, target_stride), onto };
+        Call { prefetch, extent, left, right: (right, right_stride), target: (target, target_stride), onto };
     vectorized(simd, call);
 }
 
 #[inline(always)]
 fn run<S: Simd, E: Real>(
     simd: S,
-    ahead: &Ahead,
+    prefetch: &Prefetch,
     extent: Extent,
     left: Strided<'_, E>,
     (right, right_stride): (&[E], usize),
@@ -124,7 +124,7 @@ fn run<S: Simd, E: Real>(
     assert!(!matches!(onto, Onto::Scaled(scales) if scales.len() < rows));
 
     let tiles = Tiles {
-        ahead,
+        prefetch,
         depth,
         left,
         right: right.as_ptr(),

@@ -1,13 +1,13 @@
 //! A product in tiles that stay in registers.
 
 use super::{Onto, Strided, Zeros};
-use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::lanes::{Real, lanes};
+use crate::kernel::cpu::prefetch::Prefetch;
 use pulp::Simd;
 
 /// A product that has been checked.
 pub(super) struct Tiles<'a, E> {
-    pub ahead: &'a Ahead,
+    pub prefetch: &'a Prefetch,
     pub depth: usize,
     pub left: Strided<'a, E>,
     pub right: *const E,
@@ -62,7 +62,7 @@ impl<E: Real> Tiles<'_, E> {
     /// The rows and columns must lie inside all three matrices.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize, const N: usize>(&self, simd: S, row: usize, column: usize) {
-        self.ahead.ask();
+        self.prefetch.ask();
         let width = lanes::<S, E>();
         let Strided { numbers, rows: left_row, columns: left_column, zeros } = self.left;
         let steps = match zeros {
@@ -120,7 +120,7 @@ impl<E: Real> Tiles<'_, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::cpu::processors::{Here, Narrow, Plain, Runner, numbers};
+    use crate::kernel::cpu::processor_kinds::{Here, Narrow, Plain, Runner, numbers};
     use pulp::WithSimd;
 
     /// All shapes of tiles, whatever the processor would choose.
@@ -153,11 +153,11 @@ mod tests {
         let left: Vec<f64> = (0..rows * depth).map(|index| at(index / depth, index % depth)).collect();
         let before = numbers::<f64>(rows * columns, 3.0);
         let scales = numbers::<f64>(rows, 4.0);
-        let ahead = Ahead::default();
+        let prefetch = Prefetch::default();
         for (onto, kept) in [(Onto::Nothing, 0), (Onto::Target, 1), (Onto::Scaled(&scales), 2)] {
             let mut target = before.clone();
             let tiles = Tiles {
-                ahead: &ahead,
+                prefetch: &prefetch,
                 depth,
                 left: Strided { zeros, ..Strided::rows(&left, depth) },
                 right: right.as_ptr(),

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-/// Rows and columns of a tile.
+/// Output and columns of a tile.
 pub(super) const SIDE: usize = 16;
 
 /// `to[column · to_stride + row] = from[row · from_stride + column]` for one tile.

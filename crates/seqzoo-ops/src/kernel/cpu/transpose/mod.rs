@@ -73,7 +73,7 @@ pub(crate) unsafe fn transpose_into<S: Simd, E: Real>(
     rest(whole_rows..rows, 0..whole_columns);
 }
 
-/// Rows and columns of a tile that knows no vectors.
+/// Output and columns of a tile that knows no vectors.
 const SIDE: usize = 8;
 
 /// The code that turns a tile.

@@ -1,73 +1,83 @@
 //! The kernel on Burn's Flex backend: vectorised native code on all cores.
 #![allow(unsafe_code, reason = "kernels index unchecked after one check, and share outputs between tasks")]
 
-#[cfg(test)]
-mod processors;
 mod run_backward;
 mod run_forward;
 mod step;
+#[cfg(test)]
+mod tests;
 
-use super::LinearAttentionBackend;
-use crate::kernel::Settings;
+use super::{Inputs, LinearAttentionBackend, Outputs, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::matrix_memory::chunks::CHUNK;
-use crate::kernel::cpu::matrix_memory::inputs::{Inputs, kept_memory, numbers, summed, tensor};
-use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading};
-use crate::kernel::cpu::matrix_memory::tasks::Division;
-use crate::kernel::cpu::rows::{Rows, filled, room};
+use crate::kernel::cpu::output::{Output, filled, room};
+use crate::kernel::tensors::Maybe;
+use crate::matrix_memory::cpu::chunks::CHUNK;
+use crate::matrix_memory::cpu::inputs::{Inputs as Call, kept_memory, numbers, tensor};
+use crate::matrix_memory::cpu::sequence::{Cut, Fading};
+use crate::matrix_memory::cpu::tasks::Division;
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Element, Flex, TensorMetadata, tensor::FloatTensor};
+use burn::backend::{Element, Flex, TensorMetadata};
 use burn::tensor::DType;
 use pulp::Arch;
 use run_backward::{BackwardPass, Gradients};
 use run_forward::ForwardPass;
-use std::mem::MaybeUninit;
 use step::Step;
 
 impl LinearAttentionBackend for Flex {
-    fn linear_attention_forward(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        memory: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        settings: Settings,
-        keep: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let inputs = Inputs::new([query, key, value, decay, resets], settings);
-        match inputs.dtype() {
-            DType::F64 => forward::<f64>(&inputs, memory, keep),
-            _ => forward::<f32>(&inputs, memory, keep),
-        }
+    fn linear_attention(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
+        either(inputs, settings, false).0
     }
 
-    fn linear_attention_vjp(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        states: FloatTensor<Self>,
-        products: FloatTensor<Self>,
-        output_gradient: FloatTensor<Self>,
-        memory_gradient: FloatTensor<Self>,
-        settings: Settings,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let inputs = Inputs::new([query, key, value, decay, resets], settings);
-        let rest = [states, products, output_gradient, memory_gradient];
-        match inputs.dtype() {
-            DType::F64 => backward::<f64>(&inputs, rest),
-            _ => backward::<f32>(&inputs, rest),
+    fn linear_attention_forward(inputs: Inputs<Self>, settings: Settings) -> (Outputs<Self>, Saved<Self>) {
+        let Inputs { query, key, value, decay, resets, .. } = inputs.clone();
+        let (outputs, kept) = either(inputs, settings, true);
+        let Kept { states, products } = kept.expect("a pass that saves has saved");
+        (outputs, Saved { query, key, value, decay, resets, states, products })
+    }
+
+    fn linear_attention_vjp(saved: Saved<Self>, upstream: Outputs<Self>, settings: Settings) -> Inputs<Self> {
+        let Saved { query, key, value, decay, resets, states, products } = saved;
+        let call = call(query, key, value, decay, resets, settings);
+        let rest = [states, products, upstream.output, upstream.memory];
+        match call.dtype() {
+            DType::F64 => backward::<f64>(&call, rest),
+            _ => backward::<f32>(&call, rest),
         }
     }
 }
 
+/// The tensors that only the kernel makes.
+struct Kept {
+    states: FlexTensor,
+    products: FlexTensor,
+}
+
+fn call(
+    query: FlexTensor,
+    key: FlexTensor,
+    value: FlexTensor,
+    decay: Maybe<Flex>,
+    resets: Maybe<Flex>,
+    settings: Settings,
+) -> Call {
+    let (decay, resets) = (decay.into_option(), resets.into_option());
+    Call { query, key, value, decay, resets, scale: settings.scale }.contiguous()
+}
+
+fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<Kept>) {
+    let Inputs { query, key, value, decay, memory, resets } = inputs;
+    let call = call(query, key, value, decay, resets, settings);
+    match call.dtype() {
+        DType::F64 => forward::<f64>(&call, memory, save),
+        _ => forward::<f32>(&call, memory, save),
+    }
+}
+
 fn forward<E: Real + Element>(
-    inputs: &Inputs,
+    inputs: &Call,
     memory: FlexTensor,
     keep: bool,
-) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
+) -> (Outputs<Flex>, Option<Kept>) {
     let sequence = inputs.sequence::<E>();
     let resets = inputs.resets::<E>();
     let (memory, of_memory) = (memory.to_contiguous(), memory.shape());
@@ -77,7 +87,7 @@ fn forward<E: Real + Element>(
     let mut last = room(memory.len());
     let (mut states, mut products) = (room(0), room(0));
     if extents.time == 1 && !keep {
-        let (output, last) = (Rows::new(&mut output), Rows::new(&mut last));
+        let (output, last) = (Output::new(&mut output), Output::new(&mut last));
         Arch::new().dispatch(Step { sequence, resets, memory, output, last });
     } else {
         let cut = Cut::new(extents, resets);
@@ -93,32 +103,28 @@ fn forward<E: Real + Element>(
             sequence,
             cut: &cut,
             memory,
-            output: Rows::new(&mut output),
-            last: Rows::new(&mut last),
-            states: keep_states.then(|| Rows::new(&mut states)),
-            products: keep.then(|| Rows::new(&mut products)),
+            output: Output::new(&mut output),
+            last: Output::new(&mut last),
+            states: keep_states.then(|| Output::new(&mut states)),
+            products: keep.then(|| Output::new(&mut products)),
             division,
         });
     }
-    let kept = |numbers: Box<[MaybeUninit<E>]>| {
-        if keep {
+    let kept = keep.then(|| {
+        // SAFETY: a pass that saves fills the memories of all slots and the products of all tokens.
+        let [states, products] = [states, products].map(|numbers| unsafe { filled(numbers) });
+        let flat = |numbers: Vec<E>| {
             let length = numbers.len();
-            // SAFETY: a pass that keeps fills the memories of all slots and the products of all tokens.
-            tensor(unsafe { filled(numbers) }, [length])
-        } else {
-            tensor(vec![E::default()], [1])
-        }
-    };
-    let (states, products) = (kept(states), kept(products));
+            tensor(numbers, [length])
+        };
+        Kept { states: flat(states), products: flat(products) }
+    });
     // SAFETY: a pass fills the outputs of all tokens and the final memories of all heads.
     let (output, last) = unsafe { (filled(output), filled(last)) };
-    (tensor(output, inputs.value.shape()), tensor(last, of_memory), states, products)
+    (Outputs { output: tensor(output, inputs.value.shape()), memory: tensor(last, of_memory) }, kept)
 }
 
-fn backward<E: Real + Element>(
-    inputs: &Inputs,
-    rest: [FlexTensor; 4],
-) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
+fn backward<E: Real + Element>(inputs: &Call, rest: [FlexTensor; 4]) -> Inputs<Flex> {
     let sequence = inputs.sequence::<E>();
     let [states, products, output, last] = rest.map(|tensor| tensor.to_contiguous());
     let extents = &sequence.extents;
@@ -141,23 +147,24 @@ fn backward<E: Real + Element>(
         output: numbers(&output),
         last: numbers(&last),
         gradients: Gradients {
-            query: Rows::new(&mut query),
-            key: Rows::new(&mut key),
-            value: Rows::new(&mut value),
-            decay: Rows::new(&mut decay),
-            memory: Rows::new(&mut memory),
+            query: Output::new(&mut query),
+            key: Output::new(&mut key),
+            value: Output::new(&mut value),
+            decay: Output::new(&mut decay),
+            memory: Output::new(&mut memory),
         },
-        memories: Rows::new(&mut memories),
+        memories: Output::new(&mut memories),
         division,
     });
     // SAFETY: a pass fills the gradients of all tokens and of the initial memories of all heads.
     let [query, key, value, decay, memory] =
         [query, key, value, decay, memory].map(|gradients| unsafe { filled(gradients) });
-    (
-        tensor(query, inputs.query.shape()),
-        tensor(key, inputs.key.shape()),
-        tensor(value, inputs.value.shape()),
-        tensor(summed(decay, &sequence, inputs.decay.shape().dims()), inputs.decay.shape()),
-        tensor(memory, last.shape()),
-    )
+    Inputs {
+        query: tensor(query, inputs.query.shape()),
+        key: tensor(key, inputs.key.shape()),
+        value: tensor(value, inputs.value.shape()),
+        decay: Maybe::new(inputs.decay_gradient(decay, &sequence)),
+        memory: tensor(memory, last.shape()),
+        resets: Maybe::Absent,
+    }
 }

@@ -1,29 +1,29 @@
 //! The backward pass over a batch.
 
-use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::matrix_memory::backward::{Backward, Given};
-use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk, slot_after};
-use crate::kernel::cpu::matrix_memory::forward::widths;
-use crate::kernel::cpu::matrix_memory::memory;
-use crate::kernel::cpu::matrix_memory::sequence::{Cut, Fading, Sequence};
-use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
-use crate::kernel::cpu::matrix_memory::tokens::{self, list, load};
-use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::output::Output;
+use crate::kernel::cpu::prefetch::Prefetch;
 use crate::kernel::cpu::transpose::transpose;
+use crate::matrix_memory::cpu::backward::{Backward, Given};
+use crate::matrix_memory::cpu::chunks::{CHUNK, Chunk, slot_after};
+use crate::matrix_memory::cpu::forward::widths;
+use crate::matrix_memory::cpu::memory;
+use crate::matrix_memory::cpu::sequence::{Cut, Fading, Sequence};
+use crate::matrix_memory::cpu::tasks::{self, Division, Pass};
+use crate::matrix_memory::cpu::tokens::{self, list, load};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// The gradients that a backward pass fills.
 #[derive(Clone, Copy)]
 pub(super) struct Gradients<'a, E> {
-    pub query: Rows<'a, E>,
-    pub key: Rows<'a, E>,
-    pub value: Rows<'a, E>,
+    pub query: Output<'a, E>,
+    pub key: Output<'a, E>,
+    pub value: Output<'a, E>,
     /// `[b, t, h, 1]` or `[b, t, h, k]`, whatever the decay's own shape; empty where nothing fades.
-    pub decay: Rows<'a, E>,
-    pub memory: Rows<'a, E>,
+    pub decay: Output<'a, E>,
+    pub memory: Output<'a, E>,
 }
 
 /// A backward pass: what it reads and what it fills.
@@ -39,7 +39,7 @@ pub(super) struct BackwardPass<'a, E> {
     pub last: &'a [E],
     pub gradients: Gradients<'a, E>,
     /// Room for the gradients of the kept memories; none where the work is not divided by chunks.
-    pub memories: Rows<'a, E>,
+    pub memories: Output<'a, E>,
     pub division: Division,
 }
 
@@ -110,24 +110,31 @@ impl<E: Real> BackwardPass<'_, E> {
 
     /// Lists what the chunk will write and the next one will read.
     #[inline(always)]
-    fn list(&self, ahead: &mut Ahead, at: (usize, usize), chunk: Chunk, next: Option<Chunk>, width: usize) {
+    fn list(
+        &self,
+        prefetch: &mut Prefetch,
+        at: (usize, usize),
+        chunk: Chunk,
+        next: Option<Chunk>,
+        width: usize,
+    ) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        ahead.clear();
+        prefetch.clear();
         if let Some(next) = next {
-            list(ahead, sequence.query.as_ptr(), extents, at, next, extents.key);
-            list(ahead, self.output.as_ptr(), extents, at, next, extents.value);
-            list(ahead, sequence.key.as_ptr(), extents, at, next, extents.key);
-            list(ahead, sequence.value.as_ptr(), extents, at, next, extents.value);
+            list(prefetch, sequence.query.as_ptr(), extents, at, next, extents.key);
+            list(prefetch, self.output.as_ptr(), extents, at, next, extents.value);
+            list(prefetch, sequence.key.as_ptr(), extents, at, next, extents.key);
+            list(prefetch, sequence.value.as_ptr(), extents, at, next, extents.value);
         }
-        list(ahead, self.gradients.query.start(), extents, at, chunk, extents.key);
-        list(ahead, self.gradients.key.start(), extents, at, chunk, extents.key);
-        list(ahead, self.gradients.value.start(), extents, at, chunk, extents.value);
+        list(prefetch, self.gradients.query.start(), extents, at, chunk, extents.key);
+        list(prefetch, self.gradients.key.start(), extents, at, chunk, extents.key);
+        list(prefetch, self.gradients.value.start(), extents, at, chunk, extents.value);
         if let Some(next) = next {
             let slots = self.cut.memories(at.0, at.1, extents.heads);
             let size = extents.value * width;
-            ahead.run(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
+            prefetch.run(self.states[(slots.start + next.kept) * size..].as_ptr(), size);
             let start = (extents.head(at) * extents.time + next.start) * CHUNK;
-            ahead.run(self.products[start..].as_ptr(), next.length * CHUNK);
+            prefetch.run(self.products[start..].as_ptr(), next.length * CHUNK);
         }
     }
 }
@@ -154,7 +161,7 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
         self.last
     }
 
-    fn end(&self) -> Rows<'_, E> {
+    fn end(&self) -> Output<'_, E> {
         self.gradients.memory
     }
 
@@ -176,7 +183,7 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
             let chunk = chunks[index];
             self.load(backward, at, chunk, widths.1);
             let next = index.checked_sub(1).map(|index| chunks[index]);
-            self.list(&mut backward.ahead, at, chunk, next, widths.0);
+            self.list(&mut backward.prefetch, at, chunk, next, widths.0);
             transpose(simd, (extents.key, extents.value), (memory, widths.1), (turned, widths.0));
             let given = self.given(at, index, widths.0, turned);
             self.read(simd, backward, chunk, given, (memory, widths.1));
@@ -210,7 +217,7 @@ impl<E: Real> Pass<E> for BackwardPass<'_, E> {
                     // SAFETY: every range of columns of every head is one task's.
                     unsafe { memory::keep(simd, self.memories, extents, slot, columns, memory) };
                 }
-                backward.keys.gates.load(sequence, at.0, at.1, *chunk);
+                backward.keys.factors.load(sequence, at.0, at.1, *chunk);
                 backward.load_queries(sequence, self.output, at, *chunk);
                 backward.write(simd, sequence, *chunk, (memory, columns.len()), columns.clone());
             }

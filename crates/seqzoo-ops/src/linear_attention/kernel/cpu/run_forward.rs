@@ -1,16 +1,16 @@
 //! The forward pass over a batch.
 
-use crate::kernel::cpu::ahead::Ahead;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::matrix_memory::chunks::{CHUNK, Chunk};
-use crate::kernel::cpu::matrix_memory::forward::{Forward, widths};
-use crate::kernel::cpu::matrix_memory::memory;
-use crate::kernel::cpu::matrix_memory::sequence::{Cut, Sequence};
-use crate::kernel::cpu::matrix_memory::tasks::{self, Division, Pass};
-use crate::kernel::cpu::matrix_memory::tokens::{self, list};
-use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::output::Output;
+use crate::kernel::cpu::prefetch::Prefetch;
 use crate::kernel::cpu::transpose::transpose;
+use crate::matrix_memory::cpu::chunks::{CHUNK, Chunk};
+use crate::matrix_memory::cpu::forward::{Forward, widths};
+use crate::matrix_memory::cpu::memory;
+use crate::matrix_memory::cpu::sequence::{Cut, Sequence};
+use crate::matrix_memory::cpu::tasks::{self, Division, Pass};
+use crate::matrix_memory::cpu::tokens::{self, list};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -20,14 +20,14 @@ pub(super) struct ForwardPass<'a, E> {
     pub sequence: Sequence<'a, E>,
     pub cut: &'a Cut,
     pub memory: &'a [E],
-    pub output: Rows<'a, E>,
+    pub output: Output<'a, E>,
     /// The final memories `[b, h, k, v]`.
-    pub last: Rows<'a, E>,
+    pub last: Output<'a, E>,
     /// The memories that [`Cut`] keeps, as [`memory::keep`] does: wanted by a backward pass, or where the work is
     /// divided by chunks.
-    pub states: Option<Rows<'a, E>>,
+    pub states: Option<Output<'a, E>>,
     /// The products inside the chunks, `[b, h, t, CHUNK]`, where a backward pass follows.
-    pub products: Option<Rows<'a, E>>,
+    pub products: Option<Output<'a, E>>,
     pub division: Division,
 }
 
@@ -55,14 +55,14 @@ impl<E: Real> ForwardPass<'_, E> {
 
     /// Lists what the chunk will write and the next one will read.
     #[inline(always)]
-    fn list(&self, ahead: &mut Ahead, at: (usize, usize), chunk: Chunk, next: Option<Chunk>) {
+    fn list(&self, prefetch: &mut Prefetch, at: (usize, usize), chunk: Chunk, next: Option<Chunk>) {
         let (sequence, extents) = (&self.sequence, &self.sequence.extents);
-        ahead.clear();
-        list(ahead, self.output.start(), extents, at, chunk, extents.value);
+        prefetch.clear();
+        list(prefetch, self.output.start(), extents, at, chunk, extents.value);
         if let Some(next) = next {
-            list(ahead, sequence.key.as_ptr(), extents, at, next, extents.key);
-            list(ahead, sequence.value.as_ptr(), extents, at, next, extents.value);
-            list(ahead, sequence.query.as_ptr(), extents, at, next, extents.key);
+            list(prefetch, sequence.key.as_ptr(), extents, at, next, extents.key);
+            list(prefetch, sequence.value.as_ptr(), extents, at, next, extents.value);
+            list(prefetch, sequence.query.as_ptr(), extents, at, next, extents.key);
         }
     }
 }
@@ -86,7 +86,7 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
         self.memory
     }
 
-    fn end(&self) -> Rows<'_, E> {
+    fn end(&self) -> Output<'_, E> {
         self.last
     }
 
@@ -111,7 +111,7 @@ impl<E: Real> Pass<E> for ForwardPass<'_, E> {
                 self.keep(simd, (slots.start + chunk.kept, key_width), &all, memory);
             }
             let before = (!chunk.clears).then_some(&*memory);
-            self.list(&mut forward.ahead, at, chunk, chunks.get(index + 1).copied());
+            self.list(&mut forward.prefetch, at, chunk, chunks.get(index + 1).copied());
             forward.keys.turn(simd, extents.key, chunk.length);
             let (output, products) = forward.read(simd, sequence, at, chunk, before);
             self.store(at, chunk, (output, width), products);

@@ -1,8 +1,8 @@
 //! One token: the recurrence itself.
 
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::matrix_memory::sequence::{Fading, Sequence};
-use crate::kernel::cpu::rows::Rows;
+use crate::kernel::cpu::output::Output;
+use crate::matrix_memory::cpu::sequence::{Fading, Sequence};
 use pulp::{Simd, WithSimd};
 
 /// A forward pass over one token of every sequence.
@@ -11,8 +11,8 @@ pub(super) struct Step<'a, E> {
     /// `[b]`, other than 0 where the memory is cleared.
     pub resets: Option<&'a [E]>,
     pub memory: &'a [E],
-    pub output: Rows<'a, E>,
-    pub last: Rows<'a, E>,
+    pub output: Output<'a, E>,
+    pub last: Output<'a, E>,
 }
 
 impl<E: Real> WithSimd for Step<'_, E> {

@@ -1,16 +1,16 @@
 //! The memory, from chunk to chunk.
 
-use crate::kernel::gpu::matrix_memory::tile::{CHUNK, Place, WIDTH, fade, kept_by, load_chunk};
+use crate::matrix_memory::gpu::tile::{CHUNK, Place, WIDTH, factor_of, fade, load_chunk};
 use cubecl::prelude::*;
 
 /// Units per cube: each holds `ROWS` numbers of the memory.
 pub(super) const UNITS: usize = 256;
 const ROWS: usize = WIDTH * WIDTH / UNITS;
 
-/// Forward: the memory before every chunk and behind the last, `S' = diag(kept) S + (k ⊙ after)ᵀ v`.
+/// Forward: the memory before every chunk and behind the last, `S' = diag(factors) S + (k ⊙ after)ᵀ v`.
 ///
 /// In reverse: the gradient of the memory behind every chunk and before the first,
-/// `D' = diag(kept) D + (scale · q ⊙ through)ᵀ do`.
+/// `D' = diag(factors) D + (scale · q ⊙ through)ᵀ do`.
 ///
 /// `start` and `last` are `[b, h, k, v]`, `memories` is `[b, h, n, k, v]`. One cube per sequence, head
 /// and tile of the memory.
@@ -18,7 +18,7 @@ const ROWS: usize = WIDTH * WIDTH / UNITS;
 pub(super) fn carry<F: Float>(
     keys: &Tensor<F>,
     values: &Tensor<F>,
-    kept: &Tensor<F>,
+    factors: &Tensor<F>,
     start: &Tensor<F>,
     memories: &mut Tensor<F>,
     last: &mut Tensor<F>,
@@ -60,7 +60,7 @@ pub(super) fn carry<F: Float>(
             if comptime!(!reverse) {
                 // A product would not clear a memory that is infinite.
                 let begin = Place { batch: stream / heads, head: stream % heads, from: 0usize };
-                if kept_by::<F>(kept, &begin, 0usize, key, channels) == F::new(0.0_f32) {
+                if factor_of::<F>(factors, &begin, 0usize, key, channels) == F::new(0.0_f32) {
                     memory[r] = F::new(0.0_f32);
                 }
             }
@@ -89,7 +89,7 @@ pub(super) fn carry<F: Float>(
         fade::<F>(
             &mut key_tile,
             &mut whole,
-            kept,
+            factors,
             &place,
             from_key,
             key_width,

@@ -1,8 +1,8 @@
 //! The programs of linear attention alone as functions of tensors.
 
 use super::{carry, step};
-use crate::kernel::gpu::matrix_memory::launch::{APART, Direction, Kept, chunks, cubes, empty, scalar};
-use crate::kernel::gpu::matrix_memory::tile::WIDTH;
+use crate::matrix_memory::gpu::launch::{APART, Direction, Factors, chunks, cubes, empty, scalar};
+use crate::matrix_memory::gpu::tile::WIDTH;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -10,7 +10,7 @@ use burn_cubecl::tensor::CubeTensor;
 pub(super) fn carry(
     keys: &CubeTensor,
     values: &CubeTensor,
-    kept: &Kept,
+    factors: &Factors,
     start: CubeTensor,
     scale: f64,
     direction: Direction,
@@ -27,13 +27,13 @@ pub(super) fn carry(
         dim,
         keys.clone().into_tensor_arg(),
         values.clone().into_tensor_arg(),
-        kept.factors.clone().into_tensor_arg(),
+        factors.values.clone().into_tensor_arg(),
         start.into_tensor_arg(),
         memories.clone().into_tensor_arg(),
         last.clone().into_tensor_arg(),
         scalar(keys, scale),
         direction == Direction::Reverse,
-        kept.channels,
+        factors.channels,
         dtype_to_storage_type(keys.dtype),
     );
     (memories, last)
@@ -44,7 +44,7 @@ pub(super) fn step(
     query: &CubeTensor,
     key: &CubeTensor,
     value: &CubeTensor,
-    kept: &Kept,
+    factors: &Factors,
     memory: &CubeTensor,
     scale: f64,
 ) -> (CubeTensor, CubeTensor) {
@@ -59,12 +59,12 @@ pub(super) fn step(
         query.clone().into_tensor_arg(),
         key.clone().into_tensor_arg(),
         value.clone().into_tensor_arg(),
-        kept.factors.clone().into_tensor_arg(),
+        factors.values.clone().into_tensor_arg(),
         memory.clone().into_tensor_arg(),
         out.clone().into_tensor_arg(),
         last.clone().into_tensor_arg(),
         scalar(value, scale),
-        kept.channels,
+        factors.channels,
         dtype_to_storage_type(value.dtype),
     );
     (out, last)

@@ -11,80 +11,68 @@ mod carry;
 mod launch;
 mod step;
 
-use super::LinearAttentionBackend;
-use crate::kernel::Settings;
-use crate::kernel::gpu::matrix_memory::launch::Direction::{Forward, Reverse};
-use crate::kernel::gpu::matrix_memory::launch::Turn;
-use crate::kernel::gpu::matrix_memory::{launch as shared, summed};
-use burn::backend::ops::FloatTensorOps;
-use burn::backend::tensor::FloatTensor;
+use super::{Inputs, LinearAttentionBackend, Outputs, Saved, Settings};
+use crate::kernel::tensors::{Maybe, Tensors};
+use crate::matrix_memory::gpu::launch::Direction::{Forward, Reverse};
+use crate::matrix_memory::gpu::launch::Turn;
+use crate::matrix_memory::gpu::{launch as shared, summed};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 impl LinearAttentionBackend for CubeBackend {
-    fn linear_attention_forward(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        memory: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        settings: Settings,
-        keep: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let [query, key, value, decay, memory, resets] =
-            [query, key, value, decay, memory, resets].map(into_contiguous);
-        let nothing = || shared::empty(&query, [1]);
-        let kept = shared::fading(&key, decay, resets, settings);
-        let [_, time, _, _] = key.meta.shape().dims();
-        if time == 1 && !keep {
-            let (output, last) = launch::step(&query, &key, &value, &kept, &memory, settings.scale);
-            return (output, last, nothing(), nothing());
+    fn linear_attention(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
+        let [_, time, _, _] = inputs.key.meta.shape().dims();
+        if time > 1 {
+            return Self::linear_attention_forward(inputs, settings).0;
         }
-        let (memories, last) = launch::carry(&key, &value, &kept, memory, 1.0, Forward);
-        let products = shared::products(&query, &key, Some(&kept), settings.scale);
-        let output = shared::read(&query, &value, &kept, &memories, &products, settings.scale, Forward);
-        if keep { (output, last, memories, products) } else { (output, last, nothing(), nothing()) }
+        let Inputs { query, key, value, decay, memory, resets } = contiguous(inputs);
+        let factors = shared::factors(&value, decay.into_option(), resets.into_option());
+        let (output, memory) = launch::step(&query, &key, &value, &factors, &memory, settings.scale);
+        Outputs { output, memory }
+    }
+
+    fn linear_attention_forward(
+        inputs: Inputs<Self>,
+        Settings { scale }: Settings,
+    ) -> (Outputs<Self>, Saved<Self>) {
+        let Inputs { query, key, value, decay, memory, resets } = contiguous(inputs);
+        let factors = shared::factors(&value, decay.clone().into_option(), resets.clone().into_option());
+        let (states, memory) = launch::carry(&key, &value, &factors, memory, 1.0, Forward);
+        let products = shared::products(&query, &key, Some(&factors), scale);
+        let output = shared::read(&query, &value, &factors, &states, &products, scale, Forward);
+        (Outputs { output, memory }, Saved { query, key, value, decay, resets, states, products })
     }
 
     fn linear_attention_vjp(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        decay: FloatTensor<Self>,
-        resets: FloatTensor<Self>,
-        memories: FloatTensor<Self>,
-        products: FloatTensor<Self>,
-        output: FloatTensor<Self>,
-        last: FloatTensor<Self>,
-        settings: Settings,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let [query, key, value, decay, resets, memories, products, output, last] =
-            [query, key, value, decay, resets, memories, products, output, last].map(into_contiguous);
+        saved: Saved<Self>,
+        upstream: Outputs<Self>,
+        Settings { scale }: Settings,
+    ) -> Inputs<Self> {
+        let Saved { query, key, value, decay, resets, states, products } = saved;
+        let [output, last] = [upstream.output, upstream.memory].map(into_contiguous);
         let [_, time, _, _] = key.meta.shape().dims();
-        let decay_shape: [usize; 4] = decay.meta.shape().dims();
-        let kept = shared::fading(&key, decay, resets, settings);
+        let decay = decay.into_option();
+        let decay_shape = decay.as_ref().map(|decay| decay.meta.shape().dims());
+        let factors = shared::factors(&value, decay, resets.into_option());
 
-        let (gradients, memory) = launch::carry(&query, &output, &kept, last, settings.scale, Reverse);
-        let of_value = shared::read(&key, &output, &kept, &gradients, &products, 1.0, Reverse);
-        let of_products = shared::products(&output, &value, None, 1.0);
-        let of_query = shared::spread(&output, &kept, &memories, Forward);
-        let of_key = shared::spread(&value, &kept, &gradients, Reverse);
-        let of_decay = settings.decays.then(|| shared::overlap(&memories, &gradients, time));
-        shared::within(
-            &query,
-            &key,
-            &kept,
-            &of_products,
-            &of_query,
-            &of_key,
-            of_decay.as_ref(),
-            settings.scale,
-            Turn::First,
-        );
-        let of_decay = match of_decay {
-            Some(gradient) => summed(gradient, decay_shape),
-            None => Self::float_zeros(decay_shape.into(), &query.device, query.dtype.into()),
-        };
-        (of_query, of_key, of_value, of_decay, memory)
+        let (state_gradients, d_memory) = launch::carry(&query, &output, &factors, last, scale, Reverse);
+        let d_value = shared::read(&key, &output, &factors, &state_gradients, &products, 1.0, Reverse);
+        let d_products = shared::products(&output, &value, None, 1.0);
+        let d_query = shared::spread(&output, &factors, &states, Forward);
+        let d_key = shared::spread(&value, &factors, &state_gradients, Reverse);
+        let d_decay = decay_shape.map(|_| shared::memory_overlap(&states, &state_gradients, time));
+        let decay = d_decay.as_ref();
+        shared::within(&query, &key, &factors, &d_products, &d_query, &d_key, decay, scale, Turn::First);
+        Inputs {
+            query: d_query,
+            key: d_key,
+            value: d_value,
+            decay: Maybe::new(d_decay.zip(decay_shape).map(|(gradient, shape)| summed(gradient, shape))),
+            memory: d_memory,
+            resets: Maybe::Absent,
+        }
     }
+}
+
+fn contiguous(inputs: Inputs<CubeBackend>) -> Inputs<CubeBackend> {
+    Inputs::from_array(inputs.into_array().map(|tensor| tensor.map(into_contiguous)))
 }

@@ -11,7 +11,7 @@ pub(super) fn step<F: Float>(
     query: &Tensor<F>,
     key: &Tensor<F>,
     value: &Tensor<F>,
-    kept: &Tensor<F>,
+    factors: &Tensor<F>,
     memory: &Tensor<F>,
     out: &mut Tensor<F>,
     last: &mut Tensor<F>,
@@ -31,7 +31,7 @@ pub(super) fn step<F: Float>(
     let mut sum = F::new(0.0_f32);
     for channel in 0..keys {
         let here = (stream * keys + channel) * values + column;
-        let factor = kept[if comptime!(channels) { stream * keys + channel } else { stream }];
+        let factor = factors[if comptime!(channels) { stream * keys + channel } else { stream }];
         let mut number = key[stream * keys + channel] * written;
         // A product would not clear a memory that is infinite.
         if factor != F::new(0.0_f32) {

@@ -1,0 +1,75 @@
+//! An output tensor that several tasks fill, each its own rows.
+
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+/// Memory for `length` elements that are about to be written.
+pub(crate) fn room<E>(length: usize) -> Box<[MaybeUninit<E>]> {
+    Box::new_uninit_slice(length)
+}
+
+/// The elements of `room`.
+///
+/// # Safety
+///
+/// Every element must have been written.
+pub(crate) unsafe fn filled<E>(room: Box<[MaybeUninit<E>]>) -> Vec<E> {
+    // SAFETY: as the caller promises.
+    unsafe { room.assume_init() }.into_vec()
+}
+
+/// Elements in one allocation, to be written from many threads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output<'a, E> {
+    start: *mut E,
+    length: usize,
+    owner: PhantomData<&'a mut [MaybeUninit<E>]>,
+}
+
+// SAFETY: a `Output` is the exclusive borrow of a slice; its methods make their callers keep threads apart.
+unsafe impl<E: Send> Send for Output<'_, E> {}
+// SAFETY: as above.
+unsafe impl<E: Send> Sync for Output<'_, E> {}
+
+impl<'a, E: Copy> Output<'a, E> {
+    pub fn new(all: &'a mut [MaybeUninit<E>]) -> Self {
+        Self { start: all.as_mut_ptr().cast(), length: all.len(), owner: PhantomData }
+    }
+
+    /// Where the elements begin.
+    pub fn start(&self) -> *const E {
+        self.start
+    }
+
+    /// Writes `elements` from `offset` on.
+    ///
+    /// # Safety
+    ///
+    /// No other thread may write or read these elements meanwhile.
+    #[inline(always)]
+    pub unsafe fn write(&self, offset: usize, elements: &[E]) {
+        assert!(offset + elements.len() <= self.length);
+        // SAFETY: inside the borrowed slice, and nobody else's as the caller promises.
+        unsafe {
+            std::ptr::copy_nonoverlapping(elements.as_ptr(), self.start.add(offset), elements.len());
+        }
+    }
+
+    /// Where the `length` elements from `offset` on begin, to be written.
+    pub fn place(&self, offset: usize, length: usize) -> *mut E {
+        assert!(offset + length <= self.length);
+        self.start.wrapping_add(offset)
+    }
+
+    /// The `length` elements from `offset` on.
+    ///
+    /// # Safety
+    ///
+    /// They must have been written, and nobody may write them while the slice lives.
+    #[inline(always)]
+    pub unsafe fn read(&self, offset: usize, length: usize) -> &'a [E] {
+        assert!(offset + length <= self.length);
+        // SAFETY: inside the borrowed slice, and left alone as the caller promises.
+        unsafe { std::slice::from_raw_parts(self.start.add(offset), length) }
+    }
+}

@@ -1,0 +1,19 @@
+//! Operators whose state is a matrix per head, walked in chunks: what linear attention and the delta rule share.
+//!
+//! A chunk writes keys with values into the memory and reads it with rows of its own. Linear attention reads it with
+//! queries; the delta rule reads it with queries and, to know what to correct, with its keys.
+#![allow(unsafe_code, reason = "tasks share outputs, each its own rows")]
+
+pub(crate) mod backward;
+pub(crate) mod chunks;
+pub(crate) mod factors;
+pub(crate) mod forward;
+pub(crate) mod inputs;
+pub(crate) mod keys;
+pub(crate) mod memory;
+pub(crate) mod reader;
+mod relay;
+pub(crate) mod sequence;
+pub(crate) mod tasks;
+pub(crate) mod tokens;
+mod within_block;

@@ -1,0 +1,218 @@
+//! The programs as functions of tensors. All tensors are contiguous and of one dtype.
+
+use super::{factors, memory_overlap, products, read, spread, tile::CHUNK, tile::WIDTH, within};
+use burn::backend::cubecl::dtype_to_storage_type;
+use burn::tensor::Shape;
+use burn_cubecl::{ops::numeric::empty_device_contiguous_dtype, tensor::CubeTensor};
+use cubecl::{calculate_cube_count_elemwise, prelude::*};
+
+/// Units per cube of programs whose units do not meet.
+pub(crate) const APART: u32 = 64;
+
+/// The factor of every token, by which the memory decays before the token writes.
+#[derive(Clone)]
+pub(crate) struct Factors {
+    pub values: CubeTensor, // [b, t, h, 1] or [b, t, h, k]
+    /// Whether every key channel has its own factor.
+    pub channels: bool,
+}
+
+/// Which way time runs through a program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Reverse,
+}
+
+/// Whose gradients [`within`] completes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// What reads the memory after its token has written, and what was written.
+    First,
+    /// What reads the memory before its token writes, in addition to the first.
+    BeforeTheWrite,
+}
+
+/// A tensor on the device of `like`, with whatever its memory holds.
+pub(crate) fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
+    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), Shape::new(shape), like.dtype)
+}
+
+/// Chunks of `time` tokens.
+pub(crate) fn chunks(time: usize) -> usize {
+    time.div_ceil(CHUNK)
+}
+
+/// So many cubes, spread over the axes of the grid; a few more may run, and find nothing to do.
+pub(crate) fn cubes(client: &Client, count: usize, units: u32) -> (CubeCount, CubeDim) {
+    let dim = CubeDim::new_1d(units);
+    (calculate_cube_count_elemwise(client, count * units as usize, dim), dim)
+}
+
+pub(crate) fn scalar(like: &CubeTensor, number: f64) -> InputScalar {
+    InputScalar::new(number, dtype_to_storage_type(like.dtype))
+}
+
+/// The factors of `decay` and `resets` for the tokens of `value`.
+pub(crate) fn factors(value: &CubeTensor, decay: Option<CubeTensor>, resets: Option<CubeTensor>) -> Factors {
+    let [batch, time, heads, _] = value.meta.shape().dims();
+    let width = decay.as_ref().map_or(1, |decay| decay.meta.shape().dims::<4>()[3]);
+    let factors = empty(value, [batch, time, heads, width]);
+    let (count, dim) = cubes(&value.client, factors.meta.num_elements().div_ceil(APART as usize), APART);
+    let (decays, has_resets) = (decay.is_some(), resets.is_some());
+    // A program takes every tensor; what is absent is not read.
+    let unread = || empty(value, [1, 1, 1, 1]);
+    factors::factors::launch(
+        &value.client,
+        count,
+        dim,
+        decay.unwrap_or_else(unread).into_tensor_arg(),
+        resets.unwrap_or_else(unread).into_tensor_arg(),
+        factors.clone().into_tensor_arg(),
+        decays,
+        has_resets,
+        dtype_to_storage_type(value.dtype),
+    );
+    Factors { values: factors, channels: width > 1 }
+}
+
+/// The products `left · rightᵀ` inside the chunks, faded where `factors` is given.
+pub(crate) fn products(
+    left: &CubeTensor,
+    right: &CubeTensor,
+    factors: Option<&Factors>,
+    scale: f64,
+) -> CubeTensor {
+    let [batch, time, heads, _] = left.meta.shape().dims();
+    let out = empty(left, [batch, heads, chunks(time), CHUNK, CHUNK]);
+    let (count, dim) = cubes(&left.client, batch * heads * chunks(time), products::UNITS as u32);
+    products::products::launch(
+        &left.client,
+        count,
+        dim,
+        left.clone().into_tensor_arg(),
+        right.clone().into_tensor_arg(),
+        factors.map_or(left, |factors| &factors.values).clone().into_tensor_arg(), // unread where nothing fades
+        out.clone().into_tensor_arg(),
+        scalar(left, scale),
+        factors.is_some(),
+        factors.is_some_and(|factors| factors.channels),
+        dtype_to_storage_type(left.dtype),
+    );
+    out
+}
+
+/// The outputs, or the gradients of the values.
+pub(crate) fn read(
+    keys: &CubeTensor,
+    values: &CubeTensor,
+    factors: &Factors,
+    memories: &CubeTensor,
+    products: &CubeTensor,
+    scale: f64,
+    direction: Direction,
+) -> CubeTensor {
+    let [batch, time, heads, value] = values.meta.shape().dims();
+    let out = empty(values, [batch, time, heads, value]);
+    let blocks = value.div_ceil(read::COLUMNS);
+    let (count, dim) = cubes(&keys.client, batch * heads * chunks(time) * blocks, read::UNITS as u32);
+    read::read::launch(
+        &keys.client,
+        count,
+        dim,
+        keys.clone().into_tensor_arg(),
+        values.clone().into_tensor_arg(),
+        factors.values.clone().into_tensor_arg(),
+        memories.clone().into_tensor_arg(),
+        products.clone().into_tensor_arg(),
+        out.clone().into_tensor_arg(),
+        scalar(keys, scale),
+        direction == Direction::Reverse,
+        factors.channels,
+        dtype_to_storage_type(keys.dtype),
+    );
+    out
+}
+
+/// The gradients of queries or keys through the memory.
+pub(crate) fn spread(
+    values: &CubeTensor,
+    factors: &Factors,
+    memories: &CubeTensor,
+    direction: Direction,
+) -> CubeTensor {
+    let [batch, heads, chunks, key, _] = memories.meta.shape().dims();
+    let [_, time, _, _] = values.meta.shape().dims();
+    let out = empty(values, [batch, time, heads, key]);
+    let tiles = key.div_ceil(WIDTH);
+    let (count, dim) = cubes(&values.client, batch * heads * chunks * tiles, spread::UNITS as u32);
+    spread::spread::launch(
+        &values.client,
+        count,
+        dim,
+        values.clone().into_tensor_arg(),
+        factors.values.clone().into_tensor_arg(),
+        memories.clone().into_tensor_arg(),
+        out.clone().into_tensor_arg(),
+        direction == Direction::Reverse,
+        factors.channels,
+        dtype_to_storage_type(values.dtype),
+    );
+    out
+}
+
+/// The overlap of memories and gradients, where [`within`] looks for it.
+pub(crate) fn memory_overlap(memories: &CubeTensor, gradients: &CubeTensor, time: usize) -> CubeTensor {
+    let [batch, heads, chunks, key, _] = memories.meta.shape().dims();
+    let out = empty(memories, [batch, time, heads, key]);
+    let lines = batch * heads * chunks * key;
+    let (count, dim) = cubes(&memories.client, lines.div_ceil(APART as usize), APART);
+    memory_overlap::memory_overlap::launch(
+        &memories.client,
+        count,
+        dim,
+        memories.clone().into_tensor_arg(),
+        gradients.clone().into_tensor_arg(),
+        out.clone().into_tensor_arg(),
+        dtype_to_storage_type(memories.dtype),
+    );
+    out
+}
+
+/// Completes the gradients of queries, keys and, where there is one, log decays, in place.
+#[allow(clippy::too_many_arguments, reason = "the inputs, their gradients, and how they are scaled")]
+pub(crate) fn within(
+    query: &CubeTensor,
+    key: &CubeTensor,
+    factors: &Factors,
+    products_gradient: &CubeTensor,
+    query_gradient: &CubeTensor,
+    key_gradient: &CubeTensor,
+    decay_gradient: Option<&CubeTensor>,
+    scale: f64,
+    turn: Turn,
+) {
+    let [batch, time, heads, width] = query.meta.shape().dims();
+    let blocks = width.div_ceil(within::UNITS);
+    let (count, dim) = cubes(&query.client, batch * heads * chunks(time) * blocks, within::UNITS as u32);
+    let unread = decay_gradient.is_none().then(|| empty(query, [1, 1, 1, 1]));
+    let decays = decay_gradient.is_some();
+    let decay_gradient = decay_gradient.or(unread.as_ref()).expect("one of the two is there");
+    within::within::launch(
+        &query.client,
+        count,
+        dim,
+        query.clone().into_tensor_arg(),
+        key.clone().into_tensor_arg(),
+        factors.values.clone().into_tensor_arg(),
+        products_gradient.clone().into_tensor_arg(),
+        query_gradient.clone().into_tensor_arg(),
+        key_gradient.clone().into_tensor_arg(),
+        decay_gradient.clone().into_tensor_arg(),
+        scalar(query, scale),
+        turn == Turn::BeforeTheWrite,
+        decays,
+        factors.channels,
+        dtype_to_storage_type(query.dtype),
+    );
+}

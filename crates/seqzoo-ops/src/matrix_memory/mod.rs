@@ -1,0 +1,12 @@
+//! What the operators whose state is a matrix per head share, in all of their forms.
+//!
+//! A token writes its key with its value into the memory, which may decay, and reads it with its query. Linear
+//! attention writes the value itself; the delta rule first reads the memory with the key, to know what to correct.
+
+pub(crate) mod chunked;
+#[cfg(feature = "flex")]
+pub(crate) mod cpu;
+pub(crate) mod decay;
+#[cfg(feature = "cube")]
+pub(crate) mod gpu;
+pub(crate) mod problem;

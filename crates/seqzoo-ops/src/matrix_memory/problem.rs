@@ -1,0 +1,84 @@
+//! What every operator with a matrix memory is given, checked.
+
+use super::decay::Decay;
+use crate::checks;
+use crate::heads::repeat_heads;
+use crate::precision::{accumulator, to_dtype};
+use burn::tensor::{Bool, DType, Tensor};
+
+/// Arguments after checking, in the accumulator's dtype. Keys, queries and decay may have fewer heads than the values,
+/// `HK` and `HD`, which divide `H`.
+pub(crate) struct Problem {
+    pub query: Tensor<4>,                // [b, t, hk, k]
+    pub key: Tensor<4>,                  // [b, t, hk, k]
+    pub value: Tensor<4>,                // [b, t, h, v]
+    pub decay: Option<Tensor<4>>,        // [1, 1, h, 1], [b, t, hd, 1] or [b, t, hd, k]
+    pub resets: Option<Tensor<2, Bool>>, // [b, t]
+    pub memory: Tensor<4>,               // [b, h, k, v]
+    pub scale: f64,                      // of the query
+}
+
+/// The options that all of these operators have.
+pub(crate) struct Given {
+    /// The initial memory and the name that messages give it.
+    pub memory: Option<(Tensor<4>, &'static str)>,
+    pub scale: Option<f64>,
+    pub resets: Option<Tensor<2, Bool>>,
+}
+
+impl Problem {
+    #[track_caller]
+    pub fn checked(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, decay: Decay, given: Given) -> Self {
+        let [batch, time, key_heads, key_dim] = query.dims();
+        let [_, _, heads, value_dim] = value.dims();
+        let (device, wide) = (value.device(), accumulator(query.dtype()));
+
+        checks::not_empty("query", "time", time);
+        checks::not_empty("query", "channel", key_dim);
+        checks::not_empty("value", "channel", value_dim);
+        checks::shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
+        checks::shape("value", &value.dims(), &[("B", batch), ("T", time), ("H", heads), ("V", value_dim)]);
+        checks::divides("query", key_heads, "value", heads);
+        if let Some(resets) = &given.resets {
+            checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
+        }
+        let memory = match given.memory {
+            Some((memory, name)) => {
+                let wanted = [("B", batch), ("H", heads), ("K", key_dim), ("V", value_dim)];
+                checks::shape(name, &memory.dims(), &wanted);
+                to_dtype(memory, wide)
+            }
+            None => Tensor::zeros([batch, heads, key_dim, value_dim], (&device, wide)),
+        };
+        Self {
+            query: to_dtype(query, wide),
+            key: to_dtype(key, wide),
+            value: to_dtype(value, wide),
+            decay: decay.checked([batch, time, heads, key_dim], wide),
+            resets: given.resets,
+            memory,
+            scale: given.scale.unwrap_or((key_dim as f64).powf(-0.5)),
+        }
+    }
+
+    /// The accumulator's dtype.
+    pub fn dtype(&self) -> DType {
+        self.query.dtype()
+    }
+
+    /// The same problem with as many heads of keys, queries and decay as of values.
+    pub fn with_repeated_heads(self) -> Self {
+        let heads = self.value.dims()[2];
+        Self {
+            query: repeat_heads(self.query, heads),
+            key: repeat_heads(self.key, heads),
+            decay: self.decay.map(|log| repeat_heads(log, heads)),
+            ..self
+        }
+    }
+
+    /// The resets as kernels take them: `[b, t]`, 1 where the memory is cleared before the token and 0 elsewhere.
+    pub fn resets_as_numbers(&self) -> Option<Tensor<2>> {
+        self.resets.clone().map(|resets| to_dtype(resets.float(), self.dtype()))
+    }
+}
