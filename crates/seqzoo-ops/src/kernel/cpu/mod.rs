@@ -4,6 +4,7 @@
 pub(crate) mod buffer;
 pub(crate) mod exponential;
 pub(crate) mod lanes;
+pub(crate) mod matrix;
 pub(crate) mod prefetch;
 
 pub(crate) mod dot;
@@ -11,5 +12,6 @@ pub(crate) mod output;
 #[cfg(test)]
 pub(crate) mod processor_kinds;
 pub(crate) mod product;
+pub(crate) mod relay;
 pub(crate) mod transpose;
 pub(crate) mod vectorized;

@@ -41,6 +41,10 @@ impl<'a, E: Copy> Output<'a, E> {
         self.start
     }
 
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
     /// Writes `elements` from `offset` on.
     ///
     /// # Safety
@@ -52,6 +56,24 @@ impl<'a, E: Copy> Output<'a, E> {
         // SAFETY: inside the borrowed slice, and nobody else's as the caller promises.
         unsafe {
             std::ptr::copy_nonoverlapping(elements.as_ptr(), self.start.add(offset), elements.len());
+        }
+    }
+
+    /// Adds `elements` to those from `offset` on.
+    ///
+    /// # Safety
+    ///
+    /// They must have been written, and no other thread may write or read them meanwhile.
+    #[inline(always)]
+    pub unsafe fn add(&self, offset: usize, elements: &[E])
+    where
+        E: std::ops::AddAssign,
+    {
+        assert!(offset + elements.len() <= self.length);
+        // SAFETY: inside the borrowed slice, written, and nobody else's as the caller promises.
+        let sums = unsafe { std::slice::from_raw_parts_mut(self.start.add(offset), elements.len()) };
+        for (sum, element) in sums.iter_mut().zip(elements) {
+            *sum += *element;
         }
     }
 

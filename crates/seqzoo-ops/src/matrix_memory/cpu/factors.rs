@@ -1,23 +1,23 @@
 //! The decays of one chunk, as factors. All are products of numbers up to 1.
 
-use super::chunks::{BLOCK, CHUNK, Chunk};
+use super::chunks::{BLOCK, CHUNK, Place};
 use super::sequence::{Fading, Sequence};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
 
-/// Factors for the tokens of a chunk: one per token where all channels fade alike, else one per token and
+/// Factors for the tokens of a chunk: one per token where all channels share a decay, else one per token and
 /// channel, in rows of the padded width.
 pub(crate) struct Factors<E> {
-    /// What each token leaves of the memory.
+    /// The factor of each token.
     pub each: Buffer<E>,
-    /// From the start through the token; within the token's block where channels fade apart.
+    /// From the start through the token; within the token's block where every channel has its own.
     pub through: Buffer<E>,
-    /// From behind the token to the end; within the token's block where channels fade apart.
+    /// From after the token to the end; within the token's block where every channel has its own.
     pub after: Buffer<E>,
-    /// Where all fade alike, what lies between two tokens, `[CHUNK, CHUNK]`: 0 where the column is later.
-    /// Where channels fade apart, what each block leaves, in rows of the padded width.
+    /// Where all channels share a decay, the product between two tokens, `[CHUNK, CHUNK]`: 0 where the column is later.
+    /// Where every channel has its own, the product over each block, in rows of the padded width.
     pub between: Buffer<E>,
-    /// What the whole chunk leaves, per channel.
+    /// The product over the whole chunk, per channel.
     pub total: Buffer<E>,
     width: usize,
     fading: Fading,
@@ -28,13 +28,13 @@ impl<E: Real> Factors<E> {
     pub fn new(width: usize, fading: Fading) -> Self {
         let tokens = match fading {
             Fading::None => 0,
-            Fading::Alike => CHUNK,
-            Fading::Channels => CHUNK * width,
+            Fading::Shared => CHUNK,
+            Fading::PerChannel => CHUNK * width,
         };
         let between = match fading {
             Fading::None => 0,
-            Fading::Alike => CHUNK * CHUNK,
-            Fading::Channels => CHUNK / BLOCK * width,
+            Fading::Shared => CHUNK * CHUNK,
+            Fading::PerChannel => CHUNK / BLOCK * width,
         };
         Self {
             each: Buffer::new(tokens),
@@ -47,18 +47,18 @@ impl<E: Real> Factors<E> {
         }
     }
 
-    /// The factors of `chunk`.
+    /// The factors of a chunk.
     #[inline(always)]
-    pub fn load(&mut self, sequence: &Sequence<'_, E>, batch: usize, head: usize, chunk: Chunk) {
+    pub fn load(&mut self, sequence: &Sequence<'_, E>, place: Place) {
         match self.fading {
             Fading::None => {}
-            Fading::Alike => self.load_alike(sequence, batch, head, chunk),
-            Fading::Channels => self.load_channels(sequence, batch, head, chunk),
+            Fading::Shared => self.load_shared(sequence, place),
+            Fading::PerChannel => self.load_channels(sequence, place),
         }
     }
 
     #[inline(always)]
-    fn load_alike(&mut self, sequence: &Sequence<'_, E>, batch: usize, head: usize, chunk: Chunk) {
+    fn load_shared(&mut self, sequence: &Sequence<'_, E>, Place { batch, head, chunk }: Place) {
         let length = chunk.length;
         let decay = &sequence.decay;
         let mut logs = [E::default(); CHUNK];
@@ -91,7 +91,7 @@ impl<E: Real> Factors<E> {
     }
 
     #[inline(always)]
-    fn load_channels(&mut self, sequence: &Sequence<'_, E>, batch: usize, head: usize, chunk: Chunk) {
+    fn load_channels(&mut self, sequence: &Sequence<'_, E>, Place { batch, head, chunk }: Place) {
         let (length, width) = (chunk.length, self.width);
         let (decay, channels) = (&sequence.decay, sequence.extents.key);
         for i in 0..length {
@@ -130,7 +130,7 @@ impl<E: Real> Factors<E> {
         }
     }
 
-    /// What block `index` leaves of each channel, where channels fade apart.
+    /// The products over block `index`, where every channel has its own decay.
     pub fn block(&self, index: usize) -> &[E] {
         &self.between[index * self.width..][..self.width]
     }

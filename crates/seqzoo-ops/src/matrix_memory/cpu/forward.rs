@@ -1,73 +1,64 @@
-//! The forward pass over the chunks of one sequence and head.
+//! One chunk on the way forward: its outputs and the memory after it.
 
-use super::chunks::{CHUNK, Chunk};
-use super::keys::Keys;
+use super::chunks::{CHUNK, Place};
+use super::fade::scale;
+use super::keys::KeyRows;
 use super::reader::Reader;
-use super::sequence::{Fading, Sequence};
-use super::tokens::{load, scale};
+use super::sequence::{Fading, Sequence, Widths};
 use crate::kernel::cpu::buffer::Buffer;
-use crate::kernel::cpu::lanes::{Real, lanes};
+use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::prefetch::Prefetch;
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use pulp::Simd;
 use std::ops::Range;
 
-/// The buffers of a forward pass.
+/// The scratch memory of a forward pass.
 pub(crate) struct Forward<E> {
-    /// What comes next.
     pub prefetch: Prefetch,
-    pub keys: Keys<E>,
-    /// What the keys write.
+    pub keys: KeyRows<E>,
+    /// The values that the keys write.
     pub value: Buffer<E>,
     query: Reader<E>,
     output: Buffer<E>,
     value_width: usize,
 }
 
-/// Padded channels of keys and values on this processor.
-pub(crate) fn widths<S: Simd, E: Real>(sequence: &Sequence<'_, E>) -> (usize, usize) {
-    let lanes = lanes::<S, E>();
-    (sequence.extents.key.next_multiple_of(lanes), sequence.extents.value.next_multiple_of(lanes))
-}
-
 impl<E: Real> Forward<E> {
-    /// For keys and values in rows of these widths.
-    pub fn new(fading: Fading, (key_width, value_width): (usize, usize)) -> Self {
-        let values = || Buffer::new(CHUNK * value_width);
+    pub fn new(fading: Fading, widths: Widths) -> Self {
+        let values = || Buffer::new(CHUNK * widths.value);
         Self {
             prefetch: Prefetch::default(),
-            keys: Keys::new(fading, key_width),
+            keys: KeyRows::new(fading, widths.key),
             value: values(),
-            query: Reader::new(fading, key_width),
+            query: Reader::new(fading, widths.key),
             output: values(),
-            value_width,
+            value_width: widths.value,
         }
     }
 
     /// Loads what [`read`](Self::read) and [`write`](Self::write) both need.
     #[inline(always)]
-    pub fn load(&mut self, sequence: &Sequence<'_, E>, at: (usize, usize), chunk: Chunk) {
-        let extents = &sequence.extents;
-        self.keys.load(sequence, at, chunk);
-        load(sequence.value, extents, at, chunk, extents.value, (&mut self.value, self.value_width));
+    pub fn load(&mut self, sequence: &Sequence<'_, E>, place: Place) {
+        self.keys.load(sequence, place);
+        sequence.value.load(place, MatMut::new(&mut self.value, self.value_width));
     }
 
-    /// The outputs of a chunk that meets `memory`, in rows of the padded width, and the products inside it;
-    /// [`Keys::turn`] has been called.
+    /// The outputs of a chunk that meets `memory`, in rows of the padded width, and the products inside it. Requires
+    /// [`KeyRows::transpose`].
     #[inline(always)]
     pub fn read<S: Simd>(
         &mut self,
         simd: S,
         sequence: &Sequence<'_, E>,
-        at: (usize, usize),
-        chunk: Chunk,
-        memory: Option<&[E]>,
-    ) -> (&[E], &[E]) {
-        let (extents, length) = (&sequence.extents, chunk.length);
+        place: Place,
+        memory: Option<MatRef<'_, E>>,
+    ) -> (MatRef<'_, E>, &[E]) {
+        let (extents, length, width) = (&sequence.extents, place.chunk.length, self.value_width);
         let (query, keys) = (&mut self.query, &self.keys);
-        load(sequence.query, extents, at, chunk, extents.key, (&mut query.rows, keys.width));
+        sequence.query.load(place, MatMut::new(&mut query.rows, keys.width));
         scale(&mut query.rows[..length * keys.width], sequence.scale);
-        if keys.fading == Fading::Channels {
+        if keys.fading == Fading::PerChannel {
             query.fade_in_blocks(keys, length);
         }
         query.multiply(simd, &self.prefetch, keys, extents.key, length);
@@ -75,42 +66,42 @@ impl<E: Real> Forward<E> {
         let mut onto = Onto::Nothing;
         if let Some(memory) = memory {
             query.fade_from_the_start(keys, length);
-            // Where all channels fade alike, what is read fades, which is as much as the rows or less.
-            let reads = if keys.fading == Fading::Channels { &query.faded } else { &query.rows };
+            // Where all channels share a decay, the outputs are multiplied by it, not the rows: that is as much or less.
+            let reads = if keys.fading == Fading::PerChannel { &query.faded } else { &query.rows };
             product(
                 simd,
                 &self.prefetch,
-                Extent { rows: length, depth: extents.key, columns: self.value_width },
+                Extent { rows: length, depth: extents.key, columns: width },
                 Strided::rows(reads, keys.width),
-                (memory, self.value_width),
-                (&mut self.output, self.value_width),
+                memory,
+                MatMut::new(&mut self.output, width),
                 Onto::Nothing,
             );
             onto = match keys.fading {
-                Fading::Alike => Onto::Scaled(&keys.factors.through),
-                Fading::None | Fading::Channels => Onto::Target,
+                Fading::Shared => Onto::Scaled(&keys.factors.through),
+                Fading::None | Fading::PerChannel => Onto::Target,
             };
         }
         product(
             simd,
             &self.prefetch,
-            Extent { rows: length, depth: length, columns: self.value_width },
+            Extent { rows: length, depth: length, columns: width },
             Strided::rows(&query.products, CHUNK).lower(),
-            (&self.value, self.value_width),
-            (&mut self.output, self.value_width),
+            MatRef::new(&self.value, width),
+            MatMut::new(&mut self.output, width),
             onto,
         );
-        (&self.output, &query.products)
+        (MatRef::new(&self.output, width), &query.products)
     }
 
-    /// The memory after the chunk: `columns` of it, of which `memory` is made.
+    /// Turns `columns` of the memory before the chunk into those after it; `memory` begins at the first of them.
     #[inline(always)]
     pub fn write<S: Simd>(
         &mut self,
         simd: S,
         sequence: &Sequence<'_, E>,
-        chunk: Chunk,
-        (memory, stride): (&mut [E], usize),
+        Place { chunk, .. }: Place,
+        memory: MatMut<'_, E>,
         columns: Range<usize>,
     ) {
         self.keys.fade_to_the_end(chunk.length);
@@ -119,8 +110,8 @@ impl<E: Real> Forward<E> {
             &self.prefetch,
             Extent { rows: sequence.extents.key, depth: chunk.length, columns: columns.len() },
             Strided::transposed(self.keys.written(), self.keys.width),
-            (&self.value[columns.start..], self.value_width),
-            (memory, stride),
+            MatRef::new(&self.value, self.value_width).from_column(columns.start),
+            memory,
             match (chunk.clears, self.keys.fading) {
                 (true, _) => Onto::Nothing,
                 (false, Fading::None) => Onto::Target,

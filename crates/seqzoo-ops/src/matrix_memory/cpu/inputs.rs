@@ -1,12 +1,15 @@
-//! A call's tensors as slices, and slices as tensors.
+//! A call's tensors as slices, and what a pass fills as tensors.
 
-use super::forward::widths;
-use super::sequence::{Decay, Extents, Sequence};
+use super::sequence::{Decay, Extents, Sequence, Widths};
+use super::states;
+use super::tokens::{Layout, Tokens, TokensMut};
 use crate::kernel::cpu::lanes::Real;
-use burn::backend::flex::{FlexTensor, Layout};
+use crate::kernel::cpu::output::{Output, filled, room};
+use burn::backend::flex::{FlexTensor, Layout as TensorLayout};
 use burn::backend::{Element, TensorMetadata};
 use burn::tensor::{Bytes, DType, Shape};
 use pulp::{Arch, Simd, WithSimd};
+use std::mem::MaybeUninit;
 
 /// The tensors that both passes read.
 pub(crate) struct Inputs {
@@ -32,16 +35,17 @@ impl Inputs {
     }
 
     pub fn sequence<E: Real + Element>(&self) -> Sequence<'_, E> {
-        let [batch, time, heads, key] = self.query.shape().dims();
-        let value = self.value.shape()[3];
+        let [batch, time, heads, value] = self.value.shape().dims();
+        let key = self.key.shape()[3];
+        let tokens = |tensor| tokens(tensor, heads);
         Sequence {
             extents: Extents { batch, time, heads, key, value },
-            query: numbers(&self.query),
-            key: numbers(&self.key),
-            value: numbers(&self.value),
+            query: tokens(&self.query),
+            key: tokens(&self.key),
+            value: tokens(&self.value),
             decay: match &self.decay {
                 None => Decay::none(),
-                Some(log) => Decay::new(numbers(log), log.shape().dims()),
+                Some(log) => Decay::new(numbers(log), log.shape().dims(), heads),
             },
             scale: E::from_f64(self.scale),
         }
@@ -51,15 +55,29 @@ impl Inputs {
         self.resets.as_ref().map(numbers)
     }
 
-    /// The gradient of the decay, from gradients `[b, t, h, 1 or k]`.
-    pub fn decay_gradient<E: Real + Element>(
-        &self,
-        gradients: Vec<E>,
-        sequence: &Sequence<'_, E>,
-    ) -> Option<FlexTensor> {
-        let shape = self.decay.as_ref()?.shape();
-        Some(tensor(summed(gradients, sequence, shape.dims()), shape))
+    /// Room for the gradient of the decay, one for every token: `[b, t, hd, 1 or k]`.
+    pub fn decay_room<E: Real + Element>(&self) -> Option<Room<E>> {
+        let [batch, time, heads, _] = self.value.shape().dims();
+        let [_, _, decay_heads, channels] = self.decay.as_ref()?.shape().dims();
+        Some(Room::new([batch, time, decay_heads, channels], heads))
     }
+
+    /// The gradient of the decay, from what a pass has filled.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Room::filled`].
+    pub unsafe fn decay_gradient<E: Real + Element>(&self, room: Option<Room<E>>) -> Option<FlexTensor> {
+        let (room, shape) = (room?, self.decay.as_ref()?.shape());
+        // SAFETY: as the caller promises.
+        let (gradients, wide) = unsafe { (filled(room.room), room.shape) };
+        Some(tensor(summed(gradients, wide.dims(), shape.dims()), shape))
+    }
+}
+
+/// A contiguous tensor `[b, t, h', c]`, for values of `heads` heads.
+pub(crate) fn tokens<E: Real + Element>(tensor: &FlexTensor, heads: usize) -> Tokens<'_, E> {
+    Tokens { numbers: numbers(tensor), layout: Layout::new(tensor.shape().dims(), heads) }
 }
 
 /// The elements of a contiguous tensor.
@@ -67,35 +85,77 @@ pub(crate) fn numbers<E: Real + Element>(tensor: &FlexTensor) -> &[E] {
     tensor.as_slice::<E>().expect("the tensors of a call are contiguous and share one dtype")
 }
 
-pub(crate) fn tensor<E: Real + Element>(numbers: Vec<E>, shape: impl Into<Shape>) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(numbers), Layout::contiguous(shape.into()), E::dtype())
+fn tensor<E: Real + Element>(numbers: Vec<E>, shape: Shape) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(numbers), TensorLayout::contiguous(shape), E::dtype())
 }
 
-/// Elements of one memory as this processor keeps it: a row of padded key channels for every value channel.
-pub(crate) fn kept_memory<E: Real>(sequence: &Sequence<'_, E>) -> usize {
-    struct Width<'a, 'b, E>(&'a Sequence<'b, E>);
-    impl<E: Real> WithSimd for Width<'_, '_, E> {
+/// A tensor that a pass is about to fill.
+pub(crate) struct Room<E> {
+    room: Box<[MaybeUninit<E>]>,
+    shape: Shape,
+    /// Heads of the values.
+    heads: usize,
+}
+
+impl<E: Real + Element> Room<E> {
+    /// For a tensor of `shape`, for values of `heads` heads.
+    pub fn new<const D: usize>(shape: [usize; D], heads: usize) -> Self {
+        Self { room: room(shape.iter().product()), shape: Shape::new(shape), heads }
+    }
+
+    /// For a tensor in the shape of `tensor`.
+    pub fn like(tensor: &FlexTensor, heads: usize) -> Self {
+        let shape: [usize; 4] = tensor.shape().dims();
+        Self::new(shape, heads)
+    }
+
+    /// For a tensor of `length` elements in a row.
+    pub fn flat(length: usize) -> Self {
+        Self::new([length], 1)
+    }
+
+    pub fn output(&mut self) -> Output<'_, E> {
+        Output::new(&mut self.room)
+    }
+
+    /// The tensor as tokens `[b, t, h', c]`.
+    pub fn tokens(&mut self) -> TokensMut<'_, E> {
+        let layout = Layout::new(self.shape.dims(), self.heads);
+        TokensMut { output: Output::new(&mut self.room), layout }
+    }
+
+    /// # Safety
+    ///
+    /// Every element must have been written.
+    pub unsafe fn filled(self) -> FlexTensor {
+        // SAFETY: as the caller promises.
+        tensor(unsafe { filled(self.room) }, self.shape)
+    }
+}
+
+/// Elements of a slot on this processor.
+pub(crate) fn slot_size<E: Real>(extents: &Extents) -> usize {
+    struct Size<'a, E>(&'a Extents, std::marker::PhantomData<E>);
+    impl<E: Real> WithSimd for Size<'_, E> {
         type Output = usize;
         fn with_simd<S: Simd>(self, _: S) -> usize {
-            widths::<S, E>(self.0).0
+            states::slot_size(self.0, Widths::of::<S, E>(self.0))
         }
     }
-    sequence.extents.value * Arch::new().dispatch(Width(sequence))
+    Arch::new().dispatch(Size::<E>(extents, std::marker::PhantomData))
 }
 
-/// Sums gradients `[b, t, h, 1 or k]` over what a decay of `shape` shares.
-fn summed<E: Real>(gradients: Vec<E>, sequence: &Sequence<'_, E>, shape: [usize; 4]) -> Vec<E> {
-    let length = shape.iter().product();
-    if gradients.len() == length {
+/// Sums gradients of the shape `wide` over the axes on which `shape` has extent 1.
+fn summed<E: Real>(gradients: Vec<E>, wide: [usize; 4], shape: [usize; 4]) -> Vec<E> {
+    if wide == shape {
         return gradients;
     }
-    let Extents { time, heads, .. } = sequence.extents;
-    let channels = shape[3];
-    let mut sums = vec![E::default(); length];
+    let [_, time, heads, channels] = wide;
+    let mut sums = vec![E::default(); shape.iter().product()];
     for (index, gradients) in gradients.chunks_exact(channels).enumerate() {
         let (row, token, head) = (index / (time * heads), index / heads % time, index % heads);
-        let start = sequence.decay.at(row, token, head);
-        for (sum, gradient) in sums[start..][..channels].iter_mut().zip(gradients) {
+        let start = ((row % shape[0]) * shape[1] + token % shape[1]) * heads + head;
+        for (sum, gradient) in sums[start * channels..][..channels].iter_mut().zip(gradients) {
             *sum += *gradient;
         }
     }

@@ -1,20 +1,21 @@
 //! The keys of a chunk, as they are written and as they are read.
 
-use super::chunks::{BLOCK, CHUNK, Chunk};
+use super::chunks::{BLOCK, CHUNK, Place};
 use super::factors::Factors;
+use super::fade::{fade_in_blocks, fade_to_the_end};
 use super::sequence::{Fading, Sequence};
-use super::tokens::{fade_in_blocks, fade_to_the_end, load};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::transpose::transpose;
 use pulp::Simd;
 
 /// The keys of a chunk and its decays.
-pub(crate) struct Keys<E> {
+pub(crate) struct KeyRows<E> {
     /// In rows of the padded width.
     pub rows: Buffer<E>,
-    /// With the tokens as columns: all of them, or, where channels fade apart, those of the first block as the second
-    /// one reads them.
+    /// Transposed: all tokens, or, where every channel has its own decay, those of the first block as the second one
+    /// reads them.
     pub columns: Buffer<E>,
     /// Faded to the end of their block, and by [`fade_to_the_end`](Self::fade_to_the_end) of the chunk.
     pub writes: Buffer<E>,
@@ -26,7 +27,7 @@ pub(crate) struct Keys<E> {
     pub fading: Fading,
 }
 
-impl<E: Real> Keys<E> {
+impl<E: Real> KeyRows<E> {
     /// For channels in rows of `width`.
     pub fn new(fading: Fading, width: usize) -> Self {
         let size = CHUNK * width;
@@ -40,13 +41,12 @@ impl<E: Real> Keys<E> {
         }
     }
 
-    /// Loads the keys and decays of `chunk`.
+    /// Loads the keys and decays of a chunk.
     #[inline(always)]
-    pub fn load(&mut self, sequence: &Sequence<'_, E>, at: (usize, usize), chunk: Chunk) {
-        let extents = &sequence.extents;
-        load(sequence.key, extents, at, chunk, extents.key, (&mut self.rows, self.width));
-        self.factors.load(sequence, at.0, at.1, chunk);
-        self.fade_in_blocks(chunk.length);
+    pub fn load(&mut self, sequence: &Sequence<'_, E>, place: Place) {
+        sequence.key.load(place, MatMut::new(&mut self.rows, self.width));
+        self.factors.load(sequence, place);
+        self.fade_in_blocks(place.chunk.length);
     }
 
     /// Fades [`writes`](Self::writes) to the end of their blocks.
@@ -67,12 +67,12 @@ impl<E: Real> Keys<E> {
     /// Fades [`writes`](Self::writes) on to the end of the chunk.
     #[inline(always)]
     pub fn fade_to_the_end(&mut self, length: usize) {
-        if self.fading == Fading::Channels {
+        if self.fading == Fading::PerChannel {
             fade_to_the_end(length, self.width, &self.factors, &mut self.writes);
         }
     }
 
-    /// The keys as the memory behind the chunk gets them.
+    /// The keys as they are written into the memory after the chunk.
     #[inline(always)]
     pub fn written(&self) -> &[E] {
         if self.fading == Fading::None { &self.rows } else { &self.writes }
@@ -80,12 +80,13 @@ impl<E: Real> Keys<E> {
 
     /// Makes [`columns`](Self::columns), of `channels` channels.
     #[inline(always)]
-    pub fn turn<S: Simd>(&mut self, simd: S, channels: usize, length: usize) {
+    pub fn transpose<S: Simd>(&mut self, simd: S, channels: usize, length: usize) {
         let (tokens, rows) = match self.fading {
-            Fading::None | Fading::Alike => (length, &self.rows),
-            Fading::Channels if length > BLOCK => (BLOCK, &self.writes),
-            Fading::Channels => return,
+            Fading::None | Fading::Shared => (length, &self.rows),
+            Fading::PerChannel if length > BLOCK => (BLOCK, &self.writes),
+            Fading::PerChannel => return,
         };
-        transpose(simd, (tokens, channels), (rows, self.width), (&mut self.columns, CHUNK));
+        let columns = MatMut::new(&mut self.columns, CHUNK);
+        transpose(simd, (tokens, channels), MatRef::new(rows, self.width), columns);
     }
 }

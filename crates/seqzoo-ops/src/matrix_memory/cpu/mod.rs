@@ -5,15 +5,17 @@
 #![allow(unsafe_code, reason = "tasks share outputs, each its own rows")]
 
 pub(crate) mod backward;
+pub(crate) mod backward_pass;
 pub(crate) mod chunks;
+pub(crate) mod division;
 pub(crate) mod factors;
+pub(crate) mod fade;
 pub(crate) mod forward;
+pub(crate) mod forward_pass;
 pub(crate) mod inputs;
 pub(crate) mod keys;
-pub(crate) mod memory;
 pub(crate) mod reader;
-mod relay;
 pub(crate) mod sequence;
-pub(crate) mod tasks;
+pub(crate) mod states;
 pub(crate) mod tokens;
 mod within_block;

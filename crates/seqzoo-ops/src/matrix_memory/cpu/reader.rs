@@ -2,12 +2,13 @@
 
 use super::chunks::{BLOCK, CHUNK};
 use super::factors;
-use super::keys::Keys;
+use super::fade::{blocks, clear_later, fade_from_the_start, fade_in_blocks};
+use super::keys::KeyRows;
 use super::sequence::Fading;
-use super::tokens::{blocks, clear_later, fade_from_the_start, fade_in_blocks};
 use super::within_block;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::prefetch::Prefetch;
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use pulp::Simd;
@@ -19,7 +20,7 @@ pub(crate) struct Reader<E> {
     /// The rows faded from the start of their block, and by [`fade_from_the_start`](Self::fade_from_the_start) of
     /// the chunk.
     pub faded: Buffer<E>,
-    /// What token j wrote as the row of token i reads it, 0 where j is later; in rows of [`CHUNK`].
+    /// The product of the row of token i with the key of token j, decayed, 0 where j is later; in rows of [`CHUNK`].
     pub products: Buffer<E>,
 }
 
@@ -35,7 +36,7 @@ impl<E: Real> Reader<E> {
 
     /// Fades the rows from the start of their blocks.
     #[inline(always)]
-    pub fn fade_in_blocks(&mut self, keys: &Keys<E>, length: usize) {
+    pub fn fade_in_blocks(&mut self, keys: &KeyRows<E>, length: usize) {
         if keys.fading != Fading::None {
             fade_in_blocks(
                 length,
@@ -50,51 +51,51 @@ impl<E: Real> Reader<E> {
 
     /// Fades the rows on from the start of the chunk.
     #[inline(always)]
-    pub fn fade_from_the_start(&mut self, keys: &Keys<E>, length: usize) {
-        if keys.fading == Fading::Channels {
+    pub fn fade_from_the_start(&mut self, keys: &KeyRows<E>, length: usize) {
+        if keys.fading == Fading::PerChannel {
             fade_from_the_start(length, keys.width, &keys.factors, &mut self.faded);
         }
     }
 
     /// The rows as they read the memory before the chunk.
     #[inline(always)]
-    pub fn reads(&self, keys: &Keys<E>) -> &[E] {
+    pub fn reads(&self, keys: &KeyRows<E>) -> &[E] {
         if keys.fading == Fading::None { &self.rows } else { &self.faded }
     }
 
-    /// Makes [`products`](Self::products); [`Keys::turn`] has been called. Where channels fade apart, the rows have
-    /// been faded in their blocks.
+    /// Computes [`products`](Self::products). Requires [`KeyRows::transpose`] and, where every channel has its own
+    /// decay, [`fade_in_blocks`](Self::fade_in_blocks).
     #[inline(always)]
     pub fn multiply<S: Simd>(
         &mut self,
         simd: S,
         prefetch: &Prefetch,
-        keys: &Keys<E>,
+        keys: &KeyRows<E>,
         channels: usize,
         length: usize,
     ) {
         let width = keys.width;
         match keys.fading {
-            Fading::None | Fading::Alike => {
+            Fading::None | Fading::Shared => {
                 for (start, tokens) in blocks(length) {
                     product(
                         simd,
                         prefetch,
                         Extent { rows: tokens, depth: channels, columns: start + BLOCK },
                         Strided::rows(&self.rows[start * width..], width),
-                        (&keys.columns, CHUNK),
-                        (&mut self.products[start * CHUNK..], CHUNK),
+                        MatRef::new(&keys.columns, CHUNK),
+                        MatMut::new(&mut self.products[start * CHUNK..], CHUNK),
                         Onto::Nothing,
                     );
                 }
-                if keys.fading == Fading::Alike {
+                if keys.fading == Fading::Shared {
                     for i in 0..length {
                         let row = i * CHUNK..i * CHUNK + i + 1;
                         factors::multiply(&mut self.products[row.clone()], &keys.factors.between[row]);
                     }
                 }
             }
-            Fading::Channels => {
+            Fading::PerChannel => {
                 for (start, tokens) in blocks(length) {
                     let rows = start * width..(start + tokens) * width;
                     within_block::products(
@@ -111,8 +112,8 @@ impl<E: Real> Reader<E> {
                         prefetch,
                         Extent { rows: length - BLOCK, depth: channels, columns: BLOCK },
                         Strided::rows(&self.faded[BLOCK * width..], width),
-                        (&keys.columns, CHUNK),
-                        (&mut self.products[BLOCK * CHUNK..], CHUNK),
+                        MatRef::new(&keys.columns, CHUNK),
+                        MatMut::new(&mut self.products[BLOCK * CHUNK..], CHUNK),
                         Onto::Nothing,
                     );
                 }

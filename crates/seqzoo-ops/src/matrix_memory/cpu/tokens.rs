@@ -1,152 +1,144 @@
-//! Token rows in scratch memory, and the keys and queries as the memory meets them.
+//! Tokens in tensors and in scratch memory.
 
-use super::chunks::{BLOCK, CHUNK, Chunk};
-use super::factors::{Factors, multiply};
-use super::sequence::{Extents, Fading};
+use super::chunks::Place;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::prefetch::Prefetch;
 use std::ops::Range;
 
-/// Copies the tokens of a chunk out of `[b, t, h, channels]` into rows of `width`; what lies behind the
-/// channels stays zero.
-#[inline(always)]
-pub(crate) fn load<E: Real>(
-    from: &[E],
-    extents: &Extents,
-    (batch, head): (usize, usize),
-    chunk: Chunk,
-    channels: usize,
-    (rows, width): (&mut [E], usize),
-) {
-    for (i, row) in rows.chunks_exact_mut(width).take(chunk.length).enumerate() {
-        let start = extents.token(batch, chunk.start + i, head, channels);
-        row[..channels].copy_from_slice(&from[start..][..channels]);
+/// How tokens lie in a tensor `[b, t, h', c]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub time: usize,
+    pub heads: usize,
+    pub channels: usize,
+    /// Heads of the values that share one of these heads.
+    pub group: usize,
+}
+
+impl Layout {
+    /// Of a tensor of `shape`, for values of `heads` heads.
+    pub fn new([_, time, own_heads, channels]: [usize; 4], heads: usize) -> Self {
+        Self { time, heads: own_heads, channels, group: heads / own_heads }
+    }
+
+    /// Where the first token of a chunk begins.
+    #[inline(always)]
+    fn start(&self, place: Place) -> usize {
+        let token = place.batch * self.time + place.chunk.start;
+        (token * self.heads + place.head / self.group) * self.channels
+    }
+
+    /// Elements from a token to the next.
+    #[inline(always)]
+    fn stride(&self) -> usize {
+        self.heads * self.channels
+    }
+
+    #[inline(always)]
+    fn list<E>(&self, prefetch: &mut Prefetch, from: *const E, place: Place) {
+        prefetch.rows(from.wrapping_add(self.start(place)), place.chunk.length, self.stride(), self.channels);
     }
 }
 
-/// Copies the tokens of a chunk out of rows of `width` into `[b, t, h, channels]`.
-///
-/// # Safety
-///
-/// No other task may store these tokens of this head.
-pub(crate) unsafe fn store<E: Real>(
-    to: Output<'_, E>,
-    extents: &Extents,
-    at: (usize, usize),
-    chunk: Chunk,
-    channels: usize,
-    rows: (&[E], usize),
-) {
-    // SAFETY: as the caller promises.
-    unsafe { store_columns(to, extents, at, chunk, channels, rows, 0..channels) };
+/// A tensor of tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tokens<'a, E> {
+    pub numbers: &'a [E],
+    pub layout: Layout,
 }
 
-/// The same for `columns` alone, as far as they are not padding.
-///
-/// # Safety
-///
-/// No other task may store these columns of these tokens of this head.
-pub(crate) unsafe fn store_columns<E: Real>(
-    to: Output<'_, E>,
-    extents: &Extents,
-    (batch, head): (usize, usize),
-    chunk: Chunk,
-    channels: usize,
-    (rows, width): (&[E], usize),
-    columns: Range<usize>,
-) {
-    let columns = columns.start.min(channels)..columns.end.min(channels);
-    for (i, row) in rows.chunks_exact(width).take(chunk.length).enumerate() {
-        let start = extents.token(batch, chunk.start + i, head, channels) + columns.start;
-        // SAFETY: as the caller promises.
-        unsafe { to.write(start, &row[columns.clone()]) };
-    }
-}
-
-/// Lists the tokens of a chunk in `[b, t, h, channels]`, which begins at `from`, to be asked for.
-#[inline(always)]
-pub(crate) fn list<E: Real>(
-    prefetch: &mut Prefetch,
-    from: *const E,
-    extents: &Extents,
-    (batch, head): (usize, usize),
-    chunk: Chunk,
-    channels: usize,
-) {
-    let start = extents.token(batch, chunk.start, head, channels);
-    prefetch.rows(from.wrapping_add(start), chunk.length, extents.heads * channels, channels);
-}
-
-/// Multiplies every number by `factor`.
-#[inline(always)]
-pub(crate) fn scale<E: Real>(numbers: &mut [E], factor: E) {
-    for number in numbers {
-        *number *= factor;
-    }
-}
-
-/// Multiplies every row by its factor.
-#[inline(always)]
-pub(crate) fn scale_rows<E: Real>(rows: &mut [E], width: usize, factors: &[E]) {
-    for (row, factor) in rows.chunks_exact_mut(width).zip(factors) {
-        scale(row, *factor);
-    }
-}
-
-/// `to = tokens` faded along the way within each block (`factors` are [`Factors::through`] or
-/// [`Factors::after`]).
-#[inline(always)]
-pub(crate) fn fade_in_blocks<E: Real>(
-    length: usize,
-    width: usize,
-    fading: Fading,
-    tokens: &[E],
-    factors: &[E],
-    to: &mut [E],
-) {
-    let to = &mut to[..length * width];
-    to.copy_from_slice(&tokens[..length * width]);
-    match fading {
-        Fading::None => {}
-        Fading::Alike => scale_rows(to, width, factors),
-        Fading::Channels => multiply(to, factors),
-    }
-}
-
-/// Fades keys that are faded to the end of their block on to the end of the chunk.
-#[inline(always)]
-pub(crate) fn fade_to_the_end<E: Real>(length: usize, width: usize, factors: &Factors<E>, keys: &mut [E]) {
-    if length > BLOCK {
-        for row in keys.chunks_exact_mut(width).take(BLOCK) {
-            multiply(row, factors.block(1));
+impl<'a, E: Real> Tokens<'a, E> {
+    /// Copies the tokens of a chunk into rows; what follows the channels in a row stays zero.
+    #[inline(always)]
+    pub fn load(&self, place: Place, rows: MatMut<'_, E>) {
+        let Layout { channels, .. } = self.layout;
+        let (start, stride) = (self.layout.start(place), self.layout.stride());
+        for (i, row) in rows.numbers.chunks_exact_mut(rows.stride).take(place.chunk.length).enumerate() {
+            row[..channels].copy_from_slice(&self.numbers[start + i * stride..][..channels]);
         }
     }
-}
 
-/// Fades queries that are faded from the start of their block on from the start of the chunk.
-#[inline(always)]
-pub(crate) fn fade_from_the_start<E: Real>(
-    length: usize,
-    width: usize,
-    factors: &Factors<E>,
-    queries: &mut [E],
-) {
-    for row in queries.chunks_exact_mut(width).take(length).skip(BLOCK) {
-        multiply(row, factors.block(0));
+    /// The channels of one token.
+    #[inline(always)]
+    pub fn row(&self, batch: usize, token: usize, head: usize) -> &'a [E] {
+        let Layout { time, heads, channels, group } = self.layout;
+        &self.numbers[((batch * time + token) * heads + head / group) * channels..][..channels]
+    }
+
+    /// Lists the tokens of a chunk, to be prefetched.
+    #[inline(always)]
+    pub fn list(&self, prefetch: &mut Prefetch, place: Place) {
+        self.layout.list(prefetch, self.numbers.as_ptr(), place);
     }
 }
 
-/// Clears, in rows of [`CHUNK`], what stands for a later token: also a value that is no number.
-#[inline(always)]
-pub(crate) fn clear_later<E: Real>(length: usize, matrix: &mut [E]) {
-    for (i, row) in matrix.chunks_exact_mut(CHUNK).take(length).enumerate() {
-        row[i + 1..].fill(E::default());
-    }
+/// A tensor of tokens that a pass fills. Where heads of the values share a head, their tokens are summed, in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokensMut<'a, E> {
+    pub output: Output<'a, E>,
+    pub layout: Layout,
 }
 
-/// The blocks of a chunk: the first token and the number of tokens of each.
-#[inline(always)]
-pub(crate) fn blocks(length: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..length).step_by(BLOCK).map(move |start| (start, BLOCK.min(length - start)))
+impl<'a, E: Real> TokensMut<'a, E> {
+    /// Copies the tokens of a chunk out of rows, or adds them to those of the heads before it in its group.
+    ///
+    /// # Safety
+    ///
+    /// The heads of a group must store a chunk in order, and no other task may store it.
+    #[inline(always)]
+    pub unsafe fn store(&self, place: Place, rows: MatRef<'_, E>) {
+        // SAFETY: as the caller promises.
+        unsafe { self.store_columns(place, rows, 0..self.layout.channels) };
+    }
+
+    /// The same for `columns` alone, as far as they are not padding.
+    ///
+    /// # Safety
+    ///
+    /// As for [`store`](Self::store), of these columns.
+    #[inline(always)]
+    pub unsafe fn store_columns(&self, place: Place, rows: MatRef<'_, E>, columns: Range<usize>) {
+        let Layout { channels, group, .. } = self.layout;
+        let columns = columns.start.min(channels)..columns.end.min(channels);
+        let (start, stride) = (self.layout.start(place) + columns.start, self.layout.stride());
+        let first = place.head.is_multiple_of(group);
+        for (i, row) in rows.numbers.chunks_exact(rows.stride).take(place.chunk.length).enumerate() {
+            let (offset, row) = (start + i * stride, &row[columns.clone()]);
+            // SAFETY: as the caller promises.
+            unsafe { if first { self.output.write(offset, row) } else { self.output.add(offset, row) } };
+        }
+    }
+
+    /// Copies what has been stored of a chunk back into rows.
+    ///
+    /// # Safety
+    ///
+    /// It must have been stored, and nobody may store it meanwhile.
+    #[inline(always)]
+    pub unsafe fn load(&self, place: Place, rows: MatMut<'_, E>) {
+        let Layout { channels, .. } = self.layout;
+        let (start, stride) = (self.layout.start(place), self.layout.stride());
+        for (i, row) in rows.numbers.chunks_exact_mut(rows.stride).take(place.chunk.length).enumerate() {
+            // SAFETY: as the caller promises.
+            row[..channels].copy_from_slice(unsafe { self.output.read(start + i * stride, channels) });
+        }
+    }
+
+    /// The whole tensor.
+    ///
+    /// # Safety
+    ///
+    /// All of it must have been stored, and nobody may store any of it while the tokens live.
+    pub unsafe fn written(&self) -> Tokens<'a, E> {
+        // SAFETY: as the caller promises.
+        Tokens { numbers: unsafe { self.output.read(0, self.output.length()) }, layout: self.layout }
+    }
+
+    /// Lists the tokens of a chunk, to be prefetched.
+    #[inline(always)]
+    pub fn list(&self, prefetch: &mut Prefetch, place: Place) {
+        self.layout.list(prefetch, self.output.start(), place);
+    }
 }

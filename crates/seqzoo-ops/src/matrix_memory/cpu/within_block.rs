@@ -1,4 +1,4 @@
-//! The products inside a block whose channels fade apart, pair by pair of tokens.
+//! The products inside a block where every channel has its own decay, pair by pair of tokens.
 //!
 //! With `P[i, j] = e_{j+1} ⊙ … ⊙ e_i`, rows are followed as the recurrence follows them, so every factor is
 //! a product of numbers up to 1, no exponential is taken per pair, and nothing of size `C²K` is kept.

@@ -1,33 +1,31 @@
-//! The forward pass over the chunks of one sequence and head.
+//! The scratch memory of a chunk on the way forward.
 
-use super::beta::{Beta, Strengths};
+use super::beta::BetaRows;
 use super::solve::{Sides, Triangle};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
-use crate::matrix_memory::cpu::chunks::{CHUNK, Chunk};
+use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
 use crate::matrix_memory::cpu::forward::Forward as Chunks;
 use crate::matrix_memory::cpu::reader::Reader;
-use crate::matrix_memory::cpu::sequence::{Fading, Sequence};
-use crate::matrix_memory::cpu::tokens::load;
+use crate::matrix_memory::cpu::sequence::{Sequence, Widths};
+use crate::matrix_memory::cpu::tokens::Tokens;
 use pulp::Simd;
 use std::ops::Range;
 
-/// The buffers of a forward pass.
 pub(super) struct Forward<E> {
-    /// Linear attention, whose values are what the tokens write.
+    /// Linear attention, whose values are `u`, what the tokens write.
     pub chunks: Chunks<E>,
-    /// The keys, negated, as what reads the memory; its products are the [`Triangle`].
+    /// The negated keys, which read the memory before their tokens write; its products are the [`Triangle`].
     pub eraser: Reader<E>,
-    /// What each token's value differs from what the memory holds under its key.
+    /// `r`: the difference between each value and what the memory holds under its key.
     pub differences: Buffer<E>,
-    /// The largest `β ‖k‖²` of all tokens so far.
-    pub most: E,
-    strengths: Strengths<E>,
+    beta: BetaRows<E>,
     value_width: usize,
 }
 
-/// Copies the keys as rows that take out what they read.
+/// Copies the keys with the opposite sign, for readers whose outputs are subtracted.
 #[inline(always)]
 pub(super) fn negate<E: Real>(keys: &[E], rows: &mut [E]) {
     for (row, key) in rows.iter_mut().zip(keys) {
@@ -36,84 +34,72 @@ pub(super) fn negate<E: Real>(keys: &[E], rows: &mut [E]) {
 }
 
 impl<E: Real> Forward<E> {
-    /// For keys and values in rows of these widths.
-    pub fn new(fading: Fading, beta: Beta<'_, E>, (key_width, value_width): (usize, usize)) -> Self {
+    pub fn new<S: Simd>(sequence: &Sequence<'_, E>, beta: Tokens<'_, E>) -> Self {
+        let (fading, widths) = (sequence.decay.fading, Widths::of::<S, E>(&sequence.extents));
         Self {
-            chunks: Chunks::new(fading, (key_width, value_width)),
-            eraser: Reader::new(fading, key_width),
-            differences: Buffer::new(CHUNK * value_width),
-            most: E::default(),
-            strengths: Strengths::new(beta, value_width),
-            value_width,
+            chunks: Chunks::new(fading, widths),
+            eraser: Reader::new(fading, widths.key),
+            differences: Buffer::new(CHUNK * widths.value),
+            beta: BetaRows::new(beta, widths.value),
+            value_width: widths.value,
         }
     }
 
-    /// Loads a chunk, up to what [`erase`](Self::erase) or [`recover`](Self::recover) makes.
-    #[inline(always)]
-    pub fn load<S: Simd>(
-        &mut self,
-        simd: S,
-        sequence: &Sequence<'_, E>,
-        beta: Beta<'_, E>,
-        at: (usize, usize),
-        chunk: Chunk,
-    ) {
-        self.chunks.load(sequence, at, chunk);
-        self.chunks.keys.turn(simd, sequence.extents.key, chunk.length);
-        self.strengths.load(beta, &sequence.extents, at, chunk);
+    /// The differences, in rows of the padded width.
+    pub fn difference_rows(&self) -> MatRef<'_, E> {
+        MatRef::new(&self.differences, self.value_width)
     }
 
-    /// Makes differences, and of the values what is written: `columns` of both, for a chunk that meets `memory`, rows
-    /// of these columns alone in `stride` elements.
+    /// Loads a chunk, up to what [`solve`](Self::solve) or [`recover`](Self::recover) computes.
     #[inline(always)]
-    pub fn erase<S: Simd>(
+    pub fn load<S: Simd>(&mut self, simd: S, sequence: &Sequence<'_, E>, beta: Tokens<'_, E>, place: Place) {
+        self.chunks.load(sequence, place);
+        self.chunks.keys.transpose(simd, sequence.extents.key, place.chunk.length);
+        self.beta.load(beta, place);
+    }
+
+    /// Solves the chunk for `columns`: fills `differences` (r) and overwrites the values with what is written
+    /// (u = beta r). `memory` begins at the first of these columns.
+    #[inline(always)]
+    pub fn solve<S: Simd>(
         &mut self,
         simd: S,
         sequence: &Sequence<'_, E>,
-        chunk: Chunk,
-        memory: Option<(&[E], usize)>,
+        length: usize,
+        memory: Option<MatRef<'_, E>>,
         columns: Range<usize>,
     ) {
-        let (length, width, extents) = (chunk.length, self.value_width, &sequence.extents);
-        let Self { chunks, eraser, differences, strengths, most, .. } = self;
+        let (width, extents) = (self.value_width, &sequence.extents);
+        let Self { chunks, eraser, differences, beta, .. } = self;
         let keys = &chunks.keys;
         negate(&keys.rows[..length * keys.width], &mut eraser.rows);
         eraser.fade_in_blocks(keys, length);
         eraser.multiply(simd, &chunks.prefetch, keys, extents.key, length);
         eraser.fade_from_the_start(keys, length);
         for i in 0..length {
-            let squared = E::default() - eraser.products[i * CHUNK + i];
-            let bound = strengths.most(i) * squared;
-            *most = if bound > *most { bound } else { *most };
             let row = i * width + columns.start..i * width + columns.end;
             differences[row.clone()].copy_from_slice(&chunks.value[row]);
         }
-        if let Some((memory, stride)) = memory {
+        if let Some(memory) = memory {
             product(
                 simd,
                 &chunks.prefetch,
                 Extent { rows: length, depth: extents.key, columns: columns.len() },
                 Strided::rows(eraser.reads(keys), keys.width),
-                (memory, stride),
-                (&mut differences[columns.start..], width),
+                memory,
+                MatMut::new(&mut differences[columns.start..], width),
                 Onto::Target,
             );
         }
         let sides = Sides { open: differences, solved: &mut chunks.value, width, columns };
-        Triangle { length, products: &eraser.products, strengths }.down(simd, &chunks.prefetch, sides);
+        Triangle { length, products: &eraser.products, beta }.down(simd, &chunks.prefetch, sides);
     }
 
-    /// Makes of the values what is written, from differences `[b, t, h, v]` that have been made before.
+    /// Overwrites the values with what is written, from differences `[b, t, h, v]` that were computed before.
     #[inline(always)]
-    pub fn recover(
-        &mut self,
-        sequence: &Sequence<'_, E>,
-        differences: &[E],
-        at: (usize, usize),
-        chunk: Chunk,
-    ) {
-        let (extents, width) = (&sequence.extents, self.value_width);
-        load(differences, extents, at, chunk, extents.value, (&mut self.chunks.value, width));
-        self.strengths.scale(&mut self.chunks.value[..chunk.length * width], width);
+    pub fn recover(&mut self, differences: Tokens<'_, E>, place: Place) {
+        let width = self.value_width;
+        differences.load(place, MatMut::new(&mut self.chunks.value, width));
+        self.beta.scale(&mut self.chunks.value[..place.chunk.length * width], width);
     }
 }

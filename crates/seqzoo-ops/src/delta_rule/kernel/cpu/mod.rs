@@ -1,32 +1,30 @@
 //! The kernel on Burn's Flex backend: vectorised native code on all cores.
-#![allow(unsafe_code, reason = "tasks share outputs, each its own rows")]
+#![allow(unsafe_code, reason = "passes fill tensors in parallel")]
 
 mod backward;
+mod backward_chunk;
 mod beta;
 mod forward;
-mod run_backward;
-mod run_forward;
+mod forward_chunk;
+mod key_bound;
 mod solve;
 mod step;
 #[cfg(test)]
 mod tests;
 
 use super::{DeltaRuleBackend, Inputs, Outputs, Saved, Settings};
-use crate::delta_rule::keys::refuse;
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::output::{Output, filled, room};
 use crate::kernel::tensors::Maybe;
-use crate::matrix_memory::cpu::chunks::CHUNK;
-use crate::matrix_memory::cpu::inputs::{Inputs as Call, kept_memory, numbers, tensor};
-use crate::matrix_memory::cpu::sequence::{Cut, Fading};
-use crate::matrix_memory::cpu::tasks::Division;
-use beta::Beta;
+use crate::matrix_memory::cpu::backward_pass::BackwardPass;
+use crate::matrix_memory::cpu::chunks::{CHUNK, Cut};
+use crate::matrix_memory::cpu::division::Division;
+use crate::matrix_memory::cpu::forward_pass::ForwardPass;
+use crate::matrix_memory::cpu::inputs::{Inputs as Call, Room, numbers, slot_size, tokens};
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Element, Flex, TensorMetadata};
+use burn::backend::{Element, Flex};
 use burn::tensor::DType;
+use forward_chunk::Squares;
 use pulp::Arch;
-use run_backward::{BackwardPass, Gradients};
-use run_forward::{ForwardPass, Made, Most, Squares};
 use step::Step;
 
 impl DeltaRuleBackend for Flex {
@@ -36,10 +34,9 @@ impl DeltaRuleBackend for Flex {
 
     fn delta_rule_forward(inputs: Inputs<Self>, settings: Settings) -> (Outputs<Self>, Saved<Self>) {
         let Inputs { query, key, beta, decay, resets, .. } = inputs.clone();
-        let (outputs, kept) = either(inputs, settings, true);
-        let Kept { states, differences, products, overlaps } = kept.expect("a pass that saves has saved");
-        let saved = Saved { query, key, beta, decay, resets, states, differences, products, overlaps };
-        (outputs, saved)
+        let (outputs, saved) = either(inputs, settings, true);
+        let [states, differences, products, overlaps] = saved.expect("a pass that saves has saved");
+        (outputs, Saved { query, key, beta, decay, resets, states, differences, products, overlaps })
     }
 
     fn delta_rule_vjp(saved: Saved<Self>, upstream: Outputs<Self>, settings: Settings) -> Inputs<Self> {
@@ -54,14 +51,7 @@ impl DeltaRuleBackend for Flex {
     }
 }
 
-/// The tensors that only the kernel makes.
-struct Kept {
-    states: FlexTensor,
-    differences: FlexTensor,
-    products: FlexTensor,
-    overlaps: FlexTensor,
-}
-
+/// `value` holds the values, or the differences, which take their place in a backward pass.
 fn call(
     query: FlexTensor,
     key: FlexTensor,
@@ -74,7 +64,8 @@ fn call(
     Call { query, key, value, decay, resets, scale: settings.scale }.contiguous()
 }
 
-fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<Kept>) {
+/// The outputs and, if asked for, the last four tensors of [`Saved`].
+fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<[FlexTensor; 4]>) {
     let Inputs { query, key, value, beta, decay, memory, resets } = inputs;
     let beta = beta.to_contiguous();
     let call = call(query, key, value, decay, resets, settings);
@@ -84,126 +75,111 @@ fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex
     }
 }
 
-fn beta_numbers<E: Real + Element>(beta: &FlexTensor) -> Beta<'_, E> {
-    Beta { numbers: numbers(beta), channels: beta.shape()[3] }
-}
-
 fn forward<E: Real + Element>(
-    inputs: &Call,
+    call: &Call,
     beta: &FlexTensor,
     memory: FlexTensor,
     bounded: bool,
-    keep: bool,
-) -> (Outputs<Flex>, Option<Kept>) {
-    let (sequence, beta) = (inputs.sequence::<E>(), beta_numbers::<E>(beta));
-    let resets = inputs.resets::<E>();
-    let (memory, of_memory) = (memory.to_contiguous(), memory.shape());
-    let memory = numbers::<E>(&memory);
-    let extents = &sequence.extents;
-    let (mut output, mut last) = (room(sequence.value.len()), room(memory.len()));
-    let (mut states, mut differences) = (room(0), room(0));
-    let (mut products, mut triangles) = (room(0), room(0));
-    let most = Most::default();
-    if extents.time == 1 && !keep {
-        let (output, last) = (Output::new(&mut output), Output::new(&mut last));
-        Arch::new().dispatch(Step { sequence, beta, resets, memory, output, last, most: &most });
+    save: bool,
+) -> (Outputs<Flex>, Option<[FlexTensor; 4]>) {
+    let (sequence, resets) = (call.sequence::<E>(), call.resets::<E>());
+    let extents = sequence.extents;
+    let beta = tokens::<E>(beta, extents.heads);
+    if bounded {
+        key_bound::check(&sequence, beta);
+    }
+    let memory = memory.to_contiguous();
+    let mut output = Room::<E>::like(&call.value, extents.heads);
+    let mut last = Room::<E>::like(&memory, extents.heads);
+    let (mut states, mut differences, mut squares) = (None, None, None);
+    if extents.time == 1 && !save {
+        let (memory, output, last) = (numbers(&memory), output.output(), last.output());
+        Arch::new().dispatch(Step { sequence, beta, resets, memory, output, last });
     } else {
-        let cut = Cut::new(extents, resets);
-        let division = Division::of(extents, cut.most_chunks());
-        let make = keep || division == Division::Chunks;
-        if make {
-            states = room(cut.kept * extents.heads * kept_memory(&sequence));
-            differences = room(sequence.value.len());
+        let cut = Cut::new(&extents, resets);
+        let division = Division::of(&extents, cut.max_chunks());
+        if save || division == Division::Chunks {
+            states = Some(Room::flat(cut.all_slots() * slot_size::<E>(&extents)));
+            differences = Some(Room::like(&call.value, extents.heads));
         }
-        if keep {
-            [products, triangles] = [(); 2].map(|()| room(extents.all_heads() * extents.time * CHUNK));
+        if save {
+            squares = Some([(); 2].map(|()| Room::flat(extents.all_heads() * extents.time * CHUNK)));
         }
         Arch::new().dispatch(ForwardPass {
-            sequence,
-            beta,
+            chunks: forward_chunk::Chunks {
+                sequence,
+                beta,
+                output: output.tokens(),
+                differences: differences.as_mut().map(Room::tokens),
+                squares: squares.as_mut().map(|[products, overlaps]| Squares {
+                    products: products.output(),
+                    overlaps: overlaps.output(),
+                }),
+            },
+            extents,
             cut: &cut,
-            memory,
-            output: Output::new(&mut output),
-            last: Output::new(&mut last),
-            made: make.then(|| Made {
-                states: Output::new(&mut states),
-                differences: Output::new(&mut differences),
-            }),
-            squares: keep.then(|| Squares {
-                products: Output::new(&mut products),
-                triangles: Output::new(&mut triangles),
-            }),
+            memory: numbers(&memory),
+            last: last.output(),
+            states: states.as_mut().map(Room::output),
             division,
-            most: &most,
         });
     }
-    if bounded {
-        refuse(most.get());
-    }
-    let kept = keep.then(|| {
-        let flat = |numbers: Vec<E>| {
-            let length = numbers.len();
-            tensor(numbers, [length])
+    // SAFETY: a pass fills the outputs of all tokens and the final memories of all heads, and one that saves the
+    // memories of all slots, and differences and squares of all tokens.
+    unsafe {
+        let saved = match (states, differences, squares) {
+            (Some(states), Some(differences), Some([products, overlaps])) => {
+                Some([states, differences, products, overlaps].map(|room| room.filled()))
+            }
+            _ => None,
         };
-        // SAFETY: a pass that saves fills the memories of all slots, and differences and products of all tokens.
-        let [states, differences, products, overlaps] =
-            [states, differences, products, triangles].map(|numbers| unsafe { filled(numbers) });
-        let differences = tensor(differences, inputs.value.shape());
-        Kept { states: flat(states), differences, products: flat(products), overlaps: flat(overlaps) }
-    });
-    // SAFETY: a pass fills the outputs of all tokens and the final memories of all heads.
-    let (output, last) = unsafe { (filled(output), filled(last)) };
-    (Outputs { output: tensor(output, inputs.value.shape()), memory: tensor(last, of_memory) }, kept)
+        (Outputs { output: output.filled(), memory: last.filled() }, saved)
+    }
 }
 
-fn backward<E: Real + Element>(inputs: &Call, beta: &FlexTensor, rest: [FlexTensor; 5]) -> Inputs<Flex> {
-    let of_beta = beta.shape();
-    let (sequence, beta) = (inputs.sequence::<E>(), beta_numbers::<E>(beta));
-    let [states, products, triangles, output, last] = rest.map(|tensor| tensor.to_contiguous());
-    let extents = &sequence.extents;
-    let cut = Cut::new(extents, inputs.resets::<E>());
-    let division = Division::of(extents, cut.most_chunks());
-    let (mut query, mut key) = (room(sequence.query.len()), room(sequence.key.len()));
-    let (mut value, mut memory) = (room(sequence.value.len()), room(numbers::<E>(&last).len()));
-    let mut strength = room(beta.numbers.len());
-    let mut decay = room(match sequence.decay.fading {
-        Fading::None => 0,
-        Fading::Alike => extents.all_heads() * extents.time,
-        Fading::Channels => sequence.key.len(),
-    });
+fn backward<E: Real + Element>(call: &Call, beta: &FlexTensor, rest: [FlexTensor; 5]) -> Inputs<Flex> {
+    let sequence = call.sequence::<E>();
+    let [states, products, overlaps, upstream, upstream_memory] = rest.map(|tensor| tensor.to_contiguous());
+    let (extents, heads) = (sequence.extents, sequence.extents.heads);
+    let cut = Cut::new(&extents, call.resets::<E>());
+    let division = Division::of(&extents, cut.max_chunks());
     let by_chunks = division == Division::Chunks;
-    let mut memories = room(if by_chunks { numbers::<E>(&states).len() } else { 0 });
+    let [mut query, mut key, mut value, mut d_beta] =
+        [&call.query, &call.key, &call.value, beta].map(|tensor| Room::<E>::like(tensor, heads));
+    let (mut memory, mut decay) = (Room::<E>::like(&upstream_memory, heads), call.decay_room::<E>());
+    let mut state_gradients = Room::flat(if by_chunks { numbers::<E>(&states).len() } else { 0 });
     Arch::new().dispatch(BackwardPass {
-        sequence,
-        beta,
-        cut: &cut,
-        states: numbers(&states),
-        differences: sequence.value,
-        products: numbers(&products),
-        triangles: numbers(&triangles),
-        output: numbers(&output),
-        last: numbers(&last),
-        gradients: Gradients {
-            query: Output::new(&mut query),
-            key: Output::new(&mut key),
-            value: Output::new(&mut value),
-            beta: Output::new(&mut strength),
-            decay: Output::new(&mut decay),
-            memory: Output::new(&mut memory),
+        chunks: backward_chunk::Chunks {
+            sequence,
+            beta: tokens(beta, heads),
+            products: numbers(&products),
+            overlaps: numbers(&overlaps),
+            upstream: tokens(&upstream, heads),
+            d_query: query.tokens(),
+            d_key: key.tokens(),
+            d_value: value.tokens(),
+            d_beta: d_beta.tokens(),
+            d_decay: decay.as_mut().map(Room::tokens),
         },
-        memories: Output::new(&mut memories),
+        extents,
+        cut: &cut,
+        group: sequence.group(),
+        states: numbers(&states),
+        upstream_memory: numbers(&upstream_memory),
+        d_memory: memory.output(),
+        state_gradients: state_gradients.output(),
         division,
     });
     // SAFETY: a pass fills the gradients of all tokens and of the initial memories of all heads.
-    let [query, key, value, strength, decay, memory] =
-        [query, key, value, strength, decay, memory].map(|gradients| unsafe { filled(gradients) });
-    Inputs {
-        query: tensor(query, inputs.query.shape()),
-        key: tensor(key, inputs.key.shape()),
-        value: tensor(value, inputs.value.shape()),
-        beta: tensor(strength, of_beta),
-        decay: Maybe::new(inputs.decay_gradient(decay, &sequence)),
-        memory: tensor(memory, last.shape()),
-        resets: Maybe::Absent,
+    unsafe {
+        Inputs {
+            query: query.filled(),
+            key: key.filled(),
+            value: value.filled(),
+            beta: d_beta.filled(),
+            decay: Maybe::new(call.decay_gradient(decay)),
+            memory: memory.filled(),
+            resets: Maybe::Absent,
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! Tokens go in groups that stay in registers: first what lies outside the group is added to all its tokens, then every
 //! token that is done to those that are not. Value channels never meet, so any range of columns can be solved by itself.
 
-use super::beta::Strengths;
+use super::beta::BetaRows;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::prefetch::Prefetch;
 use crate::matrix_memory::cpu::chunks::CHUNK;
@@ -32,7 +32,7 @@ pub(super) struct Triangle<'a, E> {
     pub length: usize,
     /// `N`, in rows of [`CHUNK`]; the diagonal and what lies above it is not read.
     pub products: &'a [E],
-    pub strengths: &'a Strengths<E>,
+    pub beta: &'a BetaRows<E>,
 }
 
 impl<E: Real> Triangle<'_, E> {
@@ -65,7 +65,7 @@ impl<E: Real> Triangle<'_, E> {
         prefetch: &Prefetch,
         sides: Sides<'_, E>,
     ) {
-        let Self { length, products, strengths } = self;
+        let Self { length, products, beta } = self;
         let Sides { open, solved, width, columns } = sides;
         let vector = lanes::<S, E>();
         assert!(columns.len().is_multiple_of(vector) && columns.end <= width);
@@ -73,7 +73,7 @@ impl<E: Real> Triangle<'_, E> {
         let system = System::<E, DOWN> {
             length,
             triangle: products.as_ptr(),
-            strengths,
+            beta,
             open: open.as_mut_ptr(),
             solved: solved.as_mut_ptr(),
             width,
@@ -102,7 +102,7 @@ impl<E: Real> Triangle<'_, E> {
 struct System<'a, E, const DOWN: bool> {
     length: usize,
     triangle: *const E,
-    strengths: &'a Strengths<E>,
+    beta: &'a BetaRows<E>,
     open: *mut E,
     solved: *mut E,
     width: usize,
@@ -177,7 +177,7 @@ impl<E: Real, const DOWN: bool> System<'_, E, DOWN> {
                 store(self.open.add(at(start + i)), sums[i]);
                 let mut done = sums[i];
                 for (n, done) in done.iter_mut().enumerate() {
-                    *done = E::times(simd, self.strengths.at(simd, start + i, column + n * width), *done);
+                    *done = E::times(simd, self.beta.at(simd, start + i, column + n * width), *done);
                 }
                 store(self.solved.add(at(start + i)), done);
                 // All loops here have constant bounds, so that they unroll and the sums stay in registers.
@@ -194,10 +194,9 @@ impl<E: Real, const DOWN: bool> System<'_, E, DOWN> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta_rule::kernel::cpu::beta::Beta;
     use crate::kernel::cpu::processor_kinds::{Here, Narrow, Plain, Runner, numbers};
-    use crate::matrix_memory::cpu::chunks::Chunk;
-    use crate::matrix_memory::cpu::sequence::Extents;
+    use crate::matrix_memory::cpu::chunks::{Chunk, Place};
+    use crate::matrix_memory::cpu::tokens::{Layout, Tokens};
     use pulp::WithSimd;
 
     /// Groups of every size and width, whatever the processor would choose.
@@ -226,17 +225,18 @@ mod tests {
         let (width, columns) = (8 * vector, vector..8 * vector);
         let channels = if each_channel { width } else { 1 };
         let beta = numbers::<f64>(length * channels, 1.0);
-        let mut strengths = Strengths::new(Beta { numbers: &beta, channels }, width);
-        let extents = Extents { batch: 1, time: length, heads: 1, key: 1, value: width };
-        let chunk = Chunk { start: 0, length, clears: false, kept: 0 };
-        strengths.load(Beta { numbers: &beta, channels }, &extents, (0, 0), chunk);
+        let layout = Layout::new([1, length, 1, channels], 1);
+        let tokens = Tokens { numbers: &beta, layout };
+        let mut rows = BetaRows::new(tokens, width);
+        let chunk = Chunk { start: 0, length, clears: false, slot: 0 };
+        rows.load(tokens, Place { batch: 0, head: 0, chunk });
         let mut products = numbers::<f64>(length * CHUNK, 2.0);
         for i in 0..length {
             products[i * CHUNK + i..][..CHUNK - i].fill(f64::NAN); // must not be read
         }
         let before = numbers::<f64>(length * width, 3.0);
         let (mut open, mut solved) = (before.clone(), vec![0.0; length * width]);
-        let triangle = Triangle { length, products: &products, strengths: &strengths };
+        let triangle = Triangle { length, products: &products, beta: &rows };
         let sides = Sides { open: &mut open, solved: &mut solved, width, columns: columns.clone() };
         triangle.in_groups::<S, DOWN, MOST>(simd, &Prefetch::default(), sides);
 

@@ -3,9 +3,10 @@
 mod tiles;
 
 use super::lanes::{Real, lanes};
+use super::matrix::{MatMut, MatRef};
 use super::prefetch::Prefetch;
 use super::vectorized::vectorized;
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 use tiles::Tiles;
 
 /// What a product is added to.
@@ -58,7 +59,7 @@ impl<'a, E> Strided<'a, E> {
     }
 }
 
-/// Output, inner dimension and columns of a product; the columns are whole vectors.
+/// Rows, inner dimension and columns of a product; the columns are whole vectors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
     pub rows: usize,
@@ -66,87 +67,74 @@ pub(crate) struct Extent {
     pub columns: usize,
 }
 
-/// `target (rows x columns) = onto + left (rows x depth) · right (depth x columns)`, where `right` and
-/// `target` have rows of `right_stride` and `target_stride` elements.
+/// `target (rows x columns) = onto + left (rows x depth) · right (depth x columns)`.
 ///
 /// Every element is one chain of `depth` multiply-adds in order, whatever the extent, but for zeros that are skipped:
-/// rows can be computed alone or together with the same result. On the way it asks for lines of `ahead`.
-#[allow(clippy::too_many_arguments, reason = "three matrices, what to do with them, and what comes next")]
+/// rows can be computed alone or together with the same result. On the way it prefetches.
 #[inline(always)]
 pub(crate) fn product<S: Simd, E: Real>(
     simd: S,
     prefetch: &Prefetch,
     extent: Extent,
     left: Strided<'_, E>,
-    (right, right_stride): (&[E], usize),
-    (target, target_stride): (&mut [E], usize),
+    right: MatRef<'_, E>,
+    target: MatMut<'_, E>,
     onto: Onto<'_, E>,
 ) {
-    struct Call<'a, E> {
-        prefetch: &'a Prefetch,
-        extent: Extent,
-        left: Strided<'a, E>,
-        right: (&'a [E], usize),
-        target: (&'a mut [E], usize),
-        onto: Onto<'a, E>,
-    }
-    impl<E: Real> pulp::WithSimd for Call<'_, E> {
-        type Output = ();
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            run(simd, self.prefetch, self.extent, self.left, self.right, self.target, self.onto);
-        }
-    }
-    let call =
-        Call { prefetch, extent, left, right: (right, right_stride), target: (target, target_stride), onto };
-    vectorized(simd, call);
+    vectorized(simd, Product { prefetch, extent, left, right, target, onto });
 }
 
-#[inline(always)]
-fn run<S: Simd, E: Real>(
-    simd: S,
-    prefetch: &Prefetch,
+struct Product<'a, E> {
+    prefetch: &'a Prefetch,
     extent: Extent,
-    left: Strided<'_, E>,
-    (right, right_stride): (&[E], usize),
-    (target, target_stride): (&mut [E], usize),
-    onto: Onto<'_, E>,
-) {
-    let Extent { rows, depth, columns } = extent;
-    if rows == 0 || columns == 0 {
-        return;
-    }
-    let width = lanes::<S, E>();
-    assert!(columns.is_multiple_of(width) && columns <= target_stride);
-    assert!((rows - 1) * target_stride + columns <= target.len());
-    assert!(depth == 0 || (depth - 1) * right_stride + columns <= right.len());
-    assert!(depth == 0 || (rows - 1) * left.rows + (depth - 1) * left.columns < left.numbers.len());
-    assert!(!matches!(onto, Onto::Scaled(scales) if scales.len() < rows));
+    left: Strided<'a, E>,
+    right: MatRef<'a, E>,
+    target: MatMut<'a, E>,
+    onto: Onto<'a, E>,
+}
 
-    let tiles = Tiles {
-        prefetch,
-        depth,
-        left,
-        right: right.as_ptr(),
-        right_stride,
-        target: target.as_mut_ptr(),
-        target_stride,
-        onto,
-    };
-    let mut column = 0;
-    while column < columns {
-        let vectors = (columns - column) / width;
-        // SAFETY: the assertions above bound every index that the tiles touch.
-        unsafe {
-            column += if S::REGISTER_COUNT >= 32 && vectors >= 4 {
-                tiles.strip::<S, 6, 4>(simd, rows, column)
-            } else if S::REGISTER_COUNT >= 32 && vectors >= 2 {
-                tiles.strip::<S, 8, 2>(simd, rows, column)
-            } else if vectors >= 2 {
-                tiles.strip::<S, 6, 2>(simd, rows, column)
-            } else {
-                tiles.strip::<S, 8, 1>(simd, rows, column)
-            } * width;
+impl<E: Real> WithSimd for Product<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { prefetch, extent, left, right, target, onto } = self;
+        let Extent { rows, depth, columns } = extent;
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        let width = lanes::<S, E>();
+        assert!(columns.is_multiple_of(width) && columns <= target.stride);
+        assert!((rows - 1) * target.stride + columns <= target.numbers.len());
+        assert!(depth == 0 || (depth - 1) * right.stride + columns <= right.numbers.len());
+        assert!(depth == 0 || (rows - 1) * left.rows + (depth - 1) * left.columns < left.numbers.len());
+        assert!(!matches!(onto, Onto::Scaled(scales) if scales.len() < rows));
+
+        let tiles = Tiles {
+            prefetch,
+            depth,
+            left,
+            right: right.numbers.as_ptr(),
+            right_stride: right.stride,
+            target: target.numbers.as_mut_ptr(),
+            target_stride: target.stride,
+            onto,
+        };
+        let mut column = 0;
+        while column < columns {
+            let vectors = (columns - column) / width;
+            // SAFETY: the assertions above bound every index that the tiles touch.
+            unsafe {
+                column += if S::REGISTER_COUNT >= 32 && vectors >= 4 {
+                    tiles.strip::<S, 6, 4>(simd, rows, column)
+                } else if S::REGISTER_COUNT >= 32 && vectors >= 2 {
+                    tiles.strip::<S, 8, 2>(simd, rows, column)
+                } else if vectors >= 2 {
+                    tiles.strip::<S, 6, 2>(simd, rows, column)
+                } else {
+                    tiles.strip::<S, 8, 1>(simd, rows, column)
+                } * width;
+            }
         }
     }
 }

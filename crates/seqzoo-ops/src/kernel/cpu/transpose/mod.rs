@@ -6,23 +6,23 @@ mod avx2;
 mod avx512;
 
 use super::lanes::Real;
+use super::matrix::{MatMut, MatRef};
 use pulp::Simd;
 #[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
 use std::ops::Range;
 
-/// `to[column][row] = from[row][column]` for `rows` x `columns` elements; `from` and `to` have rows of
-/// `from_stride` and `to_stride` elements.
+/// `to[column][row] = from[row][column]` for `rows` x `columns` elements.
 #[inline(always)]
 pub(crate) fn transpose<S: Simd, E: Real>(
     simd: S,
     (rows, columns): (usize, usize),
-    from: (&[E], usize),
-    (to, to_stride): (&mut [E], usize),
+    from: MatRef<'_, E>,
+    to: MatMut<'_, E>,
 ) {
-    assert!(rows == 0 || columns == 0 || (columns - 1) * to_stride + rows <= to.len());
+    assert!(rows == 0 || columns == 0 || (columns - 1) * to.stride + rows <= to.numbers.len());
     // SAFETY: as just asserted.
-    unsafe { transpose_into(simd, (rows, columns), from, (to.as_mut_ptr(), to_stride)) };
+    unsafe { transpose_into(simd, (rows, columns), from, to.numbers.as_mut_ptr(), to.stride) };
 }
 
 /// The same into memory that may hold nothing yet.
@@ -34,14 +34,15 @@ pub(crate) fn transpose<S: Simd, E: Real>(
 pub(crate) unsafe fn transpose_into<S: Simd, E: Real>(
     _simd: S,
     (rows, columns): (usize, usize),
-    (from, from_stride): (&[E], usize),
-    (to, to_stride): (*mut E, usize),
+    from: MatRef<'_, E>,
+    to: *mut E,
+    to_stride: usize,
 ) {
     if rows == 0 || columns == 0 {
         return;
     }
-    assert!((rows - 1) * from_stride + columns <= from.len());
-    let from = from.as_ptr();
+    assert!((rows - 1) * from.stride + columns <= from.numbers.len());
+    let (from, from_stride) = (from.numbers.as_ptr(), from.stride);
     let vectors = Vectors::of::<S, E>();
     let side = vectors.side();
     let (whole_rows, whole_columns) = (rows / side * side, columns / side * side);
@@ -73,7 +74,7 @@ pub(crate) unsafe fn transpose_into<S: Simd, E: Real>(
     rest(whole_rows..rows, 0..whole_columns);
 }
 
-/// Output and columns of a tile that knows no vectors.
+/// Rows and columns of a tile that knows no vectors.
 const SIDE: usize = 8;
 
 /// The code that turns a tile.

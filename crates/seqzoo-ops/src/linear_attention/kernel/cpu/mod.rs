@@ -1,26 +1,24 @@
 //! The kernel on Burn's Flex backend: vectorised native code on all cores.
-#![allow(unsafe_code, reason = "kernels index unchecked after one check, and share outputs between tasks")]
+#![allow(unsafe_code, reason = "passes fill tensors in parallel")]
 
-mod run_backward;
-mod run_forward;
+mod backward;
+mod forward;
 mod step;
 #[cfg(test)]
 mod tests;
 
 use super::{Inputs, LinearAttentionBackend, Outputs, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::output::{Output, filled, room};
 use crate::kernel::tensors::Maybe;
-use crate::matrix_memory::cpu::chunks::CHUNK;
-use crate::matrix_memory::cpu::inputs::{Inputs as Call, kept_memory, numbers, tensor};
-use crate::matrix_memory::cpu::sequence::{Cut, Fading};
-use crate::matrix_memory::cpu::tasks::Division;
+use crate::matrix_memory::cpu::backward_pass::BackwardPass;
+use crate::matrix_memory::cpu::chunks::{CHUNK, Cut};
+use crate::matrix_memory::cpu::division::Division;
+use crate::matrix_memory::cpu::forward_pass::ForwardPass;
+use crate::matrix_memory::cpu::inputs::{Inputs as Call, Room, numbers, slot_size, tokens};
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Element, Flex, TensorMetadata};
+use burn::backend::{Element, Flex};
 use burn::tensor::DType;
 use pulp::Arch;
-use run_backward::{BackwardPass, Gradients};
-use run_forward::ForwardPass;
 use step::Step;
 
 impl LinearAttentionBackend for Flex {
@@ -30,8 +28,8 @@ impl LinearAttentionBackend for Flex {
 
     fn linear_attention_forward(inputs: Inputs<Self>, settings: Settings) -> (Outputs<Self>, Saved<Self>) {
         let Inputs { query, key, value, decay, resets, .. } = inputs.clone();
-        let (outputs, kept) = either(inputs, settings, true);
-        let Kept { states, products } = kept.expect("a pass that saves has saved");
+        let (outputs, saved) = either(inputs, settings, true);
+        let [states, products] = saved.expect("a pass that saves has saved");
         (outputs, Saved { query, key, value, decay, resets, states, products })
     }
 
@@ -46,12 +44,6 @@ impl LinearAttentionBackend for Flex {
     }
 }
 
-/// The tensors that only the kernel makes.
-struct Kept {
-    states: FlexTensor,
-    products: FlexTensor,
-}
-
 fn call(
     query: FlexTensor,
     key: FlexTensor,
@@ -64,7 +56,8 @@ fn call(
     Call { query, key, value, decay, resets, scale: settings.scale }.contiguous()
 }
 
-fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<Kept>) {
+/// The outputs and, if asked for, the states and products of [`Saved`].
+fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<[FlexTensor; 2]>) {
     let Inputs { query, key, value, decay, memory, resets } = inputs;
     let call = call(query, key, value, decay, resets, settings);
     match call.dtype() {
@@ -74,97 +67,86 @@ fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex
 }
 
 fn forward<E: Real + Element>(
-    inputs: &Call,
+    call: &Call,
     memory: FlexTensor,
-    keep: bool,
-) -> (Outputs<Flex>, Option<Kept>) {
-    let sequence = inputs.sequence::<E>();
-    let resets = inputs.resets::<E>();
-    let (memory, of_memory) = (memory.to_contiguous(), memory.shape());
-    let memory = numbers::<E>(&memory);
-    let extents = &sequence.extents;
-    let mut output = room(sequence.value.len());
-    let mut last = room(memory.len());
-    let (mut states, mut products) = (room(0), room(0));
-    if extents.time == 1 && !keep {
-        let (output, last) = (Output::new(&mut output), Output::new(&mut last));
+    save: bool,
+) -> (Outputs<Flex>, Option<[FlexTensor; 2]>) {
+    let (sequence, resets) = (call.sequence::<E>(), call.resets::<E>());
+    let extents = sequence.extents;
+    let memory = memory.to_contiguous();
+    let mut output = Room::<E>::like(&call.value, extents.heads);
+    let mut last = Room::<E>::like(&memory, extents.heads);
+    let (mut states, mut products) = (None, None);
+    if extents.time == 1 && !save {
+        let (memory, output, last) = (numbers(&memory), output.output(), last.output());
         Arch::new().dispatch(Step { sequence, resets, memory, output, last });
     } else {
-        let cut = Cut::new(extents, resets);
-        let division = Division::of(extents, cut.most_chunks());
-        let keep_states = keep || division == Division::Chunks;
-        if keep_states {
-            states = room(cut.kept * extents.heads * kept_memory(&sequence));
-        }
-        if keep {
-            products = room(extents.batch * extents.heads * extents.time * CHUNK);
-        }
+        let cut = Cut::new(&extents, resets);
+        let division = Division::of(&extents, cut.max_chunks());
+        let by_chunks = division == Division::Chunks;
+        states = (save || by_chunks).then(|| Room::flat(cut.all_slots() * slot_size::<E>(&extents)));
+        products = save.then(|| Room::flat(extents.all_heads() * extents.time * CHUNK));
         Arch::new().dispatch(ForwardPass {
-            sequence,
+            chunks: forward::Chunks {
+                sequence,
+                output: output.tokens(),
+                products: products.as_mut().map(Room::output),
+            },
+            extents,
             cut: &cut,
-            memory,
-            output: Output::new(&mut output),
-            last: Output::new(&mut last),
-            states: keep_states.then(|| Output::new(&mut states)),
-            products: keep.then(|| Output::new(&mut products)),
+            memory: numbers(&memory),
+            last: last.output(),
+            states: states.as_mut().map(Room::output),
             division,
         });
     }
-    let kept = keep.then(|| {
-        // SAFETY: a pass that saves fills the memories of all slots and the products of all tokens.
-        let [states, products] = [states, products].map(|numbers| unsafe { filled(numbers) });
-        let flat = |numbers: Vec<E>| {
-            let length = numbers.len();
-            tensor(numbers, [length])
-        };
-        Kept { states: flat(states), products: flat(products) }
-    });
-    // SAFETY: a pass fills the outputs of all tokens and the final memories of all heads.
-    let (output, last) = unsafe { (filled(output), filled(last)) };
-    (Outputs { output: tensor(output, inputs.value.shape()), memory: tensor(last, of_memory) }, kept)
+    // SAFETY: a pass fills the outputs of all tokens and the final memories of all heads, and one that saves the
+    // memories of all slots and the products of all tokens.
+    unsafe {
+        let saved = states.zip(products).map(|(states, products)| [states.filled(), products.filled()]);
+        (Outputs { output: output.filled(), memory: last.filled() }, saved)
+    }
 }
 
-fn backward<E: Real + Element>(inputs: &Call, rest: [FlexTensor; 4]) -> Inputs<Flex> {
-    let sequence = inputs.sequence::<E>();
-    let [states, products, output, last] = rest.map(|tensor| tensor.to_contiguous());
-    let extents = &sequence.extents;
-    let cut = Cut::new(extents, inputs.resets::<E>());
-    let division = Division::of(extents, cut.most_chunks());
-    let (mut query, mut key) = (room(sequence.query.len()), room(sequence.key.len()));
-    let (mut value, mut memory) = (room(sequence.value.len()), room(numbers::<E>(&last).len()));
-    let mut decay = room(match sequence.decay.fading {
-        Fading::None => 0,
-        Fading::Alike => extents.batch * extents.time * extents.heads,
-        Fading::Channels => sequence.key.len(),
-    });
+fn backward<E: Real + Element>(call: &Call, rest: [FlexTensor; 4]) -> Inputs<Flex> {
+    let sequence = call.sequence::<E>();
+    let [states, products, upstream, upstream_memory] = rest.map(|tensor| tensor.to_contiguous());
+    let (extents, heads) = (sequence.extents, sequence.extents.heads);
+    let cut = Cut::new(&extents, call.resets::<E>());
+    let division = Division::of(&extents, cut.max_chunks());
     let by_chunks = division == Division::Chunks;
-    let mut memories = room(if by_chunks { numbers::<E>(&states).len() } else { 0 });
+    let [mut query, mut key, mut value] =
+        [&call.query, &call.key, &call.value].map(|tensor| Room::<E>::like(tensor, heads));
+    let (mut memory, mut decay) = (Room::<E>::like(&upstream_memory, heads), call.decay_room::<E>());
+    let mut state_gradients = Room::flat(if by_chunks { numbers::<E>(&states).len() } else { 0 });
     Arch::new().dispatch(BackwardPass {
-        sequence,
-        cut: &cut,
-        states: numbers(&states),
-        products: numbers(&products),
-        output: numbers(&output),
-        last: numbers(&last),
-        gradients: Gradients {
-            query: Output::new(&mut query),
-            key: Output::new(&mut key),
-            value: Output::new(&mut value),
-            decay: Output::new(&mut decay),
-            memory: Output::new(&mut memory),
+        chunks: backward::Chunks {
+            sequence,
+            products: numbers(&products),
+            upstream: tokens(&upstream, heads),
+            d_query: query.tokens(),
+            d_key: key.tokens(),
+            d_value: value.tokens(),
+            d_decay: decay.as_mut().map(Room::tokens),
         },
-        memories: Output::new(&mut memories),
+        extents,
+        cut: &cut,
+        group: sequence.group(),
+        states: numbers(&states),
+        upstream_memory: numbers(&upstream_memory),
+        d_memory: memory.output(),
+        state_gradients: state_gradients.output(),
         division,
     });
     // SAFETY: a pass fills the gradients of all tokens and of the initial memories of all heads.
-    let [query, key, value, decay, memory] =
-        [query, key, value, decay, memory].map(|gradients| unsafe { filled(gradients) });
-    Inputs {
-        query: tensor(query, inputs.query.shape()),
-        key: tensor(key, inputs.key.shape()),
-        value: tensor(value, inputs.value.shape()),
-        decay: Maybe::new(inputs.decay_gradient(decay, &sequence)),
-        memory: tensor(memory, last.shape()),
-        resets: Maybe::Absent,
+    unsafe {
+        Inputs {
+            query: query.filled(),
+            key: key.filled(),
+            value: value.filled(),
+            decay: Maybe::new(call.decay_gradient(decay)),
+            memory: memory.filled(),
+            resets: Maybe::Absent,
+        }
     }
 }

@@ -35,18 +35,18 @@ impl<E: Real> Step<'_, E> {
         let decay = &sequence.decay;
         let mut sum = vec![E::default(); extents.value];
         let mut after = vec![E::default(); extents.value];
-        for head in 0..extents.batch * extents.heads {
-            let (row, of_row) = (head / extents.heads, head % extents.heads);
-            let cleared = resets.is_some_and(|resets| resets[row] != E::default());
-            let query = &sequence.query[head * extents.key..][..extents.key];
-            let key = &sequence.key[head * extents.key..][..extents.key];
-            let value = &sequence.value[head * extents.value..][..extents.value];
+        for head in 0..extents.all_heads() {
+            let (batch, own) = (head / extents.heads, head % extents.heads);
+            let cleared = resets.is_some_and(|resets| resets[batch] != E::default());
+            let query = sequence.query.row(batch, 0, own);
+            let key = sequence.key.row(batch, 0, own);
+            let value = sequence.value.row(batch, 0, own);
             sum.fill(E::default());
             let memory = &memory[head * extents.memory()..][..extents.memory()];
-            let logs = &decay.numbers[decay.at(row, 0, of_row)..];
-            let alike = if decay.fading == Fading::Alike { logs[0].exponential() } else { E::ONE };
+            let logs = &decay.numbers[decay.at(batch, 0, own)..];
+            let shared = if decay.fading == Fading::Shared { logs[0].exponential() } else { E::ONE };
             for k in 0..extents.key {
-                let each = if decay.fading == Fading::Channels { logs[k].exponential() } else { alike };
+                let each = if decay.fading == Fading::PerChannel { logs[k].exponential() } else { shared };
                 let (query, key) = (query[k] * sequence.scale, key[k]);
                 let before = &memory[k * extents.value..][..extents.value];
                 for v in 0..extents.value {

@@ -1,8 +1,8 @@
 //! The gradient of the log decays; the derivation is in the kernel's `README.md` of linear attention.
 
-use super::super::chunks::{BLOCK, CHUNK, Chunk};
+use super::super::chunks::{BLOCK, CHUNK};
 use super::super::factors::multiply;
-use super::super::tokens::blocks;
+use super::super::fade::blocks;
 use super::{Backward, Given};
 use crate::kernel::cpu::dot::dot;
 use crate::kernel::cpu::lanes::{Real, lanes};
@@ -12,10 +12,16 @@ impl<E: Real, const N: usize> Backward<E, N> {
     /// The gradient of a log decay that all channels share. Output and
     /// keys have so far only what they get through the memory, and `dA` is without its decays.
     #[inline(always)]
-    pub(super) fn of_decay_alike<S: Simd>(&mut self, simd: S, length: usize, given: Given<'_, E, N>) {
+    pub(super) fn d_decay_shared<S: Simd>(
+        &mut self,
+        simd: S,
+        length: usize,
+        products: [&[E]; N],
+        given: Given<'_, E>,
+    ) {
         let (width, keys) = (self.keys.width, &self.keys);
         let row = |i: usize| i * width..(i + 1) * width;
-        // What passes over the whole chunk, then what comes in and is read at the token or behind it.
+        // What passes over the whole chunk, then what comes in and is read at the token or after it.
         let mut sum = match given.before {
             Some(before) => keys.factors.total[0] * dot(simd, before, given.memory_gradient),
             None => E::default(),
@@ -32,10 +38,10 @@ impl<E: Real, const N: usize> Backward<E, N> {
             self.decay_gradient[i] += sum;
             sum += dot(simd, &keys.rows[row(i)], &self.key_gradient[row(i)]);
         }
-        // What is written before the token and read at it or behind it.
+        // What is written before the token and read at it or after it.
         let (mut columns, ones) = ([E::default(); CHUNK], [E::ONE; CHUNK]);
         for i in (1..length).rev() {
-            for (reader, products) in self.readers.iter().zip(given.products) {
+            for (reader, products) in self.readers.iter().zip(products) {
                 let (gradients, products) = (&reader.products[i * CHUNK..], &products[i * CHUNK..]);
                 for ((column, gradient), product) in columns.iter_mut().zip(gradients).zip(products) {
                     *column += *gradient * *product;
@@ -46,11 +52,11 @@ impl<E: Real, const N: usize> Backward<E, N> {
         }
     }
 
-    /// Where channels fade apart, what the decays of a block get from what passes over it.
+    /// Where every channel has its own decay: the gradient that the decays of a block get from what passes over it.
     ///
     /// Output and keys have so far only what they get through the memory, faded to the edge of their block.
     #[inline(always)]
-    pub(super) fn of_decay_through_memory(&mut self, length: usize, given: Given<'_, E, N>) {
+    pub(super) fn d_decay_through_memory(&mut self, length: usize, given: Given<'_, E>) {
         let (width, two, keys) = (self.keys.width, length > BLOCK, &self.keys);
         let (first, second) = self.decay_over.split_at_mut(width);
         first.fill(E::default());
@@ -88,7 +94,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
 
     /// The gradient of log decays of their own per channel, one vector of channels after the other.
     #[inline(always)]
-    pub(super) fn of_decay_channels<S: Simd>(&mut self, simd: S, chunk: Chunk) {
+    pub(super) fn d_decay_channels<S: Simd>(&mut self, simd: S, length: usize) {
         let vectors = self.keys.width / lanes::<S, E>();
         let key = E::vectors::<S>(&self.keys.rows);
         let of_key = E::vectors::<S>(&self.key_gradient);
@@ -101,10 +107,10 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 .map(|buffer| E::vectors::<S>(buffer))
         });
         let zero = E::splat(simd, E::default());
-        for (start, tokens) in blocks(chunk.length) {
+        for (start, tokens) in blocks(length) {
             for column in 0..vectors {
                 let at = |i: usize| i * vectors + column;
-                // What comes into the block, or is written in it, and is read at the token or behind it.
+                // What comes into the block, or is written in it, and is read at the token or after it.
                 let mut from_outside = over[at(start / BLOCK)];
                 let mut inside = zero;
                 for i in (start..start + tokens).rev() {

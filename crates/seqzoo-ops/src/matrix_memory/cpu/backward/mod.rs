@@ -1,4 +1,4 @@
-//! The backward pass over the chunks of one sequence and head.
+//! One chunk on the way back: the gradients of its tokens and of the memory before it.
 //!
 //! A chunk is read by `N` readers: queries, and with the delta rule keys. Each has its rows and the gradients of what
 //! they read, and gets gradients of its rows; those of keys, values, decays and memory are sums over the readers.
@@ -7,13 +7,15 @@ mod decay;
 mod through_memory;
 mod within_chunk;
 
-use super::chunks::{BLOCK, CHUNK, Chunk};
+use super::chunks::{BLOCK, CHUNK, Place};
 use super::factors::multiply;
-use super::keys::Keys;
-use super::sequence::{Fading, Sequence};
-use super::tokens::{blocks, clear_later, fade_from_the_start, fade_in_blocks, load, scale};
+use super::fade::{blocks, clear_later, fade_from_the_start, fade_in_blocks, scale};
+use super::keys::KeyRows;
+use super::sequence::{Fading, Sequence, Widths};
+use super::tokens::Tokens;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::prefetch::Prefetch;
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use crate::kernel::cpu::transpose::transpose;
@@ -21,10 +23,10 @@ use pulp::Simd;
 use std::ops::Range;
 
 /// Output that read, the gradients of what they read, and their own.
-pub(crate) struct Reader<E> {
+pub(crate) struct ReaderGradient<E> {
     /// One row per token, of the padded width of the keys.
     pub rows: Buffer<E>,
-    /// The rows, faded from the start of their block; from the start of the chunk behind
+    /// The rows, faded from the start of their block; from the start of the chunk after
     /// [`Backward::write`].
     pub faded: Buffer<E>,
     /// The gradient of what the rows read, in rows of the padded width of the values.
@@ -35,17 +37,18 @@ pub(crate) struct Reader<E> {
     strict: bool,
     /// The gradient of the products with keys, in rows of [`CHUNK`].
     products: Buffer<E>,
-    /// Where channels fade apart: what rows and keys get from each other inside their blocks.
+    /// Where every channel has its own decay: what rows and keys get from each other inside their blocks.
     in_block: Buffer<E>,
     key_in_block: Buffer<E>,
 }
 
-impl<E: Real> Reader<E> {
-    fn new(fading: Fading, (key_width, value_width): (usize, usize), strict: bool) -> Self {
+impl<E: Real> ReaderGradient<E> {
+    fn new(fading: Fading, widths: Widths, strict: bool) -> Self {
+        let key_width = widths.key;
         let keys = || Buffer::new(CHUNK * key_width);
-        let values = || Buffer::new(CHUNK * value_width);
+        let values = || Buffer::new(CHUNK * widths.value);
         let faded = || Buffer::new(if fading == Fading::None { 0 } else { CHUNK * key_width });
-        let apart = || Buffer::new(if fading == Fading::Channels { CHUNK * key_width } else { 0 });
+        let per_channel = || Buffer::new(if fading == Fading::PerChannel { CHUNK * key_width } else { 0 });
         Self {
             rows: keys(),
             faded: faded(),
@@ -53,14 +56,14 @@ impl<E: Real> Reader<E> {
             gradient: keys(),
             strict,
             products: Buffer::new(CHUNK * CHUNK),
-            in_block: apart(),
-            key_in_block: apart(),
+            in_block: per_channel(),
+            key_in_block: per_channel(),
         }
     }
 
     /// Fades the rows from the start of their blocks.
     #[inline(always)]
-    pub fn fade_in_blocks(&mut self, keys: &Keys<E>, length: usize) {
+    pub fn fade_in_blocks(&mut self, keys: &KeyRows<E>, length: usize) {
         if keys.fading != Fading::None {
             fade_in_blocks(
                 length,
@@ -76,109 +79,111 @@ impl<E: Real> Reader<E> {
 
 /// The buffers of a backward pass with `N` readers.
 pub(crate) struct Backward<E, const N: usize> {
-    /// What comes next.
     pub prefetch: Prefetch,
-    pub keys: Keys<E>,
-    pub readers: [Reader<E>; N],
-    /// What the keys wrote.
+    pub keys: KeyRows<E>,
+    pub readers: [ReaderGradient<E>; N],
+    /// The values that the keys wrote.
     pub value: Buffer<E>,
     pub key_gradient: Buffer<E>,
     pub value_gradient: Buffer<E>,
-    /// One number per token, or one row per token where channels fade apart.
+    /// One number per token, or one row per token where every channel has its own decay.
     pub decay_gradient: Buffer<E>,
     value_columns: Buffer<E>,
-    /// Where channels fade apart, a row per block for what passes over it.
+    /// Where every channel has its own decay, a row per block for what passes over it.
     decay_over: Buffer<E>,
     value_width: usize,
 }
 
-/// What a chunk's backward pass is given.
+/// The memories at the edges of a chunk, transposed as a slot holds them.
 #[derive(Clone, Copy)]
-pub(crate) struct Given<'a, E, const N: usize> {
-    /// The memory before the chunk, turned as it was kept; none where the chunk clears it.
+pub(crate) struct Given<'a, E> {
+    /// The memory before the chunk; none where the chunk clears it.
     pub before: Option<&'a [E]>,
-    /// The products of every reader inside the chunk, in rows of [`CHUNK`].
-    pub products: [&'a [E]; N],
-    /// The gradient of the memory after the chunk, turned likewise.
+    /// The gradient of the memory after the chunk.
     pub memory_gradient: &'a [E],
 }
 
 impl<E: Real, const N: usize> Backward<E, N> {
-    /// For keys and values in rows of these widths; `strict` readers do not read what their own token writes.
-    pub fn new(fading: Fading, widths: (usize, usize), strict: [bool; N]) -> Self {
-        let (key_width, value_width) = widths;
+    /// A `strict` reader does not read the value that its own token writes.
+    pub fn new(fading: Fading, widths: Widths, strict: [bool; N]) -> Self {
+        let Widths { key: key_width, value: value_width } = widths;
         let keys = || Buffer::new(CHUNK * key_width);
         let values = || Buffer::new(CHUNK * value_width);
-        let apart = |size: usize| Buffer::new(if fading == Fading::Channels { size } else { 0 });
+        let per_channel = |size: usize| Buffer::new(if fading == Fading::PerChannel { size } else { 0 });
         Self {
             prefetch: Prefetch::default(),
-            keys: Keys::new(fading, key_width),
-            readers: strict.map(|strict| Reader::new(fading, widths, strict)),
+            keys: KeyRows::new(fading, key_width),
+            readers: strict.map(|strict| ReaderGradient::new(fading, widths, strict)),
             value: values(),
             key_gradient: keys(),
             value_gradient: values(),
-            decay_gradient: if fading == Fading::Alike {
+            decay_gradient: if fading == Fading::Shared {
                 Buffer::new(CHUNK)
             } else {
-                apart(CHUNK * key_width)
+                per_channel(CHUNK * key_width)
             },
             value_columns: values(),
-            decay_over: apart(CHUNK / BLOCK * key_width),
+            decay_over: per_channel(CHUNK / BLOCK * key_width),
             value_width,
         }
     }
 
-    /// Loads the queries, as the first reader, with their upstream gradients. The decays have been loaded.
+    /// Room for the values, in rows of the padded width.
+    pub fn value_rows(&mut self) -> MatMut<'_, E> {
+        MatMut::new(&mut self.value, self.value_width)
+    }
+
+    /// The gradients of the values, in rows of the padded width.
+    pub fn value_gradient_rows(&self) -> MatRef<'_, E> {
+        MatRef::new(&self.value_gradient, self.value_width)
+    }
+
+    /// Loads the queries, as the first reader, with their upstream gradients. Requires the decays.
     #[inline(always)]
-    pub fn load_queries(
-        &mut self,
-        sequence: &Sequence<'_, E>,
-        upstream: &[E],
-        at: (usize, usize),
-        chunk: Chunk,
-    ) {
-        let (extents, length, keys) = (&sequence.extents, chunk.length, &self.keys);
+    pub fn load_queries(&mut self, sequence: &Sequence<'_, E>, upstream: &Tokens<'_, E>, place: Place) {
+        let (length, keys) = (place.chunk.length, &self.keys);
         let queries = &mut self.readers[0];
-        load(sequence.query, extents, at, chunk, extents.key, (&mut queries.rows, keys.width));
+        sequence.query.load(place, MatMut::new(&mut queries.rows, keys.width));
         scale(&mut queries.rows[..length * keys.width], sequence.scale);
-        load(upstream, extents, at, chunk, extents.value, (&mut queries.upstream, self.value_width));
+        upstream.load(place, MatMut::new(&mut queries.upstream, self.value_width));
         queries.fade_in_blocks(keys, length);
     }
 
-    /// The gradients of keys, decays and all rows, from those of what the rows read. Keys, values and readers have
-    /// been loaded, and everything is faded within blocks.
+    /// The gradients of keys, decays and all rows, from those of what the rows read. Requires keys, values and
+    /// readers, everything faded within blocks, and the `products` of every reader, in rows of [`CHUNK`].
     #[inline(always)]
-    pub fn read<S: Simd>(
+    pub fn tokens<S: Simd>(
         &mut self,
         simd: S,
         sequence: &Sequence<'_, E>,
-        chunk: Chunk,
-        given: Given<'_, E, N>,
+        Place { chunk, .. }: Place,
+        products: [&[E]; N],
+        given: Given<'_, E>,
     ) {
         let (extents, length) = (&sequence.extents, chunk.length);
-        let turned = (length, extents.value);
-        transpose(simd, turned, (&self.value, self.value_width), (&mut self.value_columns, CHUNK));
+        let values = MatRef::new(&self.value, self.value_width);
+        transpose(simd, (length, extents.value), values, MatMut::new(&mut self.value_columns, CHUNK));
 
-        self.of_products(simd, extents.value, length);
-        self.of_rows_through_memory(simd, extents, length, given.before);
-        self.of_keys_through_memory(simd, extents, length, given.memory_gradient);
+        self.d_products(simd, extents.value, length);
+        self.d_rows_through_memory(simd, extents, length, given.before);
+        self.d_keys_through_memory(simd, extents, length, given.memory_gradient);
         match self.keys.fading {
-            Fading::None => self.of_tokens_inside(simd, length),
-            Fading::Alike => {
-                self.of_decay_alike(simd, length, given);
+            Fading::None => self.d_tokens_inside(simd, length),
+            Fading::Shared => {
+                self.d_decay_shared(simd, length, products, given);
                 for reader in &mut self.readers {
                     for i in 0..length {
                         let row = i * CHUNK..i * CHUNK + i + 1;
                         multiply(&mut reader.products[row.clone()], &self.keys.factors.between[row]);
                     }
                 }
-                self.of_tokens_inside(simd, length);
+                self.d_tokens_inside(simd, length);
             }
-            Fading::Channels => {
-                self.of_decay_through_memory(length, given);
-                self.of_tokens_between_blocks(simd, length);
-                self.of_tokens_in_blocks(simd, length);
-                self.of_decay_channels(simd, chunk);
+            Fading::PerChannel => {
+                self.d_decay_through_memory(length, given);
+                self.d_tokens_between_blocks(simd, length);
+                self.d_tokens_in_blocks(simd, length);
+                self.d_decay_channels(simd, length);
                 self.add_own(length);
             }
         }
@@ -187,7 +192,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
 
     /// `dA = dO Vᵀ`, 0 where the column is later.
     #[inline(always)]
-    fn of_products<S: Simd>(&mut self, simd: S, channels: usize, length: usize) {
+    fn d_products<S: Simd>(&mut self, simd: S, channels: usize, length: usize) {
         for reader in &mut self.readers {
             for (start, tokens) in blocks(length) {
                 product(
@@ -195,8 +200,8 @@ impl<E: Real, const N: usize> Backward<E, N> {
                     &self.prefetch,
                     Extent { rows: tokens, depth: channels, columns: start + BLOCK },
                     Strided::rows(&reader.upstream[start * self.value_width..], self.value_width),
-                    (&self.value_columns, CHUNK),
-                    (&mut reader.products[start * CHUNK..], CHUNK),
+                    MatRef::new(&self.value_columns, CHUNK),
+                    MatMut::new(&mut reader.products[start * CHUNK..], CHUNK),
                     Onto::Nothing,
                 );
             }
@@ -209,26 +214,26 @@ impl<E: Real, const N: usize> Backward<E, N> {
         }
     }
 
-    /// `dV = Aᵀ dO + (keys faded to the end) dS`, `columns` of it, of the first reader; the keys have been faded to
-    /// the end. `memory_gradient` has rows of `stride`, of which the first is that of `columns`.
+    /// Computes `columns` of `dV = Aᵀ dO + (keys faded to the end) dS` for the first reader. Requires
+    /// [`KeyRows::fade_to_the_end`]; `memory_gradient` begins at the first of these columns.
     #[inline(always)]
-    pub fn of_values<S: Simd>(
+    pub fn d_values<S: Simd>(
         &mut self,
         simd: S,
-        channels: usize,
+        sequence: &Sequence<'_, E>,
         length: usize,
         products: &[E],
-        (memory_gradient, stride): (&[E], usize),
+        memory_gradient: MatRef<'_, E>,
         columns: Range<usize>,
     ) {
         let width = self.value_width;
         product(
             simd,
             &self.prefetch,
-            Extent { rows: length, depth: channels, columns: columns.len() },
+            Extent { rows: length, depth: sequence.extents.key, columns: columns.len() },
             Strided::rows(self.keys.written(), self.keys.width),
-            (memory_gradient, stride),
-            (&mut self.value_gradient[columns.start..], width),
+            memory_gradient,
+            MatMut::new(&mut self.value_gradient[columns.start..], width),
             Onto::Nothing,
         );
         product(
@@ -236,33 +241,33 @@ impl<E: Real, const N: usize> Backward<E, N> {
             &self.prefetch,
             Extent { rows: length, depth: length, columns: columns.len() },
             Strided::transposed(products, CHUNK).upper(),
-            (&self.readers[0].upstream[columns.start..], width),
-            (&mut self.value_gradient[columns.start..], width),
+            MatRef::new(&self.readers[0].upstream, width).from_column(columns.start),
+            MatMut::new(&mut self.value_gradient[columns.start..], width),
             Onto::Target,
         );
     }
 
-    /// The gradient of the memory before the chunk: `columns` of it, made of the one after the chunk. Decays and
-    /// readers have been loaded.
+    /// Turns `columns` of the gradient of the memory after the chunk into those of the memory before it;
+    /// `memory_gradient` begins at the first of them. Requires decays and readers.
     #[inline(always)]
     pub fn write<S: Simd>(
         &mut self,
         simd: S,
         sequence: &Sequence<'_, E>,
-        chunk: Chunk,
-        (memory_gradient, stride): (&mut [E], usize),
+        Place { chunk, .. }: Place,
+        mut memory_gradient: MatMut<'_, E>,
         columns: Range<usize>,
     ) {
         if chunk.clears {
-            memory_gradient.fill(E::default());
+            memory_gradient.numbers.fill(E::default());
             return;
         }
         let (length, keys) = (chunk.length, &self.keys);
         for (index, reader) in self.readers.iter_mut().enumerate() {
             let rows = match keys.fading {
                 Fading::None => &*reader.rows,
-                Fading::Alike => &*reader.faded,
-                Fading::Channels => {
+                Fading::Shared => &*reader.faded,
+                Fading::PerChannel => {
                     fade_from_the_start(length, keys.width, &keys.factors, &mut reader.faded);
                     &*reader.faded
                 }
@@ -272,8 +277,8 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 &self.prefetch,
                 Extent { rows: sequence.extents.key, depth: length, columns: columns.len() },
                 Strided::transposed(rows, keys.width),
-                (&reader.upstream[columns.start..], self.value_width),
-                (&mut *memory_gradient, stride),
+                MatRef::new(&reader.upstream, self.value_width).from_column(columns.start),
+                memory_gradient.reborrow(),
                 if keys.fading == Fading::None || index > 0 {
                     Onto::Target
                 } else {

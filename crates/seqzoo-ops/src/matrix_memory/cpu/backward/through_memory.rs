@@ -1,18 +1,19 @@
 //! What rows and keys get through the memory.
 
+use super::super::fade::{fade_from_the_start, fade_to_the_end, scale_rows};
 use super::super::sequence::{Extents, Fading};
-use super::super::tokens::{fade_from_the_start, fade_to_the_end, scale_rows};
 use super::Backward;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::prefetch::Prefetch;
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use pulp::Simd;
 
 impl<E: Real, const N: usize> Backward<E, N> {
-    /// What the rows get from reading the memory before the chunk: `through ⊙ (dO Sᵀ)`, where channels
-    /// fade apart without the part of `through` inside the block.
+    /// What the rows get from reading the memory before the chunk: `through ⊙ (dO Sᵀ)`, where every
+    /// channel has its own decay without the part of `through` inside the block.
     #[inline(always)]
-    pub(super) fn of_rows_through_memory<S: Simd>(
+    pub(super) fn d_rows_through_memory<S: Simd>(
         &mut self,
         simd: S,
         extents: &Extents,
@@ -26,20 +27,20 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 gradient.fill(E::default());
                 continue;
             };
-            let rows = (&*reader.upstream, self.value_width);
-            through(simd, &self.prefetch, extents, (length, rows), before, (gradient, width));
+            let rows = Strided::rows(&reader.upstream, self.value_width);
+            through(simd, &self.prefetch, extents, length, rows, before, MatMut::new(&mut *gradient, width));
             match self.keys.fading {
                 Fading::None => {}
-                Fading::Alike => scale_rows(gradient, width, &factors.through),
-                Fading::Channels => fade_from_the_start(length, width, factors, gradient),
+                Fading::Shared => scale_rows(gradient, width, &factors.through),
+                Fading::PerChannel => fade_from_the_start(length, width, factors, gradient),
             }
         }
     }
 
-    /// What the keys get from having written into the memory: `after ⊙ (V dSᵀ)`, where channels fade apart
-    /// without the part of `after` inside the block.
+    /// What the keys get from having written into the memory: `after ⊙ (V dSᵀ)`, where every channel has its own
+    /// decay without the part of `after` inside the block.
     #[inline(always)]
-    pub(super) fn of_keys_through_memory<S: Simd>(
+    pub(super) fn d_keys_through_memory<S: Simd>(
         &mut self,
         simd: S,
         extents: &Extents,
@@ -48,33 +49,28 @@ impl<E: Real, const N: usize> Backward<E, N> {
     ) {
         let (width, factors) = (self.keys.width, &self.keys.factors);
         let gradient = &mut self.key_gradient[..length * width];
-        let rows = (&*self.value, self.value_width);
-        through(simd, &self.prefetch, extents, (length, rows), memory_gradient, (gradient, width));
+        let rows = Strided::rows(&self.value, self.value_width);
+        let to = MatMut::new(&mut *gradient, width);
+        through(simd, &self.prefetch, extents, length, rows, memory_gradient, to);
         match self.keys.fading {
             Fading::None => {}
-            Fading::Alike => scale_rows(gradient, width, &factors.after),
-            Fading::Channels => fade_to_the_end(length, width, factors, gradient),
+            Fading::Shared => scale_rows(gradient, width, &factors.after),
+            Fading::PerChannel => fade_to_the_end(length, width, factors, gradient),
         }
     }
 }
 
-/// `to = rows · memory`: a row of key channels for every row of value channels. The memory is turned.
+/// `to = rows · memory`: a row of key channels for every row of value channels. The memory is transposed.
 #[inline(always)]
 fn through<S: Simd, E: Real>(
     simd: S,
     prefetch: &Prefetch,
     extents: &Extents,
-    (length, (rows, value_width)): (usize, (&[E], usize)),
+    length: usize,
+    rows: Strided<'_, E>,
     memory: &[E],
-    (to, width): (&mut [E], usize),
+    to: MatMut<'_, E>,
 ) {
-    product(
-        simd,
-        prefetch,
-        Extent { rows: length, depth: extents.value, columns: width },
-        Strided::rows(rows, value_width),
-        (memory, width),
-        (to, width),
-        Onto::Nothing,
-    );
+    let extent = Extent { rows: length, depth: extents.value, columns: to.stride };
+    product(simd, prefetch, extent, rows, MatRef::new(memory, to.stride), to, Onto::Nothing);
 }

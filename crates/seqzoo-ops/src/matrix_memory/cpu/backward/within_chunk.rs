@@ -2,17 +2,18 @@
 
 use super::super::chunks::{BLOCK, CHUNK};
 use super::super::factors::multiply;
-use super::super::tokens::blocks;
+use super::super::fade::blocks;
 use super::super::within_block;
 use super::Backward;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use pulp::Simd;
 
 impl<E: Real, const N: usize> Backward<E, N> {
     /// `dQ += dA K` and `dK += dAᵀ Q`.
     #[inline(always)]
-    pub(super) fn of_tokens_inside<S: Simd>(&mut self, simd: S, length: usize) {
+    pub(super) fn d_tokens_inside<S: Simd>(&mut self, simd: S, length: usize) {
         let width = self.keys.width;
         for reader in &mut self.readers {
             let all = Extent { rows: length, depth: length, columns: width };
@@ -21,8 +22,8 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 &self.prefetch,
                 all,
                 Strided::rows(&reader.products, CHUNK).lower(),
-                (&self.keys.rows, width),
-                (&mut reader.gradient, width),
+                MatRef::new(&self.keys.rows, width),
+                MatMut::new(&mut reader.gradient, width),
                 Onto::Target,
             );
             product(
@@ -30,8 +31,8 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 &self.prefetch,
                 all,
                 Strided::transposed(&reader.products, CHUNK).upper(),
-                (&reader.rows, width),
-                (&mut self.key_gradient, width),
+                MatRef::new(&reader.rows, width),
+                MatMut::new(&mut self.key_gradient, width),
                 Onto::Target,
             );
         }
@@ -39,7 +40,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
 
     /// What rows and keys get from the other block, and the decays inside their own.
     #[inline(always)]
-    pub(super) fn of_tokens_between_blocks<S: Simd>(&mut self, simd: S, length: usize) {
+    pub(super) fn d_tokens_between_blocks<S: Simd>(&mut self, simd: S, length: usize) {
         let (width, keys) = (self.keys.width, &self.keys);
         let all = ..length * width;
         for reader in &mut self.readers {
@@ -50,8 +51,8 @@ impl<E: Real, const N: usize> Backward<E, N> {
                     &self.prefetch,
                     Extent { rows: length - BLOCK, depth: BLOCK, columns: width },
                     Strided::rows(corner, CHUNK),
-                    (&keys.writes, width),
-                    (&mut reader.gradient[BLOCK * width..], width),
+                    MatRef::new(&keys.writes, width),
+                    MatMut::new(&mut reader.gradient[BLOCK * width..], width),
                     Onto::Target,
                 );
                 product(
@@ -59,8 +60,8 @@ impl<E: Real, const N: usize> Backward<E, N> {
                     &self.prefetch,
                     Extent { rows: BLOCK, depth: length - BLOCK, columns: width },
                     Strided::transposed(corner, CHUNK),
-                    (&reader.faded[BLOCK * width..], width),
-                    (&mut self.key_gradient, width),
+                    MatRef::new(&reader.faded[BLOCK * width..], width),
+                    MatMut::new(&mut self.key_gradient, width),
                     Onto::Target,
                 );
             }
@@ -71,7 +72,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
 
     /// What rows and keys get from other tokens of their block.
     #[inline(always)]
-    pub(super) fn of_tokens_in_blocks<S: Simd>(&mut self, simd: S, length: usize) {
+    pub(super) fn d_tokens_in_blocks<S: Simd>(&mut self, simd: S, length: usize) {
         let (width, keys) = (self.keys.width, &self.keys);
         for reader in &mut self.readers {
             for (start, tokens) in blocks(length) {
@@ -98,11 +99,11 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 let own = reader.products[i * CHUNK + i];
                 let (rows, keys) = (&reader.rows[row.clone()], &self.keys.rows[row.clone()]);
                 let (inside, key_inside) = (&reader.in_block[row.clone()], &reader.key_in_block[row.clone()]);
-                let of_rows = &mut reader.gradient[row.clone()];
-                let of_keys = &mut self.key_gradient[row];
+                let d_rows = &mut reader.gradient[row.clone()];
+                let d_keys = &mut self.key_gradient[row];
                 for c in 0..width {
-                    of_rows[c] += inside[c] + own * keys[c];
-                    of_keys[c] += key_inside[c] + own * rows[c];
+                    d_rows[c] += inside[c] + own * keys[c];
+                    d_keys[c] += key_inside[c] + own * rows[c];
                 }
             }
         }
