@@ -44,6 +44,9 @@ mod decay;
 mod form;
 mod heads;
 mod kernel;
+#[cfg(feature = "flex")]
+#[doc(hidden)]
+pub mod kernel_constants;
 mod precision;
 mod segments;
 mod tail;
