@@ -7,45 +7,34 @@ use criterion::{Criterion, Throughput, criterion_main};
 use seqzoo::ops::Form;
 use seqzoo::ops::attention::{AttentionOptions, attention};
 use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
-use seqzoo::ops::delta_rule::{Beta, DeltaRuleOptions, delta_rule};
-use seqzoo::ops::linear_attention::{LinearAttentionOptions, linear_attention};
-use seqzoo_benches::{SHAPES, Shape, criterion, decays, strengths, tokens, track, unit_keys, wait};
+use seqzoo_benches::{DECAYS, OPERATORS, SHAPES, Shape, Subject, criterion, tokens, wait};
 
 /// The allocator of the `recall` binary: see there.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn linear(criterion: &mut Criterion) {
+/// All forms of all operators with kernels.
+fn forms(criterion: &mut Criterion) {
     let device = Device::default();
     let recording = Device::default().autodiff();
-    for shape in SHAPES {
-        let mut group = criterion.benchmark_group(format!("linear attention, {}", shape.name()));
+    let forms = [("kernel", Form::Kernel), ("chunked", Form::Chunked { size: 64 })];
+    for (operator, shape) in OPERATORS.into_iter().flat_map(|operator| SHAPES.map(|shape| (operator, shape)))
+    {
+        let mut group = criterion.benchmark_group(format!("{}, {}", operator.name, shape.name()));
         group.throughput(Throughput::Elements(shape.tokens()));
-        let qkv = || [(); 3].map(|()| tokens(shape, &device));
-        let forms = [("kernel", Form::Kernel), ("chunked", Form::Chunked { size: 64 })];
-        for (name, decay) in decays(shape, &device) {
-            let [q, k, v] = qkv();
-            for (of, form) in forms {
-                group.bench_function(format!("{name}, {of}, forward"), |bencher| {
-                    bencher.iter(|| {
-                        let options = LinearAttentionOptions { form, ..Default::default() };
-                        let (q, k, v) = (q.clone(), k.clone(), v.clone());
-                        wait(&device, linear_attention(q, k, v, decay.clone(), options))
-                    })
+        for decay in DECAYS {
+            let call = Subject { operator, decay }.call(shape, &device);
+            for (name, form) in forms {
+                group.bench_function(format!("{decay}, {name}, forward"), |bencher| {
+                    bencher.iter(|| wait(&device, call.run(form)))
                 });
             }
         }
-        for (name, decay) in decays(shape, &recording) {
-            let [q, k, v] = [(); 3].map(|()| tokens(shape, &recording).require_grad());
-            let decay = track(decay);
-            for (of, form) in forms {
-                group.bench_function(format!("{name}, {of}, forward and backward"), |bencher| {
-                    bencher.iter(|| {
-                        let options = LinearAttentionOptions { form, ..Default::default() };
-                        let (q, k, v) = (q.clone(), k.clone(), v.clone());
-                        let (o, _) = linear_attention(q, k, v, decay.clone(), options);
-                        wait(&recording, o.square().sum().backward())
-                    })
+        for decay in DECAYS {
+            let call = Subject { operator, decay }.call(shape, &recording).tracked();
+            for (name, form) in forms {
+                group.bench_function(format!("{decay}, {name}, forward and backward"), |bencher| {
+                    bencher.iter(|| wait(&recording, call.run(form).square().sum().backward()))
                 });
             }
         }
@@ -53,92 +42,19 @@ fn linear(criterion: &mut Criterion) {
     }
 }
 
-fn delta(criterion: &mut Criterion) {
+/// One token after another.
+fn steps(criterion: &mut Criterion) {
     let device = Device::default();
-    let recording = Device::default().autodiff();
-    for shape in SHAPES {
-        let mut group = criterion.benchmark_group(format!("delta rule, {}", shape.name()));
-        group.throughput(Throughput::Elements(shape.tokens()));
-        let forms = [("kernel", Form::Kernel), ("chunked", Form::Chunked { size: 64 })];
-        for (name, decay) in decays(shape, &device) {
-            let [q, k, v] = [tokens(shape, &device), unit_keys(shape, &device), tokens(shape, &device)];
-            let beta = strengths(shape, &device);
-            for (of, form) in forms {
-                group.bench_function(format!("{name}, {of}, forward"), |bencher| {
-                    bencher.iter(|| {
-                        let options = DeltaRuleOptions { form, ..Default::default() };
-                        let (q, k, v, beta) = (q.clone(), k.clone(), v.clone(), Beta::Scalar(beta.clone()));
-                        wait(&device, delta_rule(q, k, v, beta, decay.clone(), options))
-                    })
-                });
-            }
-        }
-        for (name, decay) in decays(shape, &recording) {
-            let [q, k, v] =
-                [tokens(shape, &recording), unit_keys(shape, &recording), tokens(shape, &recording)]
-                    .map(Tensor::require_grad);
-            let (beta, decay) = (strengths(shape, &recording).require_grad(), track(decay));
-            for (of, form) in forms {
-                group.bench_function(format!("{name}, {of}, forward and backward"), |bencher| {
-                    bencher.iter(|| {
-                        let options = DeltaRuleOptions { form, ..Default::default() };
-                        let (q, k, v, beta) = (q.clone(), k.clone(), v.clone(), Beta::Scalar(beta.clone()));
-                        let (o, _) = delta_rule(q, k, v, beta, decay.clone(), options);
-                        wait(&recording, o.square().sum().backward())
-                    })
-                });
-            }
+    let shape = Shape { batch: 1, time: 1, heads: 4, head_dim: 64 };
+    for operator in OPERATORS {
+        let mut group = criterion.benchmark_group(format!("{} step, {}", operator.name, shape.name()));
+        group.throughput(Throughput::Elements(1));
+        for decay in DECAYS {
+            let mut call = Subject { operator, decay }.call(shape, &device);
+            group.bench_function(decay, |bencher| bencher.iter(|| wait(&device, call.step())));
         }
         group.finish();
     }
-}
-
-fn delta_step(criterion: &mut Criterion) {
-    let device = Device::default();
-    let shape = Shape { batch: 1, time: 1, heads: 4, head_dim: 64 };
-    let mut group = criterion.benchmark_group(format!("delta rule step, {}", shape.name()));
-    group.throughput(Throughput::Elements(1));
-    for (name, decay) in decays(shape, &device) {
-        let [q, k, v] = [tokens(shape, &device), unit_keys(shape, &device), tokens(shape, &device)];
-        let beta = strengths(shape, &device);
-        let run = |memory| {
-            let options = DeltaRuleOptions { initial_state: memory, ..Default::default() };
-            let beta = Beta::Scalar(beta.clone());
-            delta_rule(q.clone(), k.clone(), v.clone(), beta, decay.clone(), options)
-        };
-        let mut memory = Some(run(None).1);
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let (output, next) = run(memory.take());
-                memory = Some(next);
-                wait(&device, output)
-            })
-        });
-    }
-    group.finish();
-}
-
-fn step(criterion: &mut Criterion) {
-    let device = Device::default();
-    let shape = Shape { batch: 1, time: 1, heads: 4, head_dim: 64 };
-    let mut group = criterion.benchmark_group(format!("linear attention step, {}", shape.name()));
-    group.throughput(Throughput::Elements(1));
-    for (name, decay) in decays(shape, &device) {
-        let [q, k, v] = [(); 3].map(|()| tokens(shape, &device));
-        let run = |state| {
-            let options = LinearAttentionOptions { initial_state: state, ..Default::default() };
-            linear_attention(q.clone(), k.clone(), v.clone(), decay.clone(), options)
-        };
-        let mut state = Some(run(None).1);
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let (output, next) = run(state.take());
-                state = Some(next);
-                wait(&device, output)
-            })
-        });
-    }
-    group.finish();
 }
 
 fn softmax(criterion: &mut Criterion) {
@@ -207,10 +123,8 @@ fn product(criterion: &mut Criterion) {
 
 fn benches() {
     let mut criterion = criterion();
-    linear(&mut criterion);
-    step(&mut criterion);
-    delta(&mut criterion);
-    delta_step(&mut criterion);
+    forms(&mut criterion);
+    steps(&mut criterion);
     softmax(&mut criterion);
     convolution(&mut criterion);
     product(&mut criterion);

@@ -6,7 +6,6 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod machine;
 mod measure;
 mod memory;
 mod page;
@@ -14,6 +13,8 @@ mod round;
 mod torch;
 
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use seqzoo_benches::{OPERATORS, Subject};
 use std::path::PathBuf;
 
 /// Measures linear attention and the delta rule against PyTorch and against this machine's limit, and writes a page of tables.
@@ -22,7 +23,7 @@ struct Arguments {
     /// A Python that has PyTorch; without it, that column is missing.
     #[arg(long)]
     python: Option<PathBuf>,
-    /// Where to write the page; printed where absent.
+    /// Where to write the page; without it, it is printed.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Runs of which the median is taken.
@@ -32,14 +33,25 @@ struct Arguments {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Measure one operator alone.
-    #[arg(long)]
-    operator: Option<measure::Operator>,
+    #[arg(long, value_parser = flags())]
+    operator: Option<String>,
     /// Leave out shapes with more tokens than this.
     #[arg(long, default_value_t = usize::MAX)]
     max_tokens: usize,
     /// Measures the memory of one call in a process of its own; used by the command itself.
     #[arg(long, hide = true, value_names = ["SUBJECT", "FORM", "TOKENS"], num_args = 3)]
     memory: Option<Vec<String>>,
+}
+
+/// The operators by their names on the command line.
+fn flags() -> PossibleValuesParser {
+    PossibleValuesParser::new(OPERATORS.map(|operator| operator.flag))
+}
+
+/// All there is to measure: every operator under every kind of decay that changes its cost.
+fn subjects() -> impl Iterator<Item = Subject> {
+    let decays = ["none", "scalar", "vector"];
+    OPERATORS.into_iter().flat_map(move |operator| decays.map(|decay| Subject { operator, decay }))
 }
 
 /// This command, as one would type it.
@@ -60,10 +72,10 @@ fn main() -> std::process::ExitCode {
     if let Some(what) = &arguments.memory {
         return memory::child(what);
     }
-    let subjects = measure::SUBJECTS.into_iter();
+    let only = arguments.operator.as_deref();
     let plan = page::Plan {
-        subjects: subjects
-            .filter(|subject| arguments.operator.is_none_or(|only| subject.operator == only))
+        subjects: subjects()
+            .filter(|subject| only.is_none_or(|only| subject.operator.flag == only))
             .collect(),
         rounds: arguments.rounds as usize,
         runs: arguments.runs as usize,

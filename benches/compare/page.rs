@@ -1,40 +1,11 @@
 //! The page of tables.
 
-use crate::measure::{Operator, Seconds, Subject, loss, seconds, step};
+use crate::measure::{Seconds, loss, seconds, step};
+use crate::memory;
 use crate::round::Round;
-use crate::{machine, memory};
 use seqzoo::ops::Form;
-use seqzoo_benches::{SHAPES, Shape};
+use seqzoo_benches::{SHAPES, Shape, Subject, processor};
 use std::path::Path;
-
-/// Tokens that a product with a triangle of 32 tokens takes on average: tiles of 6, 6, 5, 5, 5 and 5 end at the last of
-/// their own.
-const TRIANGLE: f64 = 18.7;
-
-/// Multiply-adds that the CPU kernel's products take per token and head, in the forward pass and in the
-/// backward pass: through the memory, and inside chunks of 32 in blocks of 16 and tiles of up to 6 tokens, behind which a
-/// product with a triangle ends. Exponentials, fades and copies are not counted.
-fn counted(subject: Subject, channels: usize) -> [f64; 2] {
-    let memory = channels * channels;
-    // Of one reader: `A`, and on the way back `dA` and the gradients of rows and keys. Where channels fade apart, pair by
-    // pair within the block (8.5 and 7.5 on average) and by a product between the blocks (8).
-    let (square, back) = match subject.decay {
-        "vector" => (8.0 + 8.5, 24.0 + 2.0 * (7.5 + 8.0)),
-        _ => (24.0, 24.0 + 2.0 * TRIANGLE),
-    };
-    let (width, square, back, memory) =
-        (channels as f64, square * channels as f64, back * channels as f64, memory as f64);
-    let apply = TRIANGLE * width; // `A V`, `Aᵀ dO`
-    match subject.operator {
-        // The memory is read and written; on the way back also asked for queries and keys.
-        Operator::Linear => [2.0 * memory + square + apply, 4.0 * memory + back + apply],
-        // Two readers, and substitution: in groups of 4 in chunks of 32, 14 tokens outside the group and 1.5 inside.
-        Operator::Delta => {
-            let solve = 15.5 * width;
-            [3.0 * memory + 2.0 * square + apply + solve, 6.0 * memory + 2.0 * back + apply + solve]
-        }
-    }
-}
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -74,7 +45,7 @@ pub fn page(python: Option<&Path>, plan: &Plan, command: &str) -> Result<String,
          Made by `{command}`\n\
          (the Python needs PyTorch; without `--python` its rows are missing). Criterion measures the same shapes:\n\
          `cargo bench --bench operators`.\n\n\
-         Machine: {}. Burn's Flex backend, `f32`.{}\n\
+         Machine: {}, {} threads, {}. Burn's Flex backend, `f32`.{}\n\
          A time is the median of at least {runs} runs, and of {rounds} such medians, seconds apart, the best: ours and the\n\
          peer's in turn, because a shared machine slows down for seconds at a time.\n\
          The loss of a backward pass is `Σ o²`, in ours as in the peer's (`peers/torch_cpu.py`, chunk-parallel tensor\n\
@@ -82,7 +53,9 @@ pub fn page(python: Option<&Path>, plan: &Plan, command: &str) -> Result<String,
          The machine's limit is the best product of two 1024 x 1024 matrices in the same run: {:.0} GFLOP/s \
          (Burn {:.0}{}).\n\
          The share of it counts the multiply-adds of the kernel's products, two FLOPs each, and nothing else.\n\n",
-        machine::describe(),
+        processor(),
+        rayon::current_num_threads(),
+        std::env::consts::OS,
         version.map_or(String::new(), |version| format!(" PyTorch {version}, as many threads.")),
         2e-9 * ours.max(theirs),
         2e-9 * ours,
@@ -144,9 +117,9 @@ fn table(subjects: &[Subject], shape: Shape, round: &Round, limit: f64) -> Strin
     };
     for (index, subject) in subjects.iter().copied().enumerate() {
         let name = subject.name();
-        let peer = peer.zip(subject.peer).and_then(|(peer, theirs)| peer.by_name.get(theirs));
+        let peer = peer.zip(subject.peer()).and_then(|(peer, theirs)| peer.by_name.get(theirs));
         let Seconds { forward, both } = kernel[index];
-        let [of_forward, of_backward] = counted(subject, shape.head_dim);
+        let [of_forward, of_backward] = (subject.operator.counted)(subject.decay, shape.head_dim);
         let share = |count, seconds| count * shape.tokens() as f64 * shape.heads as f64 / seconds / limit;
         let shares = both.map(|both| [share(of_forward, forward), share(of_forward + of_backward, both)]);
         add(&name, "kernel", kernel[index], shares, peer);

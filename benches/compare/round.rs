@@ -1,9 +1,9 @@
 //! Everything about one shape, measured side by side within seconds.
 
-use crate::measure::{Seconds, Subject, product, seconds, softmax};
+use crate::measure::{Seconds, product, seconds, softmax};
 use crate::torch::{self, Torch};
 use seqzoo::ops::Form;
-use seqzoo_benches::Shape;
+use seqzoo_benches::{Shape, Subject};
 use std::path::Path;
 
 /// What was measured.

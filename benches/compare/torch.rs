@@ -1,7 +1,7 @@
 //! The same operators as PyTorch programs, run beside ours.
 
-use crate::measure::{Seconds, Subject};
-use seqzoo_benches::Shape;
+use crate::measure::Seconds;
+use seqzoo_benches::{Shape, Subject};
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +35,7 @@ pub fn measure(python: &Path, subjects: &[Subject], shape: Shape, runs: usize) -
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/torch_cpu.py");
     let Shape { batch, time, heads, head_dim } = shape;
     let peers: Vec<&str> =
-        subjects.iter().filter_map(|subject| subject.peer).chain(["softmax_sdpa"]).collect();
+        subjects.iter().filter_map(|subject| subject.peer()).chain(["softmax_sdpa"]).collect();
     let said = Command::new(python)
         .args([script, "--threads", &rayon::current_num_threads().to_string(), "--runs", &runs.to_string()])
         .args(["--only", &peers.join(",")])

@@ -17,6 +17,11 @@ pub fn largest_error(found: &[f64], wanted: &[f64]) -> f64 {
     if scale == 0.0 { error } else { error / scale }
 }
 
+/// The numbers of a tensor.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().convert::<f64>().try_to_vec().expect("the tensor holds floats")
+}
+
 /// Named tensors: outputs, states and gradients of one computation.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome(BTreeMap<String, Vec<f64>>);
@@ -46,6 +51,22 @@ impl Outcome {
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// These and those of `other`.
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// `max|a - b|` over all tensors.
+    pub fn largest_difference(&self, wanted: &Self) -> f64 {
+        let pairs = wanted.0.iter().flat_map(|(name, wanted)| self.0[name].iter().zip(wanted));
+        pairs.fold(0.0, |largest, (a, b)| {
+            let difference = (a - b).abs();
+            assert!(difference.is_finite(), "found {a} where {b} was wanted");
+            largest.max(difference)
+        })
     }
 
     /// Asserts that both outcomes have the same names and agree within `tolerance` of each tensor's

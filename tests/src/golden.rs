@@ -57,6 +57,27 @@ impl Golden {
         self.tensors[name].0.len()
     }
 
+    /// The sequence `name`, `[B, T, H]` or `[B, T, H, D]`, in `f64` and with four axes;
+    /// `head_first` if the file has heads before tokens.
+    pub fn sequence(&self, name: &str, head_first: bool, device: &Device) -> Tensor<4> {
+        let stored = if self.rank(name) == 3 {
+            self.tensor::<3>(name, device).unsqueeze_dim(3)
+        } else {
+            self.tensor(name, device)
+        };
+        if head_first { stored.swap_dims(1, 2) } else { stored }
+    }
+
+    /// The tensor `name`, or zeros of this shape if the file has none.
+    pub fn tensor_or_zeros<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        device: &Device,
+    ) -> Tensor<D> {
+        if self.has(name) { self.tensor(name, device) } else { Tensor::zeros(shape, (device, DType::F64)) }
+    }
+
     /// The tensor `name` as flat numbers.
     pub fn values(&self, name: &str) -> &[f64] {
         &self.tensors[name].1

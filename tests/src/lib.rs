@@ -1,13 +1,16 @@
-//! What the tests of seqzoo share: golden vectors, reproducible inputs, comparison and gradients.
+//! What the tests of seqzoo share: golden vectors, reproducible inputs, comparison, gradients, and the ladder of the
+//! operators.
 
 mod compare;
 mod golden;
 mod inputs;
+pub mod ladder;
 mod modules;
+pub mod operators;
 mod reference;
 mod states;
 
-pub use compare::{Outcome, largest_error};
+pub use compare::{Outcome, largest_error, values};
 pub use golden::Golden;
 pub use inputs::{Inputs, autodiff, flags, plain};
 pub use modules::{double, put_parameter_gradients};

@@ -42,6 +42,9 @@ mod checks;
 mod form;
 mod heads;
 mod kernel;
+#[cfg(feature = "flex")]
+#[doc(hidden)]
+pub mod kernel_constants;
 mod matrix_memory;
 mod precision;
 mod segments;

@@ -2,7 +2,5 @@
 
 mod attention;
 mod causal_conv;
-mod decays;
 mod delta_rule;
 mod linear_attention;
-mod shape;

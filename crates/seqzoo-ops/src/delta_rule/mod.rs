@@ -12,6 +12,9 @@ pub use crate::matrix_memory::decay::Decay;
 pub use gated_delta_product::gated_delta_product;
 pub use options::{Beta, DeltaRuleOptions, Keys};
 
+#[cfg(feature = "flex")]
+pub(crate) use kernel::GROUP;
+
 use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;

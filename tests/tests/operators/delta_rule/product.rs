@@ -1,14 +1,11 @@
 //! Several steps per token.
 
-use super::case::unit;
-use super::golden::FORMS;
 use burn::tensor::{Device, Tensor};
 use seqzoo::ops::Form;
 use seqzoo::ops::delta_rule::{Beta, Decay, DeltaRuleOptions, delta_rule, gated_delta_product};
-use seqzoo_tests::{Golden, Inputs, Outcome, autodiff, flags, largest_error, plain};
-
-/// See the golden vectors of the single rule.
-const STORED: f64 = 2e-6;
+use seqzoo_tests::ladder::golden::{FORMS, STORED};
+use seqzoo_tests::operators::delta_rule::unit;
+use seqzoo_tests::{Golden, Inputs, Outcome, autodiff, flags, largest_error, plain, values};
 
 #[test]
 fn the_gated_delta_product_equals_the_reference() {
@@ -121,7 +118,6 @@ fn a_reset_before_a_token_forgets_all_of_its_past() {
         2,
         DeltaRuleOptions::default(),
     );
-    let values = |x: Tensor<4>| x.into_data().try_to_vec::<f64>().unwrap();
     assert!(largest_error(&values(packed), &values(alone)) < 1e-12);
 }
 

@@ -1,71 +1,51 @@
 //! Rung 1: every form against what the original implementations computed.
 
-use super::case::Case;
-use burn::tensor::{Device, Tensor};
-use seqzoo::ops::Form;
+use super::Case;
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use seqzoo::ops::linear_attention::{Decay, LinearAttentionState};
 use seqzoo::parts::FeatureMapKind;
+use seqzoo_tests::ladder::golden::{self, FORMS, STORED};
+use seqzoo_tests::operators::LinearAttention;
 use seqzoo_tests::{Golden, autodiff, largest_error};
-
-/// The files store f32; everything here is f64 from those inputs on.
-const STORED: f64 = 2e-6;
-
-const FORMS: [Form; 4] = [Form::Naive, Form::Chunked { size: 16 }, Form::Chunked { size: 64 }, Form::Kernel];
 
 fn check(name: &str, head_first: bool, make_decay: impl Fn(&Golden, &Device) -> Decay) {
     let device = autodiff();
     let golden = Golden::load(name);
-    let sequence = |name: &str| {
-        let tensor = golden.tensor::<4>(name, &device);
-        if head_first { tensor.swap_dims(1, 2) } else { tensor }
-    };
-    let features = |name: &str| {
-        let normalised_elu = golden.has("final_state.z") && golden.parameter("feature_map") == "elu+1";
-        let raw = sequence(name);
-        // The vectors apply the map to q and k; gradients are with respect to the raw values.
-        if normalised_elu { elu_plus_one(raw) } else { raw }
-    };
-    let z = |name: &str| golden.has(name).then(|| golden.tensor::<4>(name, &device).squeeze_dim::<3>(1));
-    let [batch, _, heads, value] = sequence("v").dims();
-    let key = sequence("k").dims()[3];
-    let zeros =
-        |last: usize| Tensor::<4>::zeros([batch, heads, key, last], (&device, burn::tensor::DType::F64));
     let normalised = golden.has("final_state.z");
-    let case = Case {
+    // The vectors apply the map to q and k, and gradients are with respect to the raw values: these pass in
+    // `normalised_gradients_pass_the_feature_map`.
+    let elu = normalised && golden.parameter("feature_map") == "elu+1";
+    let sequence = |name: &str| golden.sequence(name, head_first, &device);
+    let features = |name: &str| if elu { elu_plus_one(sequence(name)) } else { sequence(name) };
+    let z = |name: &str| golden.has(name).then(|| golden.tensor::<4>(name, &device).squeeze_dim::<3>(1));
+    let (key, value) = (features("k"), sequence("v"));
+    let ([batch, _, heads, channels], width) = (value.dims(), key.dims()[3]);
+    let inputs = LinearAttention {
         query: features("q"),
-        key: features("k"),
-        value: sequence("v"),
+        key,
+        value,
         decay: make_decay(&golden, &device),
+        scale: Some(golden.number("scale")),
+        normaliser: normalised.then(|| golden.number("eps")),
+    };
+    let case = Case {
+        inputs,
         state: golden.has("initial_state").then(|| LinearAttentionState {
             memory: golden.tensor("initial_state", &device),
             key_sum: z("initial_z"),
         }),
         resets: None,
-        scale: Some(golden.number("scale")),
-        normaliser: normalised.then(|| golden.number("eps")),
         output_cotangent: sequence("do"),
-        memory_cotangent: if golden.has("dfinal") { golden.tensor("dfinal", &device) } else { zeros(value) },
-        key_sum_cotangent: z("dfinal.z"),
+        state_cotangent: LinearAttentionState {
+            memory: golden.tensor_or_zeros("dfinal", [batch, heads, width, channels], &device),
+            key_sum: z("dfinal.z"),
+        },
     };
-
-    for form in FORMS {
-        let outcome = case.clone().outcome(form);
-        for found in outcome.names() {
-            if normalised && ["d_q", "d_k"].contains(&found) && golden.parameter("feature_map") == "elu+1" {
-                continue; // through the feature map: `normalised_gradients_pass_the_feature_map`
-            }
-            if found == "d_g" && !golden.has("d_g") {
-                continue; // retention's fixed decay is not a parameter of the original
-            }
-            let wanted = if head_first && ["o", "d_q", "d_k", "d_v"].contains(&found) {
-                sequence(found).into_data().try_to_vec().unwrap()
-            } else {
-                golden.values(found).to_vec()
-            };
-            let error = largest_error(outcome.values(found), &wanted);
-            assert!(error <= STORED, "{name}, {form:?}: `{found}` differs by {error:e}");
-        }
+    let mut without = if elu { vec!["d_q", "d_k"] } else { Vec::new() };
+    if !golden.has("d_g") {
+        without.push("d_g"); // retention's fixed decay is not a parameter of the original
     }
+    golden::assert_equal(&case, &golden, head_first, &without);
 }
 
 fn elu_plus_one(x: Tensor<4>) -> Tensor<4> {
@@ -91,10 +71,7 @@ fn retention_equals_the_reference() {
     for name in ["02_retention__t1", "02_retention__t40_h4"] {
         check(name, true, |golden, device| {
             let gamma: Vec<f64> = serde_json::from_str(golden.parameter("gamma")).unwrap();
-            let gamma = Tensor::<1>::from_data(
-                burn::tensor::TensorData::from(&gamma[..]),
-                (device, burn::tensor::DType::F64),
-            );
+            let gamma = Tensor::<1>::from_data(TensorData::from(&gamma[..]), (device, DType::F64));
             Decay::PerHead(gamma.log())
         });
     }
@@ -121,34 +98,33 @@ fn normalised_gradients_pass_the_feature_map() {
     let device = autodiff();
     for name in ["01_linear_attn_norm__elu_t13", "01_linear_attn_norm__elu_t21_init"] {
         let golden = Golden::load(name);
-        let (q, k) = (
-            golden.tensor::<4>("q", &device).require_grad(),
-            golden.tensor::<4>("k", &device).require_grad(),
-        );
+        let z = |name: &str| golden.tensor::<4>(name, &device).squeeze_dim::<3>(1);
         for form in FORMS {
-            let options = seqzoo::ops::linear_attention::LinearAttentionOptions {
-                initial_state: golden.has("initial_state").then(|| LinearAttentionState {
+            let [q, k] = ["q", "k"].map(|name| golden.tensor::<4>(name, &device).require_grad());
+            let case = Case {
+                inputs: LinearAttention {
+                    query: elu_plus_one(q.clone()),
+                    key: elu_plus_one(k.clone()),
+                    value: golden.tensor("v", &device),
+                    decay: Decay::None,
+                    scale: None,
+                    normaliser: Some(golden.number("eps")),
+                },
+                state: golden.has("initial_state").then(|| LinearAttentionState {
                     memory: golden.tensor("initial_state", &device),
-                    key_sum: Some(golden.tensor::<4>("initial_z", &device).squeeze_dim(1)),
+                    key_sum: Some(z("initial_z")),
                 }),
-                normaliser: Some(golden.number("eps")),
-                form,
-                ..Default::default()
+                resets: None,
+                output_cotangent: golden.tensor("do", &device),
+                state_cotangent: LinearAttentionState {
+                    memory: golden.tensor("dfinal", &device),
+                    key_sum: Some(z("dfinal.z")),
+                },
             };
-            let (o, state) = seqzoo::ops::linear_attention::linear_attention(
-                elu_plus_one(q.clone()),
-                elu_plus_one(k.clone()),
-                golden.tensor("v", &device),
-                Decay::None,
-                options,
-            );
-            let loss = (o * golden.tensor("do", &device)).sum()
-                + (state.memory * golden.tensor("dfinal", &device)).sum()
-                + (state.key_sum.unwrap() * golden.tensor::<4>("dfinal.z", &device).squeeze_dim::<3>(1))
-                    .sum();
-            let gradients = loss.backward();
+            let (output, state) = case.run(form);
+            let gradients = case.loss(output, state).backward();
             for (tensor, name) in [(&q, "d_q"), (&k, "d_k")] {
-                let found: Vec<f64> = tensor.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
+                let found = seqzoo_tests::values(tensor.grad(&gradients).unwrap());
                 let error = largest_error(&found, golden.values(name));
                 assert!(error <= STORED, "{form:?}: `{name}` differs by {error:e}");
             }

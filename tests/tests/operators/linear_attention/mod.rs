@@ -1,9 +1,17 @@
 //! Linear attention: golden vectors, forms, finite differences, splits and hostile numbers.
 
-mod case;
-mod differences;
 mod forms;
 mod golden;
 mod hostile;
-mod kernel;
 mod splits;
+
+mod differences {
+    seqzoo_tests::ladder!(differences, seqzoo_tests::operators::LinearAttention);
+}
+
+mod kernel {
+    seqzoo_tests::ladder!(kernel, seqzoo_tests::operators::LinearAttention);
+}
+
+/// Cases of linear attention.
+type Case = seqzoo_tests::ladder::Case<seqzoo_tests::operators::LinearAttention>;

@@ -7,6 +7,9 @@ mod fusion;
 #[cfg(feature = "cube")]
 mod gpu;
 
+#[cfg(feature = "flex")]
+pub(crate) use cpu::GROUP;
+
 use super::problem::Problem;
 use crate::kernel::Kernel;
 use crate::kernel::tape::{self, Operator};

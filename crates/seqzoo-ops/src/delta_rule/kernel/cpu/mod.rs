@@ -12,6 +12,8 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use solve::GROUP;
+
 use super::{DeltaRuleBackend, Inputs, Outputs, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::tensors::Maybe;

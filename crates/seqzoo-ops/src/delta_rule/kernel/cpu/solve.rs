@@ -13,7 +13,7 @@ use pulp::Simd;
 use std::ops::Range;
 
 /// Tokens in a group.
-const GROUP: usize = 4;
+pub(crate) const GROUP: usize = 4;
 
 /// Two matrices of one row per token, of `width` padded channels; `columns` of them are worked on.
 pub(super) struct Sides<'a, E> {

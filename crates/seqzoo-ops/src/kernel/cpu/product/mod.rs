@@ -9,6 +9,9 @@ use super::vectorized::vectorized;
 use pulp::{Simd, WithSimd};
 use tiles::Tiles;
 
+/// Rows in a tile, at most, where it is several vectors wide.
+pub(crate) const TILE_ROWS: usize = 6;
+
 /// What a product is added to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Onto<'a, E> {
@@ -126,11 +129,11 @@ impl<E: Real> WithSimd for Product<'_, E> {
             // SAFETY: the assertions above bound every index that the tiles touch.
             unsafe {
                 column += if S::REGISTER_COUNT >= 32 && vectors >= 4 {
-                    tiles.strip::<S, 6, 4>(simd, rows, column)
+                    tiles.strip::<S, TILE_ROWS, 4>(simd, rows, column)
                 } else if S::REGISTER_COUNT >= 32 && vectors >= 2 {
                     tiles.strip::<S, 8, 2>(simd, rows, column)
                 } else if vectors >= 2 {
-                    tiles.strip::<S, 6, 2>(simd, rows, column)
+                    tiles.strip::<S, TILE_ROWS, 2>(simd, rows, column)
                 } else {
                     tiles.strip::<S, 8, 1>(simd, rows, column)
                 } * width;

@@ -1,8 +1,18 @@
-//! What the benchmarks share: shapes, inputs, and waiting for the device.
+//! What the benchmarks share: subjects, shapes, random inputs, and waiting for the device.
+
+#[cfg(feature = "flex")]
+mod counted;
+mod delta_rule;
+mod linear_attention;
+mod proc;
+mod subject;
+
+pub use proc::{processor, resident_bytes};
+pub use subject::{Call, OPERATORS, Operator, Subject};
 
 use burn::tensor::{Device, Distribution, Tensor, activation::log_sigmoid, activation::sigmoid};
 use criterion::Criterion;
-use seqzoo::ops::linear_attention::Decay;
+use seqzoo::ops::Decay;
 use std::time::Duration;
 
 /// Batch, time, heads and head channels: the shapes of the PyTorch peer.
@@ -52,23 +62,33 @@ pub fn unit_keys(shape: Shape, device: &Device) -> Tensor<4> {
     keys.clone() / keys.square().sum_dim(3).sqrt()
 }
 
-/// Strengths of the delta rule: sigmoids of normal numbers, `[B, T, H]`.
-pub fn strengths(shape: Shape, device: &Device) -> Tensor<3> {
-    let Shape { batch, time, heads, .. } = shape;
-    sigmoid(Tensor::random([batch, time, heads], Distribution::Normal(0.0, 1.0), device))
+/// Betas of the delta rule: sigmoids of normal numbers, `[B, T, H]`.
+pub fn betas(shape: Shape, device: &Device) -> Tensor<3> {
+    sigmoid(per_head(shape, device))
 }
 
-/// The decays measured, by name: log-sigmoids of normal numbers over 16, as gates start out.
-pub fn decays(shape: Shape, device: &Device) -> [(&'static str, Decay); 4] {
+/// Normal random numbers, `[B, T, H]`.
+fn per_head(shape: Shape, device: &Device) -> Tensor<3> {
     let Shape { batch, time, heads, .. } = shape;
-    let vector = log_sigmoid(tokens(shape, device)) / 16.0;
-    let scalar = Tensor::random([batch, time, heads], Distribution::Normal(0.0, 1.0), device);
-    [
-        ("none", Decay::None),
-        ("per head", Decay::PerHead(Tensor::full([heads], -0.03, device))),
-        ("scalar", Decay::Scalar(log_sigmoid(scalar) / 16.0)),
-        ("vector", Decay::Vector(vector)),
-    ]
+    Tensor::random([batch, time, heads], Distribution::Normal(0.0, 1.0), device)
+}
+
+/// The names of the decays measured.
+pub const DECAYS: [&str; 4] = ["none", "per head", "scalar", "vector"];
+
+/// The decay of this name in [`DECAYS`]: log-sigmoids of normal numbers over 16, as gates start out.
+///
+/// # Panics
+///
+/// If there is none of this name.
+pub fn decay(name: &str, shape: Shape, device: &Device) -> Decay {
+    match name {
+        "none" => Decay::None,
+        "per head" => Decay::PerHead(Tensor::full([shape.heads], -0.03, device)),
+        "scalar" => Decay::Scalar(log_sigmoid(per_head(shape, device)) / 16.0),
+        "vector" => Decay::Vector(log_sigmoid(tokens(shape, device)) / 16.0),
+        other => panic!("no decay is named `{other}`"),
+    }
 }
 
 /// The decay as a leaf whose gradient is recorded.
@@ -78,6 +98,16 @@ pub fn track(decay: Decay) -> Decay {
         Decay::PerHead(log) => Decay::PerHead(log.require_grad()),
         Decay::Scalar(log) => Decay::Scalar(log.require_grad()),
         Decay::Vector(log) => Decay::Vector(log.require_grad()),
+    }
+}
+
+/// The numbers in a decay.
+fn numbers(decay: &Decay) -> usize {
+    match decay {
+        Decay::None => 0,
+        Decay::PerHead(log) => log.shape().num_elements(),
+        Decay::Scalar(log) => log.shape().num_elements(),
+        Decay::Vector(log) => log.shape().num_elements(),
     }
 }
 

@@ -1,5 +1,16 @@
-//! Extents of the cases.
+//! The operators as they climb the ladder: random inputs of every kind.
 
+pub mod decays;
+pub mod delta_rule;
+pub mod linear_attention;
+
+pub use decays::Fading;
+pub use delta_rule::DeltaRule;
+pub use linear_attention::LinearAttention;
+
+/// Extents of a case.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Shape {
     pub batch: usize,
     pub time: usize,

@@ -1,0 +1,162 @@
+//! The verification ladder that every operator climbs.
+//!
+//! An operator says what its random inputs are and how it is called ([`Operator`]); the rungs are the functions of the
+//! modules here, generic over it, and [`ladder!`](crate::ladder!) makes tests of them. Each rung holds the next:
+//! golden vectors, forms, finite differences, splits, hostile numbers, and what only a kernel can get wrong.
+
+mod case;
+mod change;
+#[allow(missing_docs, reason = "the names of the rungs say what is true")]
+pub mod device;
+#[allow(missing_docs, reason = "the names of the rungs say what is true")]
+pub mod differences;
+#[allow(missing_docs, reason = "the names of the rungs say what is true")]
+pub mod forms;
+pub mod golden;
+#[allow(missing_docs, reason = "the names of the rungs say what is true")]
+pub mod hostile;
+#[allow(missing_docs, reason = "the names of the rungs say what is true")]
+pub mod kernel;
+#[allow(missing_docs, reason = "the names of the rungs say what is true")]
+pub mod splits;
+
+pub use case::{Case, returned};
+pub use change::{Cast, Change, Times};
+
+use crate::Inputs;
+use crate::operators::{Fading, Shape};
+use burn::tensor::{Bool, Device, Tensor};
+use seqzoo::ops::{Form, Report};
+use std::fmt::Debug;
+
+/// An operator, as the inputs of one call.
+pub trait Operator: Clone + Debug + Send + Sync + 'static {
+    /// The choices that lead to other code: kinds of decays, optional inputs.
+    type Kind: Copy + Debug + Send + Sync + 'static;
+    /// What a call starts from and returns.
+    type State: Clone + Debug + Send + Sync + 'static;
+
+    /// All kinds.
+    const KINDS: &'static [Self::Kind];
+    /// The kinds on the rungs that are about decays and precision.
+    const PLAIN: &'static [Self::Kind];
+    /// How far two forms may be apart.
+    const TOLERANCE: Tolerance;
+
+    /// The kind with this decay and, with `more`, the other choice that the operator has.
+    fn kind(decay: Fading, more: bool) -> Self::Kind;
+
+    /// Random inputs.
+    fn random(kind: Self::Kind, shape: &Shape, inputs: &mut Inputs) -> Self;
+
+    /// A random initial state.
+    fn random_state(kind: Self::Kind, shape: &Shape, inputs: &mut Inputs) -> Self::State;
+
+    /// Every tensor changed, under the name that it has in the golden vectors.
+    fn map(self, change: &mut impl Change) -> Self;
+
+    /// Every tensor of a state changed: its memory under the name `state`.
+    fn map_state(state: Self::State, change: &mut impl Change) -> Self::State;
+
+    /// Calls the operator: its output and the final state.
+    fn run(
+        &self,
+        state: Option<Self::State>,
+        resets: Option<Tensor<2, Bool>>,
+        form: Form,
+    ) -> (Tensor<4>, Self::State);
+
+    /// What the operator would do.
+    fn report(time: usize, form: Form, device: &Device) -> Report;
+}
+
+/// How far two forms may be apart, in parts of each tensor's largest element.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerance {
+    /// In `f64`.
+    pub exact: f64,
+    /// In `f64`, under decays that forget almost everything.
+    pub harsh: f64,
+    /// A kernel in `f32` and the recurrence in `f64`.
+    pub single: f64,
+}
+
+/// Tests of one part of the ladder, in the module where this stands.
+///
+/// `forms`, `differences`, `splits`, `hostile` and `kernel` take an operator; `device` also an expression for the
+/// device whose kernel is tested.
+#[macro_export]
+macro_rules! ladder {
+    (forms, $operator:ty) => {
+        $crate::ladder! { @ forms, $operator, ();
+            chunked_equals_naive_at_awkward_lengths,
+            the_kernel_equals_naive_at_awkward_lengths,
+            the_kernel_equals_naive_at_awkward_widths,
+            the_default_chunk_equals_naive_at_its_own_edges,
+            every_chunk_size_gives_the_same,
+            resets_are_the_same_in_all_forms,
+        }
+        // proptest finds earlier failures by the file of the test.
+        $crate::ladder! { @ forms, $operator, (file!()); any_shape_and_any_decay_gives_the_same }
+    };
+    (differences, $operator:ty) => {
+        $crate::ladder! { @ differences, $operator, (); gradients_equal_finite_differences }
+    };
+    (splits, $operator:ty) => {
+        $crate::ladder! { @ splits, $operator, ();
+            every_split_gives_the_same_outputs_states_and_gradients,
+            single_tokens_without_a_tape_give_the_same,
+            packed_sequences_equal_separate_ones,
+            a_token_changes_nothing_before_it,
+            a_sequence_does_not_depend_on_its_neighbours_in_the_batch,
+            #[should_panic(expected = "3 heads, which do not divide the 4 heads of `value`")]
+            heads_that_do_not_group_are_refused,
+        }
+    };
+    (hostile, $operator:ty) => {
+        $crate::ladder! { @ hostile, $operator, ();
+            decays_of_e_to_the_minus_30_next_to_none_at_all,
+            the_gradient_of_a_tiny_decay_has_as_many_digits_as_any_other,
+            strong_decay_in_single_precision_is_as_good_as_in_double,
+            a_chunk_of_nothing_but_resets_keeps_only_the_last_token,
+            sixty_five_thousand_tokens_stay_exact,
+            a_reset_before_the_first_token_clears_even_an_infinite_state,
+            bf16_inputs_accumulate_in_f32,
+            an_output_that_the_loss_never_uses_costs_no_gradient,
+        }
+    };
+    (kernel, $operator:ty) => {
+        $crate::ladder! { @ kernel, $operator, ();
+            single_precision_is_as_good_as_its_type,
+            only_what_belongs_to_the_arguments_is_read,
+            the_number_of_cores_changes_no_bit,
+            two_threads_may_call_at_once,
+            what_needs_no_gradient_gets_none,
+            a_report_names_the_kernel_and_its_absence,
+        }
+    };
+    (device, $operator:ty, $device:expr) => {
+        $crate::ladder! { @ device, $operator, (&$device);
+            the_device_has_a_kernel_and_auto_takes_it,
+            awkward_lengths,
+            resets_anywhere,
+            a_reset_before_the_first_token_clears_even_an_infinite_state,
+            any_split_gives_the_same,
+            single_tokens_give_the_same_with_gradients,
+            single_tokens_give_the_same_without_a_tape,
+            decays_of_e_to_the_minus_30_next_to_none_at_all,
+            the_gradient_of_a_tiny_decay_has_as_many_digits_as_any_other,
+            an_output_that_the_loss_never_uses_costs_no_gradient,
+            inputs_may_be_views,
+        }
+    };
+    (@ $part:ident, $operator:ty, $arguments:tt; $($(#[$attribute:meta])* $rung:ident),* $(,)?) => {
+        $(
+            #[test]
+            $(#[$attribute])*
+            fn $rung() {
+                $crate::ladder::$part::$rung::<$operator> $arguments
+            }
+        )*
+    };
+}
