@@ -128,3 +128,10 @@ pub enum GenerateError {
     #[error("{0}")]
     Sampling(String),
 }
+
+impl GenerateError {
+    /// An error about the sampling unless `holds`.
+    pub(crate) fn unless(holds: bool, problem: impl FnOnce() -> String) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(Self::Sampling(problem())) }
+    }
+}

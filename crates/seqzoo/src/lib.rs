@@ -39,9 +39,17 @@ pub mod models;
 pub mod parts;
 pub mod state;
 
+mod contract;
 mod error;
 mod mixer;
 
+pub use contract::{Layer, LayerConfig, SequenceMixer};
 pub use error::{CheckpointError, ConfigError, GenerateError, StateError};
-pub use mixer::{AnyState, Mixer, MixerConfig, SequenceMixer};
+pub use mixer::{AnyState, Mixer, MixerConfig};
 pub use state::{MixerState, StateBytes};
+
+/// The names that macros need.
+#[doc(hidden)]
+pub mod macros {
+    pub use burn::tensor::Device;
+}

@@ -1,15 +1,16 @@
 //! Gated DeltaNet: the delta rule in a memory that fades.
 
-use super::delta_layer::delta_layer;
-use crate::ConfigError;
-use crate::ops::Decay;
-use crate::parts::{DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection};
+use crate::ops::{Decay, Report};
+use crate::parts::{
+    ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection,
+};
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
-const NAME: &str = "gated_delta_net";
+crate::layer!(GatedDeltaNet, "gated_delta_net", GatedDeltaNetConfig);
 
 /// Configuration of [`GatedDeltaNet`].
 #[derive(Config, Debug)]
@@ -27,14 +28,14 @@ pub struct GatedDeltaNetConfig {
     /// Value channels per head, as a multiple of `head_dim`.
     #[config(default = 2.0)]
     pub expand_v: f64,
-    /// Taps of the short convolutions behind the query, key and value projections, at least 2; where absent
+    /// Taps of the short convolutions after the query, key and value projections, at least 2; where absent
     /// `silu` stands alone.
     #[config(default = "Some(4)")]
     pub conv_size: Option<usize>,
     /// Whether those convolutions have biases.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether writes reach a strength of 2 in the place of 1, which lets a token turn the sign of what it finds
+    /// Whether writes reach a strength of 2 instead of 1, which lets a token turn the sign of what it finds
     /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
     #[config(default = false)]
     pub allow_neg_eigval: bool,
@@ -58,7 +59,7 @@ impl GatedDeltaNetConfig {
     /// number of channels, a convolution has fewer than 2 taps, or a number is out of its range.
     pub fn try_init(&self, device: &Device) -> Result<GatedDeltaNet, ConfigError> {
         let layout = DeltaLayout::of_heads(
-            NAME,
+            Self::KIND,
             self.d_model,
             self.num_heads,
             self.num_v_heads,
@@ -75,19 +76,10 @@ impl GatedDeltaNetConfig {
         };
         let gate = || projection(self.d_model, layout.width(), self.initializer, device);
         Ok(GatedDeltaNet {
-            heads: DeltaHeads::try_init(NAME, self.d_model, layout, options, device)?,
+            heads: DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?,
             decay: ScalarDecay::new(self.d_model, layout.heads, self.initializer, device),
             gate: self.output_gate.then(gate),
         })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> GatedDeltaNet {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -128,7 +120,40 @@ pub struct GatedDeltaNet {
     pub gate: Option<Linear>,
 }
 
-delta_layer!(GatedDeltaNet, GatedDeltaNetState, NAME);
+crate::state! {
+    /// State of [`GatedDeltaNet`].
+    pub struct GatedDeltaNetState of GatedDeltaNet {
+        /// The memory `S`, `[B, H, K, V]`.
+        pub memory: Tensor<4> as Recurrent,
+        /// The last inputs of the convolutions, if the layer has them.
+        pub convolutions: ConvStates,
+    }
+}
+
+impl SequenceMixer for GatedDeltaNet {
+    type State = GatedDeltaNetState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let (memory, convolutions) = self.heads.init_state(batch, device);
+        Self::State { memory, convolutions }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let state = state.map(|state| (state.memory, state.convolutions));
+        let (decay, gate) = self.decay_and_gate(&input);
+        let (output, (memory, convolutions)) = self.heads.forward(input, decay, gate, resets, state);
+        (output, Self::State { memory, convolutions })
+    }
+
+    fn report(&self, time: usize, device: &Device) -> Report {
+        self.heads.report(time, device)
+    }
+}
 
 impl GatedDeltaNet {
     /// How the memory fades, and what gates the outputs.

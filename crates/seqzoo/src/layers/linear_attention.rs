@@ -1,19 +1,19 @@
 //! Linear attention with a choice of feature maps.
 
-use crate::ops::accumulator;
-use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
+use crate::ops::linear_attention::{
+    self as op, Decay, LinearAttentionOptions, linear_attention, linear_attention_report,
+};
+use crate::ops::{Report, accumulator, repeat_heads};
 use crate::parts::{
     FeatureMap, FeatureMapKind, HeadLayout, ProjectionInit, RmsNorm, join_heads, split_heads,
 };
-use crate::state::{StateMapper, StatePart};
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
-use seqzoo_ops::repeat_heads;
 
-const NAME: &str = "linear_attention";
+crate::layer!(LinearAttention, "linear_attention", LinearAttentionConfig);
 
 /// Configuration of [`LinearAttention`].
 #[derive(Config, Debug)]
@@ -87,16 +87,16 @@ impl LinearAttentionConfig {
     pub fn try_init(&self, device: &Device) -> Result<LinearAttention, ConfigError> {
         let Self { d_model, num_heads, num_kv_heads, expand_k, expand_v, .. } = *self;
         let layout = match self.feature_dim {
-            None => HeadLayout::expanded(NAME, d_model, num_heads, num_kv_heads, expand_k, expand_v)?,
+            None => HeadLayout::expanded(Self::KIND, d_model, num_heads, num_kv_heads, expand_k, expand_v)?,
             Some(0) => {
-                return Err(ConfigError::new(NAME, "feature_dim is 0; give it at least 1 channel"));
+                return Err(ConfigError::new(Self::KIND, "feature_dim is 0; give it at least 1 channel"));
             }
-            Some(keys) => HeadLayout::of_keys(NAME, d_model, num_heads, num_kv_heads, keys, expand_v)?,
+            Some(keys) => HeadLayout::of_keys(Self::KIND, d_model, num_heads, num_kv_heads, keys, expand_v)?,
         };
-        self.initializer.check(NAME)?;
-        ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
-        ConfigError::unless_finite(NAME, "normaliser_epsilon", self.normaliser_epsilon)?;
-        ConfigError::unless(self.scale.is_none_or(f64::is_finite), NAME, || {
+        self.initializer.check(Self::KIND)?;
+        ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
+        ConfigError::unless_finite(Self::KIND, "normaliser_epsilon", self.normaliser_epsilon)?;
+        ConfigError::unless(self.scale.is_none_or(f64::is_finite), Self::KIND, || {
             "scale is not a finite number".into()
         })?;
         let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
@@ -119,15 +119,6 @@ impl LinearAttentionConfig {
             scale: self.scale,
             normaliser: self.normalise.then_some(self.normaliser_epsilon),
         })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> LinearAttention {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -176,13 +167,14 @@ pub struct LinearAttention {
     normaliser: Option<f64>,
 }
 
-/// State of [`LinearAttention`].
-#[derive(Clone, Debug)]
-pub struct LinearAttentionState {
-    /// The memory `S`, `[B, H, K, V]`.
-    pub memory: Tensor<4>,
-    /// The key sum `z`, `[B, H, K]`, where the layer normalises.
-    pub key_sum: Option<Tensor<3>>,
+crate::state! {
+    /// State of [`LinearAttention`].
+    pub struct LinearAttentionState of LinearAttention {
+        /// The memory `S`, `[B, H, K, V]`.
+        pub memory: Tensor<4> as Recurrent,
+        /// The key sum `z`, `[B, H, K]`, where the layer normalises.
+        pub key_sum: Option<Tensor<3>> as Recurrent,
+    }
 }
 
 impl SequenceMixer for LinearAttention {
@@ -232,23 +224,14 @@ impl SequenceMixer for LinearAttention {
         let state = LinearAttentionState { memory: state.memory, key_sum: state.key_sum };
         (self.output.forward(join_heads(read)), state)
     }
+
+    fn report(&self, time: usize, device: &Device) -> Report {
+        linear_attention_report(time, &LinearAttentionOptions::default(), device)
+    }
 }
 
 /// Features divided by their sum: `φ / (Σ φ + 1e-4)`.
 fn over_sum(features: Tensor<4>) -> Tensor<4> {
     let sum = features.clone().sum_dim(3).add_scalar(1e-4);
     features / sum
-}
-
-impl MixerState for LinearAttentionState {
-    fn layer(&self) -> String {
-        NAME.into()
-    }
-
-    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        Self {
-            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
-            key_sum: self.key_sum.map(|sum| mapper.tensor("key_sum", StatePart::Recurrent, sum)),
-        }
-    }
 }

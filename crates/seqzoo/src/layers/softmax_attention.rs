@@ -1,17 +1,18 @@
 //! Softmax attention: the layer that forgets nothing, and what that costs.
 
-use crate::ops::attention::{AttentionOptions, AttentionState, attention};
+use crate::ops::Report;
+use crate::ops::attention::{AttentionOptions, AttentionState, attention, attention_report};
 use crate::parts::{
     ProjectionInit, Rotary, biased_projection, check_heads, join_heads, projection, split_heads,
 };
 use crate::state::StateMapper;
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::{ConfigError, Layer, LayerConfig, MixerState, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
 
-const NAME: &str = "softmax_attention";
+crate::layer!(SoftmaxAttention, "softmax_attention", SoftmaxAttentionConfig);
 
 /// Configuration of [`SoftmaxAttention`].
 #[derive(Config, Debug)]
@@ -51,11 +52,11 @@ impl SoftmaxAttentionConfig {
     pub fn try_init(&self, device: &Device) -> Result<SoftmaxAttention, ConfigError> {
         let heads = self.num_heads;
         let key_value_heads = self.num_kv_heads.unwrap_or(heads);
-        check_heads(NAME, self.d_model, heads, key_value_heads)?;
+        check_heads(Self::KIND, self.d_model, heads, key_value_heads)?;
         let head_dim = match self.head_dim {
             Some(head_dim) => head_dim,
             None => {
-                ConfigError::unless(self.d_model.is_multiple_of(heads), NAME, || {
+                ConfigError::unless(self.d_model.is_multiple_of(heads), Self::KIND, || {
                     format!(
                         "num_heads = {heads} does not divide d_model = {}; change one, or set head_dim",
                         self.d_model
@@ -64,15 +65,15 @@ impl SoftmaxAttentionConfig {
                 self.d_model / heads
             }
         };
-        ConfigError::unless(head_dim > 0, NAME, || "head_dim is 0; give it at least 1 channel".into())?;
-        ConfigError::unless(self.window != Some(0), NAME, || {
+        ConfigError::unless(head_dim > 0, Self::KIND, || "head_dim is 0; give it at least 1 channel".into())?;
+        ConfigError::unless(self.window != Some(0), Self::KIND, || {
             "window = 0, but at least 1 is wanted: a token sees itself".into()
         })?;
         let rotary = match self.rotary {
-            true => Some(Rotary::new(NAME, self.rotary_base, head_dim)?),
+            true => Some(Rotary::new(Self::KIND, self.rotary_base, head_dim)?),
             false => None,
         };
-        self.initializer.check(NAME)?;
+        self.initializer.check(Self::KIND)?;
         let into = if self.qkv_bias { biased_projection } else { projection };
         let input = |width| into(self.d_model, width, self.initializer, device);
         Ok(SoftmaxAttention {
@@ -86,15 +87,6 @@ impl SoftmaxAttentionConfig {
             window: self.window,
             rotary,
         })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> SoftmaxAttention {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -187,11 +179,16 @@ impl SequenceMixer for SoftmaxAttention {
         };
         (self.output.forward(join_heads(read)), state)
     }
+
+    fn report(&self, time: usize, _: &Device) -> Report {
+        attention_report(time, &AttentionOptions { window: self.window, ..Default::default() })
+    }
 }
 
+// Not declared by `state!`, as its fields must fit each other.
 impl MixerState for SoftmaxAttentionState {
     fn layer(&self) -> String {
-        NAME.into()
+        SoftmaxAttention::KIND.into()
     }
 
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {

@@ -1,0 +1,7 @@
+//! What every layer is: the sequence mixer, and a layer that has a name and a configuration.
+
+mod layer;
+mod mixer;
+
+pub use layer::{Layer, LayerConfig};
+pub use mixer::SequenceMixer;
