@@ -6,6 +6,8 @@
 //! * [`models`]: a language model over any pattern of layers, and generation from it.
 //! * [`state`]: what a layer remembers, to save, load, fork, select and detach.
 //! * [`parts`]: the modules that layers share.
+//! * [`WeightDecay`]: which parameters an optimizer should decay.
+//! * [`layer!`] and [`state!`](crate::state!): declare a layer of your own; `testing` (a feature) holds it to the law.
 //! * [`ops`]: the operators beneath, without parameters.
 //!
 //! # The law of the zoo
@@ -38,15 +40,19 @@ pub mod layers;
 pub mod models;
 pub mod parts;
 pub mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod contract;
 mod error;
 mod mixer;
+mod weight_decay;
 
 pub use contract::{Layer, LayerConfig, SequenceMixer};
 pub use error::{CheckpointError, ConfigError, GenerateError, StateError};
 pub use mixer::{AnyState, Mixer, MixerConfig};
 pub use state::{MixerState, StateBytes};
+pub use weight_decay::{Undecayed, WeightDecay};
 
 /// The names that macros need.
 #[doc(hidden)]

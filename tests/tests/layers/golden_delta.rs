@@ -43,8 +43,8 @@ fn record_heads(heads: &DeltaHeads, found: &mut ReferenceGradients, gradients: &
 }
 
 fn fill_gate(gate: &mut DecayGate, golden: &Golden, device: &Device) {
-    gate.a_log = parameter(golden.tensor("params.A_log", device));
-    gate.dt_bias = parameter(golden.tensor("params.dt_bias", device));
+    gate.a_log = parameter(golden.tensor("params.A_log", device)).into();
+    gate.dt_bias = parameter(golden.tensor("params.dt_bias", device)).into();
 }
 
 fn record_gate(gate: &DecayGate, found: &mut ReferenceGradients, gradients: &Gradients) {
