@@ -1,4 +1,4 @@
-//! What can go wrong with configurations, states, checkpoints and prompts.
+//! Errors of configurations, states, checkpoints and prompts.
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;

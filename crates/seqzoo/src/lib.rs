@@ -1,7 +1,7 @@
 //! A zoo of efficient sequence-model layers for [Burn](burn): one set of parameters per layer, a
 //! parallel form to train and a recurrent form to stream at constant memory.
 //!
-//! * [`layers`]: one layer per file, all behind [`SequenceMixer`].
+//! * [`layers`]: one layer per file, each a [`SequenceMixer`].
 //! * [`Mixer`] and [`MixerConfig`]: any layer, named as data.
 //! * [`models`]: a language model over any pattern of layers, and generation from it.
 //! * [`state`]: what a layer remembers, to save, load, fork, select and detach.

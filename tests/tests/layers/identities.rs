@@ -18,7 +18,7 @@ fn gated_delta_net(device: &Device) -> GatedDeltaNet {
     double(GatedDeltaNetConfig::new(8).with_num_heads(2).with_head_dim(3).init(device))
 }
 
-/// A product of `steps` steps with the parameters of `net`, but for those of keys, values and strengths.
+/// A product of `steps` steps with the parameters of `net`, but for those of keys, values and betas.
 fn product(net: &GatedDeltaNet, steps: usize, device: &Device) -> GatedDeltaProduct {
     let config = GatedDeltaProductConfig::new(8).with_num_heads(2).with_head_dim(3);
     let config = config.with_num_householder(steps).with_allow_neg_eigval(false);

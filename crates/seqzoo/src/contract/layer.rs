@@ -10,7 +10,7 @@ pub trait Layer: SequenceMixer {
     /// The name of the layer in files and on command lines, in lower case with underscores.
     const KIND: &'static str;
 
-    /// What the layer is made from.
+    /// The configuration that the layer is made from.
     type Config: LayerConfig<Layer = Self>;
 }
 
@@ -38,7 +38,7 @@ pub trait LayerConfig: Config + Clone {
 
 /// Declares a [`Layer`]: the type, its name, and its configuration.
 ///
-/// ```ignore
+/// ```text
 /// layer!(MovingAverage, "moving_average", MovingAverageConfig);
 /// ```
 ///

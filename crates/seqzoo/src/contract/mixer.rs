@@ -14,7 +14,7 @@ use std::path::Path;
 /// Any type that derives [`Module`] can implement it, and then goes into a
 /// [`LanguageModel`](crate::models::LanguageModel) like the layers of the zoo.
 pub trait SequenceMixer: Module + ModuleDisplay {
-    /// What the layer remembers between calls.
+    /// The memory of the layer between calls.
     type State: MixerState;
 
     /// The state before the first token: `batch` sequences, on `device`.

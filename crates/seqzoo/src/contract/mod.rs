@@ -1,4 +1,4 @@
-//! What every layer is: the sequence mixer, and a layer that has a name and a configuration.
+//! The contract: a sequence mixer, and a layer that has a name and a configuration.
 
 mod layer;
 mod mixer;

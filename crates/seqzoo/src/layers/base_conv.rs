@@ -16,10 +16,10 @@ crate::layer!(BaseConv, "base_conv", BaseConvConfig);
 pub struct BaseConvConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Taps of the convolution, at least 2.
+    /// Taps of the convolution, at least 2. Default: `3`.
     #[config(default = 3)]
     pub width: usize,
-    /// How the projection is initialised.
+    /// How the projection is initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }

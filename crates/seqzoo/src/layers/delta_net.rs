@@ -15,36 +15,37 @@ crate::layer!(DeltaNet, "delta_net", DeltaNetConfig);
 pub struct DeltaNetConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Heads.
+    /// Heads. Default: `4`.
     #[config(default = 4)]
     pub num_heads: usize,
-    /// Key channels of all heads, as a multiple of `d_model`.
+    /// Key channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_k: f64,
-    /// Value channels of all heads, as a multiple of `d_model`.
+    /// Value channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_v: f64,
-    /// Taps of the short convolutions after the query, key and value projections, at least 2; where absent
-    /// `silu` stands alone.
+    /// Taps of the short convolutions after the query, key and value projections, at least 2. `None`: `silu`
+    /// without a convolution. Default: `Some(4)`.
     #[config(default = "Some(4)")]
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether tokens choose how strongly they write; they write with full strength where not.
+    /// Whether every token chooses its beta. `false`: beta is 1, or 2 with `allow_neg_eigval`. Default:
+    /// `true`.
     #[config(default = true)]
     pub use_beta: bool,
-    /// Whether writes reach a strength of 2 instead of 1, which lets a token turn the sign of what it finds
-    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    /// Whether beta reaches 2 instead of 1, so that a token can flip the sign of what it finds (Grazzi et al.
+    /// 2024, <https://arxiv.org/abs/2411.12537>). Default: `false`.
     #[config(default = false)]
     pub allow_neg_eigval: bool,
-    /// Whether the output passes a gate.
+    /// Whether the output passes a gate. Default: `false`.
     #[config(default = false)]
     pub output_gate: bool,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }

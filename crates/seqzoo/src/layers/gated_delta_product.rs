@@ -17,41 +17,41 @@ crate::layer!(GatedDeltaProduct, "gated_delta_product", GatedDeltaProductConfig)
 pub struct GatedDeltaProductConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Heads of queries and keys.
+    /// Heads of queries and keys. Default: `6`.
     #[config(default = 6)]
     pub num_heads: usize,
-    /// Heads of values, each with a memory, a multiple of `num_heads`; as many as key heads where absent.
+    /// Heads of values, each with a memory, a multiple of `num_heads`. Default: `None`, as many as key heads.
     pub num_v_heads: Option<usize>,
-    /// Key channels per head, whatever `d_model` is.
+    /// Key channels per head, whatever `d_model` is. Default: `256`.
     #[config(default = 256)]
     pub head_dim: usize,
-    /// Value channels per head, as a multiple of `head_dim`.
+    /// Value channels per head, as a multiple of `head_dim`. Default: `2.0`.
     #[config(default = 2.0)]
     pub expand_v: f64,
-    /// Steps per token, at least 1.
+    /// Steps per token, at least 1. Default: `2`.
     #[config(default = 2)]
     pub num_householder: usize,
-    /// Taps of the short convolutions after the query, key and value projections, at least 2; where absent
-    /// `silu` stands alone.
+    /// Taps of the short convolutions after the query, key and value projections, at least 2. `None`: `silu`
+    /// without a convolution. Default: `Some(4)`.
     #[config(default = "Some(4)")]
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether writes reach a strength of 2 instead of 1, which lets a token turn the sign of what it finds
-    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    /// Whether beta reaches 2 instead of 1, so that a token can flip the sign of what it finds (Grazzi et al.
+    /// 2024, <https://arxiv.org/abs/2411.12537>). Default: `true`.
     #[config(default = true)]
     pub allow_neg_eigval: bool,
-    /// Whether the memory fades.
+    /// Whether the memory fades. Default: `true`.
     #[config(default = true)]
     pub forget_gate: bool,
-    /// Whether the output passes a gate.
+    /// Whether the output passes a gate. Default: `true`.
     #[config(default = true)]
     pub output_gate: bool,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -112,7 +112,7 @@ impl GatedDeltaProductConfig {
 ///   [`DecayGate`](crate::parts::DecayGate); without `forget_gate` nothing fades,
 /// * `β` is half that without `allow_neg_eigval`,
 /// * value head `j` reads and writes with key head `j / (H / HK)`,
-/// * the norm works on each head by itself, and the gate behind it is optional.
+/// * the norm works on each head by itself, and the gate after it is optional.
 ///
 /// The state is `S`, `4·H·K·V` bytes per sequence for `H` value heads, and the last inputs of the convolutions. More
 /// steps make it no larger.

@@ -21,38 +21,38 @@ crate::layer!(GatedLinearAttention, "gated_linear_attention", GatedLinearAttenti
 pub struct GatedLinearAttentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Query heads.
+    /// Query heads. Default: `4`.
     #[config(default = 4)]
     pub num_heads: usize,
-    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    /// Key and value heads, dividing `num_heads`. Default: `None`, as many as query heads.
     pub num_kv_heads: Option<usize>,
-    /// Key channels of all heads, as a multiple of `d_model`.
+    /// Key channels of all heads, as a multiple of `d_model`. Default: `0.5`.
     #[config(default = 0.5)]
     pub expand_k: f64,
-    /// Value channels of all heads, as a multiple of `d_model`.
+    /// Value channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_v: f64,
-    /// Taps of a short convolution after the query, key and value projections; none where absent
-    /// (4 is usual).
+    /// Taps of the short convolutions after the query, key and value projections, at least 2 (4 is usual).
+    /// Default: `None`, no convolutions.
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether the output passes a gate.
+    /// Whether the output passes a gate. Default: `true`.
     #[config(default = true)]
     pub output_gate: bool,
-    /// Rank of the projection that makes the decays.
+    /// Rank of the projection that makes the decays. Default: `16`.
     #[config(default = 16)]
     pub gate_low_rank_dim: usize,
-    /// Divides the log decays: at 16 an untrained gate keeps 0.958 per token.
+    /// Divides the log decays: at 16 an untrained gate keeps 0.958 per token. Default: `16.0`.
     #[config(default = 16.0)]
     pub gate_logit_normalizer: f64,
-    /// Log decays are at least this; unbounded where absent.
+    /// Log decays are at least this. Default: `None`, no bound.
     pub clamp_min: Option<f64>,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -78,7 +78,7 @@ impl GatedLinearAttentionConfig {
         ConfigError::unless(self.gate_logit_normalizer > 0.0, Self::KIND, || {
             format!("gate_logit_normalizer = {}, but a positive number is wanted", self.gate_logit_normalizer)
         })?;
-        ConfigError::unless(self.clamp_min.is_none_or(|least| least <= 0.0), Self::KIND, || {
+        ConfigError::unless(self.clamp_min.is_none_or(|min| min <= 0.0), Self::KIND, || {
             format!("clamp_min = {}, but log decays are at most 0", self.clamp_min.unwrap_or_default())
         })?;
         let keys = layout.key_value_heads * layout.key;
@@ -114,7 +114,7 @@ impl GatedLinearAttentionConfig {
 /// Where
 ///
 /// * `q`, `k`, `v` are projections of the input, each through a short convolution if one is asked for,
-/// * the norm works on each head by itself, and the gate behind it is optional,
+/// * the norm works on each head by itself, and the gate after it is optional,
 /// * 16 is `gate_logit_normalizer`, and the clamp is `clamp_min`, none by default.
 ///
 /// The state is `S`, `4·H·K·V` bytes per sequence, and the last inputs of the convolutions.
@@ -164,7 +164,7 @@ impl GatedLinearAttention {
         let logits = self.decay_up.forward(self.decay_down.forward(input));
         let log = log_sigmoid(logits).div_scalar(self.normalizer);
         let log = match self.clamp_min {
-            Some(least) => log.clamp_min(least),
+            Some(min) => log.clamp_min(min),
             None => log,
         };
         split_heads(log, self.layout.key_value_heads)

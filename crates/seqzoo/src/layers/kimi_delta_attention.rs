@@ -13,7 +13,7 @@ use burn::tensor::{Bool, Device, Tensor};
 
 crate::layer!(KimiDeltaAttention, "kimi_delta_attention", KimiDeltaAttentionConfig);
 
-/// The range of the rates at first.
+/// The range of the rates initially.
 const RATES: (f64, f64) = (1.0, 16.0);
 
 /// Configuration of [`KimiDeltaAttention`].
@@ -21,35 +21,35 @@ const RATES: (f64, f64) = (1.0, 16.0);
 pub struct KimiDeltaAttentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Heads of queries and keys.
+    /// Heads of queries and keys. Default: `16`.
     #[config(default = 16)]
     pub num_heads: usize,
-    /// Heads of values, each with a memory, a multiple of `num_heads`; as many as key heads where absent.
+    /// Heads of values, each with a memory, a multiple of `num_heads`. Default: `None`, as many as key heads.
     pub num_v_heads: Option<usize>,
-    /// Key channels per head, whatever `d_model` is.
+    /// Key channels per head, whatever `d_model` is. Default: `128`.
     #[config(default = 128)]
     pub head_dim: usize,
-    /// Value channels per head, as a multiple of `head_dim`.
+    /// Value channels per head, as a multiple of `head_dim`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_v: f64,
-    /// Taps of the short convolutions after the query, key and value projections, at least 2; where absent
-    /// `silu` stands alone.
+    /// Taps of the short convolutions after the query, key and value projections, at least 2. `None`: `silu`
+    /// without a convolution. Default: `Some(4)`.
     #[config(default = "Some(4)")]
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether writes reach a strength of 2 instead of 1, which lets a token turn the sign of what it finds
-    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    /// Whether beta reaches 2 instead of 1, so that a token can flip the sign of what it finds (Grazzi et al.
+    /// 2024, <https://arxiv.org/abs/2411.12537>). Default: `false`.
     #[config(default = false)]
     pub allow_neg_eigval: bool,
-    /// Log decays are at least this, through a sigmoid instead of the softplus (-5 is usual); unbounded where
-    /// absent.
+    /// Log decays are at least this, by a sigmoid instead of the softplus (-5 is usual). Default: `None`, no
+    /// bound.
     pub lower_bound: Option<f64>,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -111,7 +111,7 @@ impl KimiDeltaAttentionConfig {
 /// * `q`, `k`, `v` are projections of the input, each through a short convolution and `silu`, and `q` and `k` are
 ///   divided by their length,
 /// * `A` is a learned rate per value head and `dt_bias` a learned bias per value head and key channel, see
-///   [`DecayGate`]; `A` is uniform in (1, 16) at first,
+///   [`DecayGate`]; `A` is uniform in (1, 16) initially,
 /// * with `lower_bound` the decay is `g_t = lower_bound · σ(A (W₂ W₁ x_t + dt_bias))`,
 /// * `W₁` and `W₃` project to as many channels as a value head has,
 /// * `β` is twice that with `allow_neg_eigval`,

@@ -20,47 +20,47 @@ crate::layer!(LinearAttention, "linear_attention", LinearAttentionConfig);
 pub struct LinearAttentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Query heads.
+    /// Query heads. Default: `8`.
     #[config(default = 8)]
     pub num_heads: usize,
-    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    /// Key and value heads, dividing `num_heads`. Default: `None`, as many as query heads.
     pub num_kv_heads: Option<usize>,
-    /// Key channels of all heads, as a multiple of `d_model`.
+    /// Key channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_k: f64,
-    /// Value channels of all heads, as a multiple of `d_model`.
+    /// Value channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_v: f64,
-    /// Channels per head in front of the feature map; what `expand_k` gives where absent.
+    /// Channels per head before the feature map. Default: `None`, those that `expand_k` gives.
     pub feature_dim: Option<usize>,
-    /// The feature map of queries and keys.
+    /// The feature map of queries and keys. Default: [`FeatureMapKind::ElementwiseProduct`].
     #[config(default = "FeatureMapKind::ElementwiseProduct")]
     pub feature_map: FeatureMapKind,
-    /// Whether queries and keys share the parameters of the feature map.
+    /// Whether queries and keys share the parameters of the feature map. Default: `false`.
     #[config(default = false)]
     pub tie_feature_map: bool,
-    /// Whether the output is divided by the query's product with the sum of all keys. Wants a
-    /// positive feature map.
+    /// Whether the output is divided by the query's product with the sum of all keys. Wants a positive
+    /// feature map. Default: `false`.
     #[config(default = false)]
     pub normalise: bool,
-    /// Added to the divisor.
+    /// Added to the divisor. Default: `1e-10`.
     #[config(default = 1e-10)]
     pub normaliser_epsilon: f64,
-    /// Whether the features of each query are divided by their sum (plus 1e-4).
+    /// Whether the features of each query are divided by their sum (plus 1e-4). Default: `false`.
     #[config(default = false)]
     pub norm_q: bool,
-    /// Whether the features of each key are divided by their sum (plus 1e-4).
+    /// Whether the features of each key are divided by their sum (plus 1e-4). Default: `false`.
     #[config(default = false)]
     pub norm_k: bool,
-    /// Multiplies the queries; the number of features to the power −½ where absent.
+    /// Multiplies the queries. Default: `None`, the number of features to the power −½.
     pub scale: Option<f64>,
-    /// Whether each head's output passes a root-mean-square norm.
+    /// Whether each head's output passes a root-mean-square norm. Default: `true`.
     #[config(default = true)]
     pub output_norm: bool,
-    /// The epsilon of that norm.
+    /// The epsilon of that norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }

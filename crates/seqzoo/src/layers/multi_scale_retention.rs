@@ -21,30 +21,30 @@ crate::layer!(MultiScaleRetention, "multi_scale_retention", MultiScaleRetentionC
 pub struct MultiScaleRetentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Query heads.
+    /// Query heads. Default: `8`.
     #[config(default = 8)]
     pub num_heads: usize,
-    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    /// Key and value heads, dividing `num_heads`. Default: `None`, as many as query heads.
     pub num_kv_heads: Option<usize>,
-    /// Key channels of all heads, as a multiple of `d_model`.
+    /// Key channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_k: f64,
-    /// Value channels of all heads, as a multiple of `d_model`.
+    /// Value channels of all heads, as a multiple of `d_model`. Default: `2.0`.
     #[config(default = 2.0)]
     pub expand_v: f64,
-    /// Taps of a short convolution after the query, key and value projections; none where absent
-    /// (4 is usual).
+    /// Taps of the short convolutions after the query, key and value projections, at least 2 (4 is usual).
+    /// Default: `None`, no convolutions.
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// The base of the rotary angles.
+    /// The base of the rotary angles. Default: `10000.0`.
     #[config(default = 10000.0)]
     pub rotary_base: f64,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -91,7 +91,7 @@ impl MultiScaleRetentionConfig {
 /// Where
 ///
 /// * `q`, `k`, `v` are projections of the input, each through a short convolution if one is asked for,
-///   then `q` and `k` turned by rotary positions,
+///   then `q` and `k` rotated by rotary positions,
 /// * the norm works on each head by itself.
 ///
 /// The state is `S`, `4·H·K·V` bytes per sequence, the last inputs of the convolutions, and the position.

@@ -19,25 +19,25 @@ crate::layer!(SoftmaxAttention, "softmax_attention", SoftmaxAttentionConfig);
 pub struct SoftmaxAttentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Query heads.
+    /// Query heads. Default: `8`.
     #[config(default = 8)]
     pub num_heads: usize,
-    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    /// Key and value heads, dividing `num_heads`. Default: `None`, as many as query heads.
     pub num_kv_heads: Option<usize>,
-    /// Channels per head; `d_model / num_heads` where absent.
+    /// Channels per head. Default: `None`, `d_model / num_heads`.
     pub head_dim: Option<usize>,
-    /// How many tokens each token sees, itself included; all earlier ones where absent.
+    /// How many tokens each token sees, itself included. Default: `None`, all earlier ones.
     pub window: Option<usize>,
-    /// Whether queries and keys carry rotary positions.
+    /// Whether queries and keys carry rotary positions. Default: `true`.
     #[config(default = true)]
     pub rotary: bool,
-    /// The base of the rotary angles.
+    /// The base of the rotary angles. Default: `10000.0`.
     #[config(default = 10000.0)]
     pub rotary_base: f64,
-    /// Whether the query, key and value projections have biases.
+    /// Whether the query, key and value projections have biases. Default: `false`.
     #[config(default = false)]
     pub qkv_bias: bool,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -99,7 +99,7 @@ impl SoftmaxAttentionConfig {
 ///
 /// Where
 ///
-/// * `q`, `k`, `v` are projections of the input, `q` and `k` turned by their positions (optional),
+/// * `q`, `k`, `v` are projections of the input, `q` and `k` rotated by their positions (optional),
 /// * query head `h` reads key and value head `h / (heads / key_value_heads)`.
 ///
 /// The state is the cache of keys and values: `8·HK·d` bytes per token and sequence, up to
@@ -130,7 +130,7 @@ pub struct SoftmaxAttention {
 /// State of [`SoftmaxAttention`].
 #[derive(Clone, Debug)]
 pub struct SoftmaxAttentionState {
-    /// Keys (already turned) and values; absent before the first token.
+    /// Keys (already rotated) and values. `None`: before the first token.
     pub cache: Option<AttentionState>,
     /// How many tokens have passed.
     pub position: u64,

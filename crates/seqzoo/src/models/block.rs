@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Bool, Device, Tensor};
 
-/// What mixes the channels of each token after the sequence mixer.
+/// The part that mixes the channels of each token after the sequence mixer.
 #[derive(Config, Debug, PartialEq, Copy)]
 pub enum ChannelMixerConfig {
     /// Nothing: a block is a sequence mixer alone, as in recall benchmarks.

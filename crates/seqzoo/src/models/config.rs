@@ -1,4 +1,4 @@
-//! What a language model is made of.
+//! The configuration of a language model.
 
 use super::block::{ChannelMixerConfig, NormKind};
 use crate::MixerConfig;

@@ -46,7 +46,7 @@ pub struct ModelState<S = AnyState> {
 }
 
 impl<M: SequenceMixer> LanguageModel<M> {
-    /// What the model was made from.
+    /// The configuration that the model was made from.
     pub fn config(&self) -> &LanguageModelConfig {
         &self.config
     }

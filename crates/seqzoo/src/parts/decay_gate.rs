@@ -81,7 +81,7 @@ impl DecayGate {
 pub struct ScalarDecay {
     /// `D` to `H`.
     pub projection: Linear,
-    /// What makes a decay of it.
+    /// Makes a decay of it.
     pub gate: DecayGate,
 }
 

@@ -1,6 +1,6 @@
-//! What the layers on the delta rule share.
+//! The parts that the layers on the delta rule share.
 
-use super::projection::MOST_CHANNELS;
+use super::projection::MAX_CHANNELS;
 use super::{
     ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, check_heads, join_heads, projection,
     split_heads,
@@ -130,7 +130,7 @@ pub struct DeltaHeads {
     pub norm: GatedRmsNorm,
     /// `H·V` to `D`.
     pub output: Linear,
-    /// What beta is multiplied by.
+    /// The factor of beta.
     reach: f64,
     #[module(skip)]
     layout: DeltaLayout,
@@ -149,9 +149,9 @@ impl DeltaHeads {
         initializer.check(layer)?;
         ConfigError::unless_finite(layer, "norm_epsilon", norm_epsilon)?;
         let channels = layout.channels();
-        let most = channels.into_iter().fold(0, usize::max);
-        ConfigError::unless(most <= MOST_CHANNELS, layer, || {
-            format!("the heads have {most} channels together, but at most {MOST_CHANNELS} are wanted")
+        let max = channels.into_iter().fold(0, usize::max);
+        ConfigError::unless(max <= MAX_CHANNELS, layer, || {
+            format!("the heads have {max} channels together, but at most {MAX_CHANNELS} are wanted")
         })?;
         let linear = |to| projection(d_model, to, initializer, device);
         let [query, key, value] = channels.map(linear);
@@ -224,7 +224,7 @@ impl DeltaHeads {
     }
 }
 
-/// What the delta rule is told of every call.
+/// The options that are the same in every call.
 fn options() -> DeltaRuleOptions {
     DeltaRuleOptions { keys: Keys::Normalise { epsilon: KEY_EPSILON }, ..Default::default() }
 }

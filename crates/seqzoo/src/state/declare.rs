@@ -49,7 +49,17 @@ impl<S: MixerState> StateField for Vec<S> {
 
 /// Declares the state of a layer by its fields; how it is walked, saved, counted and selected follows from them.
 ///
-/// ```ignore
+/// ```
+/// use burn::tensor::Tensor;
+/// use seqzoo::state;
+///
+/// # #[derive(Clone, Debug)]
+/// struct MovingAverage;
+///
+/// impl MovingAverage {
+///     const KIND: &str = "moving_average";
+/// }
+///
 /// state! {
 ///     /// State of [`MovingAverage`].
 ///     pub struct MovingAverageState of MovingAverage {

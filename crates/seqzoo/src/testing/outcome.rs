@@ -1,4 +1,4 @@
-//! What a layer computed, under names.
+//! The tensors that a layer computed, by name.
 
 use super::random::Random;
 use crate::MixerState;

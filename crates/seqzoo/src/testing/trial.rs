@@ -7,7 +7,7 @@ use crate::{MixerState, SequenceMixer};
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Device, Int, Tensor};
 
-/// What a layer is checked on: random inputs of `channels` channels in `f64`, which the layer is converted to.
+/// Checks of a layer on random inputs of `channels` channels in `f64`, which the layer is converted to.
 ///
 /// Every check panics with a sentence if the layer fails it.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Trial {
         Self { time, ..self }
     }
 
-    /// How far two ways to compute the same may be apart, as a part of the largest element. Default: `1e-9`.
+    /// How far two ways to compute the same may differ, relative to the largest element. Default: `1e-9`.
     pub fn with_tolerance(self, tolerance: f64) -> Self {
         Self { tolerance, ..self }
     }
@@ -51,7 +51,7 @@ impl Trial {
 
     /// The law: `forward` over a sequence = `forward` over any split of it in two = `step` token by token, in
     /// outputs, the final state, and the gradients of input, initial state and parameters. It starts from random
-    /// numbers in the place of the initial state; see [`law_from`](Self::law_from) where not any numbers will do.
+    /// numbers instead of the initial state; see [`law_from`](Self::law_from) where not any numbers will do.
     #[track_caller]
     pub fn law<M: SequenceMixer>(&self, layer: &M) {
         self.check_law(layer, |random, initial| random.state(initial));
