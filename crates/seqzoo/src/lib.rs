@@ -4,7 +4,7 @@
 //! * [`layers`]: one layer per file, each a [`SequenceMixer`].
 //! * [`Mixer`] and [`MixerConfig`]: any layer, named as data.
 //! * [`models`]: a language model over any pattern of layers, and generation from it.
-//! * [`state`]: what a layer remembers, to save, load, fork, select and detach.
+//! * [`mod@state`]: what a layer remembers, to save, load, fork, select and detach.
 //! * [`parts`]: the modules that layers share.
 //! * [`WeightDecay`]: which parameters an optimizer should decay.
 //! * [`layer!`] and [`state!`](crate::state!): declare a layer of your own; `testing` (a feature) holds it to the law.
