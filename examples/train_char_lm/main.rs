@@ -13,8 +13,8 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
 use clap::Parser;
-use seqzoo::MixerConfig;
 use seqzoo::models::{LanguageModel, LanguageModelConfig, Sampling};
+use seqzoo::{MixerConfig, WeightDecay};
 use std::f64::consts::LN_2;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,7 +45,7 @@ struct Arguments {
     /// Bytes per sequence.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u16).range(2..))]
     length: u16,
-    /// The largest learning rate.
+    /// The maximum learning rate.
     #[arg(long, default_value_t = 4e-3)]
     rate: f64,
     /// The seed of parameters, batches and sample.
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 #[allow(clippy::print_stdout)]
 fn run(arguments: &Arguments) -> Result<(), String> {
     if !(arguments.rate.is_finite() && arguments.rate > 0.0) {
-        return Err(format!("--rate {} is no learning rate; give a number above 0", arguments.rate));
+        return Err(format!("--rate {}, but a number above 0 is wanted", arguments.rate));
     }
     if arguments.out.is_file() {
         return Err(format!("--out {} is a file; give a directory", arguments.out.display()));
@@ -88,7 +88,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         model.num_params()
     );
 
-    let mut optimizer = AdamWConfig::new().with_weight_decay(0.01).with_beta_2(0.98).init();
+    let adam = AdamWConfig::new().with_beta_2(0.98);
+    let undecayed = adam.clone().with_weight_decay(0.0).build();
+    let mut optimizer =
+        adam.with_weight_decay(0.01).init().with_group(WeightDecay::of(&model).undecayed(), undecayed, None);
     let (start, mut points) = (Instant::now(), Vec::new());
     for step in 0..steps {
         let (tokens, targets) = text.batch(
@@ -110,7 +113,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             let held_out = held_out_bits(&model.valid(), &text, usize::from(arguments.length));
             if !held_out.is_finite() {
                 return Err(format!(
-                    "the loss is no number any more at step {}; give a smaller --rate",
+                    "the loss is NaN or infinite at step {}; give a smaller --rate",
                     step + 1
                 ));
             }

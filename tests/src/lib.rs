@@ -5,17 +5,14 @@ mod compare;
 mod golden;
 mod inputs;
 pub mod ladder;
-mod modules;
 pub mod operators;
 mod reference;
-mod states;
 
 pub use compare::{Outcome, largest_error, values};
 pub use golden::Golden;
 pub use inputs::{Inputs, autodiff, flags, plain};
-pub use modules::{double, put_parameter_gradients};
 pub use reference::ReferenceGradients;
-pub use states::{put_state, randomised, state_gradients, state_loss, tracked};
+pub use seqzoo::testing::double;
 
 /// The programs in the README and in the book, compiled and run.
 #[cfg(doctest)]
@@ -28,6 +25,8 @@ mod documents {
     struct Contract;
     #[doc = include_str!("../../docs/src/models.md")]
     struct Models;
+    #[doc = include_str!("../../docs/src/own_layer.md")]
+    struct OwnLayer;
     #[doc = include_str!("../../docs/src/linear_attention.md")]
     struct LinearAttention;
     #[doc = include_str!("../../docs/src/delta_rule.md")]

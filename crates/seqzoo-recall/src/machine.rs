@@ -1,7 +1,5 @@
 //! Where a result was measured.
 
-use burn::tensor::Device;
-use seqzoo::ops::linear_attention::linear_attention_report;
 use serde::{Deserialize, Serialize};
 
 /// The version of Burn in `Cargo.lock`, which a test compares.
@@ -20,9 +18,6 @@ pub struct Machine {
     pub system: String,
     /// The device.
     pub device: String,
-    /// The kernels that operators have on the device; results from before there were any say nothing.
-    #[serde(default)]
-    pub kernels: String,
     /// Version of this library.
     pub seqzoo: String,
     /// Version of Burn.
@@ -33,18 +28,13 @@ pub struct Machine {
 
 impl Machine {
     /// This machine, with the device of the name given and `threads` threads.
-    pub fn here(name: &str, device: &Device, threads: usize) -> Self {
-        let kernels = match linear_attention_report(1, &Default::default(), device).kernel {
-            Some(kernel) => format!("{kernel}s"),
-            None => "no kernels, tensor operations".into(),
-        };
+    pub fn here(device: &str, threads: usize) -> Self {
         Self {
             processor: processor().unwrap_or_else(|| "unknown processor".into()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             threads,
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            device: name.into(),
-            kernels,
+            device: device.into(),
             seqzoo: env!("CARGO_PKG_VERSION").into(),
             burn: BURN.into(),
             optimised: !cfg!(debug_assertions),

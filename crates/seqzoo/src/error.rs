@@ -1,4 +1,4 @@
-//! What can go wrong with configurations, states, checkpoints and prompts.
+//! Errors of configurations, states, checkpoints and prompts.
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -127,4 +127,11 @@ pub enum GenerateError {
     /// A sampling option is out of range.
     #[error("{0}")]
     Sampling(String),
+}
+
+impl GenerateError {
+    /// An error about the sampling unless `holds`.
+    pub(crate) fn unless(holds: bool, problem: impl FnOnce() -> String) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(Self::Sampling(problem())) }
+    }
 }

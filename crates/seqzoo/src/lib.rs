@@ -1,11 +1,13 @@
 //! A zoo of efficient sequence-model layers for [Burn](burn): one set of parameters per layer, a
 //! parallel form to train and a recurrent form to stream at constant memory.
 //!
-//! * [`layers`]: one layer per file, all behind [`SequenceMixer`].
+//! * [`layers`]: one layer per file, each a [`SequenceMixer`].
 //! * [`Mixer`] and [`MixerConfig`]: any layer, named as data.
 //! * [`models`]: a language model over any pattern of layers, and generation from it.
-//! * [`state`]: what a layer remembers, to save, load, fork, select and detach.
+//! * [`mod@state`]: what a layer remembers, to save, load, fork, select and detach.
 //! * [`parts`]: the modules that layers share.
+//! * [`WeightDecay`]: which parameters an optimizer should decay.
+//! * [`layer!`] and [`state!`](crate::state!): declare a layer of your own; `testing` (a feature) holds it to the law.
 //! * [`ops`]: the operators beneath, without parameters.
 //!
 //! # The law of the zoo
@@ -38,10 +40,22 @@ pub mod layers;
 pub mod models;
 pub mod parts;
 pub mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 
+mod contract;
 mod error;
 mod mixer;
+mod weight_decay;
 
+pub use contract::{Layer, LayerConfig, SequenceMixer};
 pub use error::{CheckpointError, ConfigError, GenerateError, StateError};
-pub use mixer::{AnyState, Mixer, MixerConfig, SequenceMixer};
+pub use mixer::{AnyState, Mixer, MixerConfig};
 pub use state::{MixerState, StateBytes};
+pub use weight_decay::{Undecayed, WeightDecay};
+
+/// The names that macros need.
+#[doc(hidden)]
+pub mod macros {
+    pub use burn::tensor::Device;
+}

@@ -43,8 +43,8 @@ fn record_heads(heads: &DeltaHeads, found: &mut ReferenceGradients, gradients: &
 }
 
 fn fill_gate(gate: &mut DecayGate, golden: &Golden, device: &Device) {
-    gate.a_log = parameter(golden.tensor("params.A_log", device));
-    gate.dt_bias = parameter(golden.tensor("params.dt_bias", device));
+    gate.a_log = parameter(golden.tensor("params.A_log", device)).into();
+    gate.dt_bias = parameter(golden.tensor("params.dt_bias", device)).into();
 }
 
 fn record_gate(gate: &DecayGate, found: &mut ReferenceGradients, gradients: &Gradients) {
@@ -136,7 +136,7 @@ fn gated_delta_net_equals_the_layer_of_qwen3_next() {
         .with_expand_v(1.5)
         .with_norm_epsilon(1e-6);
     let mut layer = double(config.init(&device));
-    // Of each key head: 4 rows of q, 4 of k, 12 of v and 12 of the gate; 2 of the strengths and 2 of the decays.
+    // Of each key head: 4 rows of q, 4 of k, 12 of v and 12 of the gate; 2 of the betas and 2 of the decays.
     let rows = [
         ("in_proj_qkvz", Rows::of(0, 4, 32)),
         ("in_proj_qkvz", Rows::of(4, 4, 32)),

@@ -18,7 +18,7 @@ fn gated_delta_net(device: &Device) -> GatedDeltaNet {
     double(GatedDeltaNetConfig::new(8).with_num_heads(2).with_head_dim(3).init(device))
 }
 
-/// A product of `steps` steps with the parameters of `net`, but for those of keys, values and strengths.
+/// A product of `steps` steps with the parameters of `net`, but for those of keys, values and betas.
 fn product(net: &GatedDeltaNet, steps: usize, device: &Device) -> GatedDeltaProduct {
     let config = GatedDeltaProductConfig::new(8).with_num_heads(2).with_head_dim(3);
     let config = config.with_num_householder(steps).with_allow_neg_eigval(false);
@@ -78,7 +78,7 @@ fn a_bounded_decay_is_a_sigmoid_of_its_rate_times_its_step() {
     let mut gate = double(config.with_lower_bound(Some(-4.0)).init(&device).decay_gate);
     let mut inputs = Inputs::new(3, &device);
     let (rates, projected) = (inputs.uniform::<1>([2]), inputs.uniform::<3>([1, 5, 6]));
-    gate.a_log = Param::from_tensor(rates.clone());
+    *gate.a_log = Param::from_tensor(rates.clone());
     let found = gate.forward(projected.clone());
     let steps = (projected + gate.dt_bias.val().unsqueeze()).reshape([1, 5, 2, 3]);
     let wanted = sigmoid(steps * rates.exp().reshape([1, 1, 2, 1])).mul_scalar(-4.0);

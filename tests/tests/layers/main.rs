@@ -7,4 +7,6 @@ mod golden_delta;
 mod identities;
 mod law;
 mod states;
+mod testing;
+mod weight_decay;
 mod zoo;

@@ -1,17 +1,12 @@
 //! States on disk, forked, selected, detached.
 
-use super::zoo::{CHANNELS, layer, variants};
+use super::zoo::{CHANNELS, each, layer, variants};
 use burn::tensor::{Int, Tensor};
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig};
+use seqzoo::testing::Trial;
 use seqzoo::{MixerState, SequenceMixer};
-use seqzoo_tests::{Inputs, Outcome, autodiff, flags, plain, put_state};
+use seqzoo_tests::{Inputs, autodiff, plain};
 use std::path::PathBuf;
-
-fn recorded<S: MixerState>(state: &S) -> Outcome {
-    let mut outcome = Outcome::default();
-    put_state(&mut outcome, state);
-    outcome
-}
 
 fn directory() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -21,80 +16,27 @@ fn directory() -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn a_saved_state_continues_bit_for_bit() {
-    let device = plain();
-    let (_directory, path) = directory();
-    for (name, config) in variants() {
-        let layer = layer(&config, &device);
-        let mut inputs = Inputs::new(2, &device);
-        let (seen, more) = (inputs.uniform([3, 9, CHANNELS]), inputs.uniform::<3>([3, 4, CHANNELS]));
-        // A reset leaves a mask in the cache of attention, which must survive too.
-        let (_, state) = layer.forward_packed(seen, Some(flags(3, 9, &[7], &device)), None);
-        state.save(&path).unwrap();
-        let loaded = layer.load_state(&path, &device).unwrap();
-        recorded(&loaded).assert_close(&recorded(&state), 0.0);
-        assert_eq!(loaded.bytes(), state.bytes());
-        let go = |state| layer.forward(more.clone(), Some(state)).0.into_data();
-        assert_eq!(go(state), go(loaded), "{name}");
-    }
+    each(&plain(), Trial::state_on_disk);
 }
 
 #[test]
 fn an_untouched_state_survives_too() {
-    let device = plain();
-    let (_directory, path) = directory();
-    for (name, config) in variants() {
-        let layer = layer(&config, &device);
-        layer.init_state(2, &device).save(&path).unwrap();
-        let loaded = layer.load_state(&path, &device).unwrap();
-        let input = Inputs::new(2, &device).uniform::<3>([2, 4, CHANNELS]);
-        let (a, _) = layer.forward(input.clone(), Some(loaded));
-        let (b, _) = layer.forward(input, None);
-        assert_eq!(a.into_data(), b.into_data(), "{name}");
-    }
+    each(&plain(), Trial::untouched_state_on_disk);
 }
 
 #[test]
 fn selected_sequences_go_on_as_they_would_have() {
-    let device = plain();
-    for (name, config) in variants() {
-        let layer = layer(&config, &device);
-        let mut inputs = Inputs::new(2, &device);
-        let (seen, more) = (inputs.uniform([3, 9, CHANNELS]), inputs.uniform::<3>([3, 4, CHANNELS]));
-        let (_, state) = layer.forward_packed(seen, Some(flags(3, 9, &[7], &device)), None);
-        let (all, _) = layer.forward(more.clone(), Some(state.clone()));
-        let rows = Tensor::<1, Int>::from_ints([2, 0, 2], &device);
-        let (picked, _) = layer.forward(more.select(0, rows.clone()), Some(state.select(rows.clone())));
-        assert_eq!(picked.into_data(), all.select(0, rows).into_data(), "{name}");
-    }
+    each(&plain(), Trial::selection);
 }
 
 #[test]
 fn a_fork_leaves_the_original_alone() {
-    let device = plain();
-    for (_, config) in variants() {
-        let layer = layer(&config, &device);
-        let mut inputs = Inputs::new(2, &device);
-        let (_, state) = layer.forward(inputs.uniform([1, 9, CHANNELS]), None);
-        let before = recorded(&state);
-        layer.forward(inputs.uniform([1, 5, CHANNELS]), Some(state.clone()));
-        recorded(&state).assert_close(&before, 0.0);
-    }
+    each(&plain(), Trial::fork);
 }
 
 #[test]
 fn no_gradient_passes_a_detached_state() {
-    let device = autodiff();
-    for (name, config) in variants() {
-        let layer = layer(&config, &device);
-        let mut inputs = Inputs::new(2, &device);
-        let first = inputs.uniform::<3>([1, 9, CHANNELS]).require_grad();
-        let second = inputs.uniform::<3>([1, 4, CHANNELS]).require_grad();
-        let (_, state) = layer.forward(first.clone(), None);
-        let (output, _) = layer.forward(second.clone(), Some(state.detach()));
-        let gradients = output.sum().backward();
-        assert!(first.grad(&gradients).is_none(), "{name}");
-        assert!(second.grad(&gradients).is_some(), "{name}");
-    }
+    each(&autodiff(), Trial::detachment);
 }
 
 fn message<T, E: std::fmt::Display>(result: Result<T, E>) -> String {

@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use seqzoo::layers::*;
 use seqzoo::parts::FeatureMapKind;
+use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::double;
 
@@ -146,4 +147,13 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
 pub fn layer(config: &MixerConfig, device: &Device) -> Mixer {
     device.seed(11);
     double(config.try_init(device).unwrap())
+}
+
+/// Runs `check` on every variant of every layer.
+pub fn each(device: &Device, check: impl Fn(&Trial, &Mixer)) {
+    let trial = Trial::new(CHANNELS, device).with_time(40).with_tolerance(1e-9);
+    for (name, config) in variants() {
+        eprintln!("{name}");
+        check(&trial, &layer(&config, device));
+    }
 }

@@ -48,7 +48,7 @@ pub(super) fn find(name: &str) -> Result<Experiment, Error> {
 
 fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
     let (device_name, device) = device::find(common.device.as_deref())?;
-    let machine = Machine::here(&device_name, &device, use_threads(common)?);
+    let machine = Machine::here(&device_name, use_threads(common)?);
     let directory = common.out.clone().unwrap_or_else(|| Path::new("runs").join(&experiment.name));
     let store = Store::create(&directory, experiment, common.resume)?;
     stop::listen();

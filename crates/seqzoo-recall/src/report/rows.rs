@@ -152,12 +152,18 @@ pub(super) fn provenance(experiments: &[Experiment], results: &[RunResult]) -> T
         put("steps", experiment.training.steps(&experiment.task).to_string());
     }
     for machine in machines {
-        let Machine { processor, cores, threads, system, device, kernels, seqzoo, burn, optimised } = machine;
+        let Machine { processor, cores, threads, system, device, seqzoo, burn, optimised } = machine;
         put("machine", format!("{processor}, {cores} cores, {system}"));
-        let kernels = if kernels.is_empty() { String::new() } else { format!(", {kernels}") };
-        put("device", format!("{device}, {threads} threads, f32{kernels}"));
+        put("device", format!("{device}, {threads} threads, f32"));
         let build = if *optimised { "optimised" } else { "not optimised: times mean nothing" };
         put("versions", format!("seqzoo {seqzoo}, Burn {burn}, {build}"));
+    }
+    let mut said = Vec::new();
+    for RunResult { contestant, forms, .. } in results.iter().filter(|result| !result.forms.is_empty()) {
+        if !said.contains(&(contestant, forms)) {
+            said.push((contestant, forms));
+            put(&format!("layers of {contestant}"), forms.join("; "));
+        }
     }
     Table { headings: vec!["provenance".into(), String::new()], rows, numbers: false }
 }

@@ -60,6 +60,9 @@ pub struct RunResult {
     pub wall_seconds: f64,
     /// The evaluations on the way.
     pub curve: Vec<CurvePoint>,
+    /// The form that every kind of layer took in training, and why; results from before it was recorded say nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forms: Vec<String>,
     /// Where it ran.
     pub machine: Machine,
 }

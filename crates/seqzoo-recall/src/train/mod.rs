@@ -4,6 +4,7 @@ mod checkpoint;
 mod clip;
 mod cost;
 mod evaluate;
+mod forms;
 mod optimizer;
 mod trainer;
 

@@ -1,9 +1,9 @@
 //! AdamW, with weight decay where the recipe wants it.
 
 use crate::experiment::{Decay, Training};
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
-use burn::tensor::Tensor;
+use seqzoo::WeightDecay;
 
 /// The optimizer for the parameters of `module`, which must already have their final identities.
 pub(super) fn optimizer<M: Module>(module: &M, training: &Training) -> ModuleOptimizer {
@@ -12,21 +12,8 @@ pub(super) fn optimizer<M: Module>(module: &M, training: &Training) -> ModuleOpt
     match training.decay {
         Decay::All => decayed.init(),
         Decay::Matrices => {
-            let mut vectors = Vectors(Vec::new());
-            module.visit(&mut vectors);
             let undecayed = adam.with_weight_decay(0.0).build();
-            decayed.init().with_group(ParamGroup::from_ids(vectors.0), undecayed, None)
-        }
-    }
-}
-
-/// The parameters of one axis: norms and biases.
-struct Vectors(Vec<ParamId>);
-
-impl ModuleVisitor for Vectors {
-    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        if D == 1 {
-            self.0.push(parameter.id);
+            decayed.init().with_group(WeightDecay::of(module).undecayed(), undecayed, None)
         }
     }
 }

@@ -4,6 +4,7 @@ use super::checkpoint::Checkpoints;
 use super::clip::clip;
 use super::cost::cost;
 use super::evaluate::evaluate;
+use super::forms::forms;
 use super::optimizer::optimizer;
 use crate::experiment::RunConfig;
 use crate::machine::Machine;
@@ -112,6 +113,7 @@ pub fn train(
         }
     }
 
+    let forms = forms(&model, longest(run), &training_device);
     let model = model.valid();
     let slices = match progress.curve.last() {
         Some(point) if !progress.diverged => point.slices.clone(),
@@ -136,6 +138,7 @@ pub fn train(
         step_microseconds,
         wall_seconds: progress.wall_seconds,
         curve: progress.curve,
+        forms,
         machine: machine.clone(),
     })
 }
@@ -149,6 +152,11 @@ impl Progress {
         };
         learned || self.diverged
     }
+}
+
+/// The tokens of the longest training examples.
+fn longest(run: &RunConfig) -> usize {
+    run.task.segments(Split::Train).iter().map(|(slice, _)| slice.length).fold(1, usize::max)
 }
 
 /// The model of a run, every parameter drawn from its seed.

@@ -1,24 +1,25 @@
 //! The gated short convolution that stands first in recall models.
 
+use crate::ops::Report;
+use crate::ops::causal_conv::{CausalConvOptions, causal_conv_report};
 use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, biased_projection};
-use crate::state::{StateMapper, StatePart};
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
 
-const NAME: &str = "base_conv";
+crate::layer!(BaseConv, "base_conv", BaseConvConfig);
 
 /// Configuration of [`BaseConv`].
 #[derive(Config, Debug)]
 pub struct BaseConvConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Taps of the convolution, at least 2.
+    /// Taps of the convolution, at least 2. Default: `3`.
     #[config(default = 3)]
     pub width: usize,
-    /// How the projection is initialised.
+    /// How the projection is initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -31,21 +32,12 @@ impl BaseConvConfig {
     /// If there are no channels or fewer than 2 taps.
     pub fn try_init(&self, device: &Device) -> Result<BaseConv, ConfigError> {
         let (d_model, width) = (self.d_model, self.width);
-        self.initializer.check(NAME)?;
+        self.initializer.check(Self::KIND)?;
         let conv = ShortConvConfig::new(d_model).with_width(width).with_bias(true).with_activation(false);
         Ok(BaseConv {
             conv: conv.try_init(device)?,
             projection: biased_projection(d_model, d_model, self.initializer, device),
         })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> BaseConv {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -72,11 +64,12 @@ pub struct BaseConv {
     pub projection: Linear,
 }
 
-/// State of [`BaseConv`].
-#[derive(Clone, Debug)]
-pub struct BaseConvState {
-    /// The last `width - 1` inputs, `[B, width - 1, D]`.
-    pub inputs: Tensor<3>,
+crate::state! {
+    /// State of [`BaseConv`].
+    pub struct BaseConvState of BaseConv {
+        /// The last `width - 1` inputs, `[B, width - 1, D]`.
+        pub inputs: Tensor<3> as Convolution,
+    }
 }
 
 impl SequenceMixer for BaseConv {
@@ -95,14 +88,7 @@ impl SequenceMixer for BaseConv {
         let (mixed, inputs) = self.conv.forward(input.clone(), resets, state.map(|state| state.inputs));
         (self.projection.forward(input.clone()) * mixed + input, BaseConvState { inputs })
     }
-}
-
-impl MixerState for BaseConvState {
-    fn layer(&self) -> String {
-        NAME.into()
-    }
-
-    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        Self { inputs: mapper.tensor("inputs", StatePart::Convolution, self.inputs) }
+    fn report(&self, time: usize, device: &Device) -> Report {
+        causal_conv_report(time, &CausalConvOptions::default(), device)
     }
 }

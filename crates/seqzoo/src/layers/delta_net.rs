@@ -1,51 +1,51 @@
 //! DeltaNet: a memory that replaces what it holds under a key.
 
-use super::delta_layer::delta_layer;
-use crate::ConfigError;
-use crate::ops::Decay;
-use crate::parts::{DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, projection};
+use crate::ops::{Decay, Report};
+use crate::parts::{ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, projection};
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
-const NAME: &str = "delta_net";
+crate::layer!(DeltaNet, "delta_net", DeltaNetConfig);
 
 /// Configuration of [`DeltaNet`].
 #[derive(Config, Debug)]
 pub struct DeltaNetConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Heads.
+    /// Heads. Default: `4`.
     #[config(default = 4)]
     pub num_heads: usize,
-    /// Key channels of all heads, as a multiple of `d_model`.
+    /// Key channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_k: f64,
-    /// Value channels of all heads, as a multiple of `d_model`.
+    /// Value channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_v: f64,
-    /// Taps of the short convolutions behind the query, key and value projections, at least 2; where absent
-    /// `silu` stands alone.
+    /// Taps of the short convolutions after the query, key and value projections, at least 2. `None`: `silu`
+    /// without a convolution. Default: `Some(4)`.
     #[config(default = "Some(4)")]
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether tokens choose how strongly they write; they write with full strength where not.
+    /// Whether every token chooses its beta. `false`: beta is 1, or 2 with `allow_neg_eigval`. Default:
+    /// `true`.
     #[config(default = true)]
     pub use_beta: bool,
-    /// Whether writes reach a strength of 2 in the place of 1, which lets a token turn the sign of what it finds
-    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    /// Whether beta reaches 2 instead of 1, so that a token can flip the sign of what it finds (Grazzi et al.
+    /// 2024, <https://arxiv.org/abs/2411.12537>). Default: `false`.
     #[config(default = false)]
     pub allow_neg_eigval: bool,
-    /// Whether the output passes a gate.
+    /// Whether the output passes a gate. Default: `false`.
     #[config(default = false)]
     pub output_gate: bool,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -57,7 +57,8 @@ impl DeltaNetConfig {
     ///
     /// If the heads do not divide the channels, a convolution has fewer than 2 taps, or a number is out of its range.
     pub fn try_init(&self, device: &Device) -> Result<DeltaNet, ConfigError> {
-        let layout = DeltaLayout::expanded(NAME, self.d_model, self.num_heads, self.expand_k, self.expand_v)?;
+        let layout =
+            DeltaLayout::expanded(Self::KIND, self.d_model, self.num_heads, self.expand_k, self.expand_v)?;
         let options = DeltaOptions {
             conv_size: self.conv_size,
             conv_bias: self.conv_bias,
@@ -66,18 +67,9 @@ impl DeltaNetConfig {
             norm_epsilon: self.norm_epsilon,
             initializer: self.initializer,
         };
-        let heads = DeltaHeads::try_init(NAME, self.d_model, layout, options, device)?;
+        let heads = DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?;
         let gate = || projection(self.d_model, layout.width(), self.initializer, device);
         Ok(DeltaNet { heads, gate: self.output_gate.then(gate) })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> DeltaNet {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -109,7 +101,40 @@ pub struct DeltaNet {
     pub gate: Option<Linear>,
 }
 
-delta_layer!(DeltaNet, DeltaNetState, NAME);
+crate::state! {
+    /// State of [`DeltaNet`].
+    pub struct DeltaNetState of DeltaNet {
+        /// The memory `S`, `[B, H, K, V]`.
+        pub memory: Tensor<4> as Recurrent,
+        /// The last inputs of the convolutions, if the layer has them.
+        pub convolutions: ConvStates,
+    }
+}
+
+impl SequenceMixer for DeltaNet {
+    type State = DeltaNetState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let (memory, convolutions) = self.heads.init_state(batch, device);
+        Self::State { memory, convolutions }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let state = state.map(|state| (state.memory, state.convolutions));
+        let (decay, gate) = self.decay_and_gate(&input);
+        let (output, (memory, convolutions)) = self.heads.forward(input, decay, gate, resets, state);
+        (output, Self::State { memory, convolutions })
+    }
+
+    fn report(&self, time: usize, device: &Device) -> Report {
+        self.heads.report(time, device)
+    }
+}
 
 impl DeltaNet {
     /// How the memory fades, and what gates the outputs.

@@ -1,50 +1,51 @@
 //! Gated DeltaNet: the delta rule in a memory that fades.
 
-use super::delta_layer::delta_layer;
-use crate::ConfigError;
-use crate::ops::Decay;
-use crate::parts::{DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection};
+use crate::ops::{Decay, Report};
+use crate::parts::{
+    ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection,
+};
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
-const NAME: &str = "gated_delta_net";
+crate::layer!(GatedDeltaNet, "gated_delta_net", GatedDeltaNetConfig);
 
 /// Configuration of [`GatedDeltaNet`].
 #[derive(Config, Debug)]
 pub struct GatedDeltaNetConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Heads of queries and keys.
+    /// Heads of queries and keys. Default: `6`.
     #[config(default = 6)]
     pub num_heads: usize,
-    /// Heads of values, each with a memory, a multiple of `num_heads`; as many as key heads where absent.
+    /// Heads of values, each with a memory, a multiple of `num_heads`. Default: `None`, as many as key heads.
     pub num_v_heads: Option<usize>,
-    /// Key channels per head, whatever `d_model` is.
+    /// Key channels per head, whatever `d_model` is. Default: `256`.
     #[config(default = 256)]
     pub head_dim: usize,
-    /// Value channels per head, as a multiple of `head_dim`.
+    /// Value channels per head, as a multiple of `head_dim`. Default: `2.0`.
     #[config(default = 2.0)]
     pub expand_v: f64,
-    /// Taps of the short convolutions behind the query, key and value projections, at least 2; where absent
-    /// `silu` stands alone.
+    /// Taps of the short convolutions after the query, key and value projections, at least 2. `None`: `silu`
+    /// without a convolution. Default: `Some(4)`.
     #[config(default = "Some(4)")]
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether writes reach a strength of 2 in the place of 1, which lets a token turn the sign of what it finds
-    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    /// Whether beta reaches 2 instead of 1, so that a token can flip the sign of what it finds (Grazzi et al.
+    /// 2024, <https://arxiv.org/abs/2411.12537>). Default: `false`.
     #[config(default = false)]
     pub allow_neg_eigval: bool,
-    /// Whether the output passes a gate.
+    /// Whether the output passes a gate. Default: `true`.
     #[config(default = true)]
     pub output_gate: bool,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -58,7 +59,7 @@ impl GatedDeltaNetConfig {
     /// number of channels, a convolution has fewer than 2 taps, or a number is out of its range.
     pub fn try_init(&self, device: &Device) -> Result<GatedDeltaNet, ConfigError> {
         let layout = DeltaLayout::of_heads(
-            NAME,
+            Self::KIND,
             self.d_model,
             self.num_heads,
             self.num_v_heads,
@@ -75,19 +76,10 @@ impl GatedDeltaNetConfig {
         };
         let gate = || projection(self.d_model, layout.width(), self.initializer, device);
         Ok(GatedDeltaNet {
-            heads: DeltaHeads::try_init(NAME, self.d_model, layout, options, device)?,
+            heads: DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?,
             decay: ScalarDecay::new(self.d_model, layout.heads, self.initializer, device),
             gate: self.output_gate.then(gate),
         })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> GatedDeltaNet {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -105,10 +97,10 @@ impl GatedDeltaNetConfig {
 /// * `q`, `k`, `v` are projections of the input, each through a short convolution and `silu`, and `q` and `k` are
 ///   divided by their length,
 /// * `A` is a learned rate per value head and `dt_bias` a learned bias, see
-///   [`DecayGate`](crate::parts::DecayGate); `A` is uniform in (0, 16) at first,
+///   [`DecayGate`](crate::parts::DecayGate); `A` is uniform in (0, 16) initially,
 /// * `β` is twice that with `allow_neg_eigval`,
 /// * value head `j` reads and writes with key head `j / (H / HK)`,
-/// * the norm works on each head by itself, and the gate behind it is optional.
+/// * the norm works on each head by itself, and the gate after it is optional.
 ///
 /// The state is `S`, `4·H·K·V` bytes per sequence for `H` value heads, and the last inputs of the convolutions.
 ///
@@ -128,7 +120,40 @@ pub struct GatedDeltaNet {
     pub gate: Option<Linear>,
 }
 
-delta_layer!(GatedDeltaNet, GatedDeltaNetState, NAME);
+crate::state! {
+    /// State of [`GatedDeltaNet`].
+    pub struct GatedDeltaNetState of GatedDeltaNet {
+        /// The memory `S`, `[B, H, K, V]`.
+        pub memory: Tensor<4> as Recurrent,
+        /// The last inputs of the convolutions, if the layer has them.
+        pub convolutions: ConvStates,
+    }
+}
+
+impl SequenceMixer for GatedDeltaNet {
+    type State = GatedDeltaNetState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let (memory, convolutions) = self.heads.init_state(batch, device);
+        Self::State { memory, convolutions }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let state = state.map(|state| (state.memory, state.convolutions));
+        let (decay, gate) = self.decay_and_gate(&input);
+        let (output, (memory, convolutions)) = self.heads.forward(input, decay, gate, resets, state);
+        (output, Self::State { memory, convolutions })
+    }
+
+    fn report(&self, time: usize, device: &Device) -> Report {
+        self.heads.report(time, device)
+    }
+}
 
 impl GatedDeltaNet {
     /// How the memory fades, and what gates the outputs.

@@ -1,56 +1,57 @@
 //! Gated delta product: several steps of the delta rule per token.
 
-use super::delta_layer::delta_layer;
-use crate::ConfigError;
-use crate::ops::Decay;
-use crate::parts::{DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection};
+use crate::ops::{Decay, Report};
+use crate::parts::{
+    ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection,
+};
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
-const NAME: &str = "gated_delta_product";
+crate::layer!(GatedDeltaProduct, "gated_delta_product", GatedDeltaProductConfig);
 
 /// Configuration of [`GatedDeltaProduct`].
 #[derive(Config, Debug)]
 pub struct GatedDeltaProductConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Heads of queries and keys.
+    /// Heads of queries and keys. Default: `6`.
     #[config(default = 6)]
     pub num_heads: usize,
-    /// Heads of values, each with a memory, a multiple of `num_heads`; as many as key heads where absent.
+    /// Heads of values, each with a memory, a multiple of `num_heads`. Default: `None`, as many as key heads.
     pub num_v_heads: Option<usize>,
-    /// Key channels per head, whatever `d_model` is.
+    /// Key channels per head, whatever `d_model` is. Default: `256`.
     #[config(default = 256)]
     pub head_dim: usize,
-    /// Value channels per head, as a multiple of `head_dim`.
+    /// Value channels per head, as a multiple of `head_dim`. Default: `2.0`.
     #[config(default = 2.0)]
     pub expand_v: f64,
-    /// Steps per token, at least 1.
+    /// Steps per token, at least 1. Default: `2`.
     #[config(default = 2)]
     pub num_householder: usize,
-    /// Taps of the short convolutions behind the query, key and value projections, at least 2; where absent
-    /// `silu` stands alone.
+    /// Taps of the short convolutions after the query, key and value projections, at least 2. `None`: `silu`
+    /// without a convolution. Default: `Some(4)`.
     #[config(default = "Some(4)")]
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether writes reach a strength of 2 in the place of 1, which lets a token turn the sign of what it finds
-    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    /// Whether beta reaches 2 instead of 1, so that a token can flip the sign of what it finds (Grazzi et al.
+    /// 2024, <https://arxiv.org/abs/2411.12537>). Default: `true`.
     #[config(default = true)]
     pub allow_neg_eigval: bool,
-    /// Whether the memory fades.
+    /// Whether the memory fades. Default: `true`.
     #[config(default = true)]
     pub forget_gate: bool,
-    /// Whether the output passes a gate.
+    /// Whether the output passes a gate. Default: `true`.
     #[config(default = true)]
     pub output_gate: bool,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -64,7 +65,7 @@ impl GatedDeltaProductConfig {
     /// whole number of channels, a convolution has fewer than 2 taps, or a number is out of its range.
     pub fn try_init(&self, device: &Device) -> Result<GatedDeltaProduct, ConfigError> {
         let layout = DeltaLayout::of_heads(
-            NAME,
+            Self::KIND,
             self.d_model,
             self.num_heads,
             self.num_v_heads,
@@ -72,7 +73,7 @@ impl GatedDeltaProductConfig {
             self.expand_v,
         )?;
         let steps = self.num_householder;
-        ConfigError::unless(steps > 0, NAME, || "num_householder is 0; give it at least 1".into())?;
+        ConfigError::unless(steps > 0, Self::KIND, || "num_householder is 0; give it at least 1".into())?;
         let layout = DeltaLayout { steps, ..layout };
         let options = DeltaOptions {
             conv_size: self.conv_size,
@@ -85,19 +86,10 @@ impl GatedDeltaProductConfig {
         let decay = || ScalarDecay::new(self.d_model, layout.heads, self.initializer, device);
         let gate = || projection(self.d_model, layout.width(), self.initializer, device);
         Ok(GatedDeltaProduct {
-            heads: DeltaHeads::try_init(NAME, self.d_model, layout, options, device)?,
+            heads: DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?,
             decay: self.forget_gate.then(decay),
             gate: self.output_gate.then(gate),
         })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> GatedDeltaProduct {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -120,7 +112,7 @@ impl GatedDeltaProductConfig {
 ///   [`DecayGate`](crate::parts::DecayGate); without `forget_gate` nothing fades,
 /// * `β` is half that without `allow_neg_eigval`,
 /// * value head `j` reads and writes with key head `j / (H / HK)`,
-/// * the norm works on each head by itself, and the gate behind it is optional.
+/// * the norm works on each head by itself, and the gate after it is optional.
 ///
 /// The state is `S`, `4·H·K·V` bytes per sequence for `H` value heads, and the last inputs of the convolutions. More
 /// steps make it no larger.
@@ -138,7 +130,40 @@ pub struct GatedDeltaProduct {
     pub gate: Option<Linear>,
 }
 
-delta_layer!(GatedDeltaProduct, GatedDeltaProductState, NAME);
+crate::state! {
+    /// State of [`GatedDeltaProduct`].
+    pub struct GatedDeltaProductState of GatedDeltaProduct {
+        /// The memory `S`, `[B, H, K, V]`.
+        pub memory: Tensor<4> as Recurrent,
+        /// The last inputs of the convolutions, if the layer has them.
+        pub convolutions: ConvStates,
+    }
+}
+
+impl SequenceMixer for GatedDeltaProduct {
+    type State = GatedDeltaProductState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let (memory, convolutions) = self.heads.init_state(batch, device);
+        Self::State { memory, convolutions }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let state = state.map(|state| (state.memory, state.convolutions));
+        let (decay, gate) = self.decay_and_gate(&input);
+        let (output, (memory, convolutions)) = self.heads.forward(input, decay, gate, resets, state);
+        (output, Self::State { memory, convolutions })
+    }
+
+    fn report(&self, time: usize, device: &Device) -> Report {
+        self.heads.report(time, device)
+    }
+}
 
 impl GatedDeltaProduct {
     /// How the memory fades, and what gates the outputs.

@@ -1,58 +1,58 @@
 //! Gated linear attention: a learned decay per token and key channel.
 
-use crate::ops::accumulator;
-use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
-use crate::parts::{
-    GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, biased_projection, join_heads, projection,
-    split_heads,
+use crate::ops::linear_attention::{
+    self as op, Decay, LinearAttentionOptions, linear_attention, linear_attention_report,
 };
-use crate::state::{StateMapper, StatePart};
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::ops::{Report, accumulator, repeat_heads};
+use crate::parts::{
+    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, biased_projection, join_heads,
+    projection, split_heads,
+};
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor, activation::log_sigmoid};
-use seqzoo_ops::repeat_heads;
 
-const NAME: &str = "gated_linear_attention";
+crate::layer!(GatedLinearAttention, "gated_linear_attention", GatedLinearAttentionConfig);
 
 /// Configuration of [`GatedLinearAttention`].
 #[derive(Config, Debug)]
 pub struct GatedLinearAttentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Query heads.
+    /// Query heads. Default: `4`.
     #[config(default = 4)]
     pub num_heads: usize,
-    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    /// Key and value heads, dividing `num_heads`. Default: `None`, as many as query heads.
     pub num_kv_heads: Option<usize>,
-    /// Key channels of all heads, as a multiple of `d_model`.
+    /// Key channels of all heads, as a multiple of `d_model`. Default: `0.5`.
     #[config(default = 0.5)]
     pub expand_k: f64,
-    /// Value channels of all heads, as a multiple of `d_model`.
+    /// Value channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_v: f64,
-    /// Taps of a short convolution behind the query, key and value projections; none where absent
-    /// (4 is usual).
+    /// Taps of the short convolutions after the query, key and value projections, at least 2 (4 is usual).
+    /// Default: `None`, no convolutions.
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether the output passes a gate.
+    /// Whether the output passes a gate. Default: `true`.
     #[config(default = true)]
     pub output_gate: bool,
-    /// Rank of the projection that makes the decays.
+    /// Rank of the projection that makes the decays. Default: `16`.
     #[config(default = 16)]
     pub gate_low_rank_dim: usize,
-    /// Divides the log decays: at 16 an untrained gate keeps 0.958 per token.
+    /// Divides the log decays: at 16 an untrained gate keeps 0.958 per token. Default: `16.0`.
     #[config(default = 16.0)]
     pub gate_logit_normalizer: f64,
-    /// Log decays are at least this; unbounded where absent.
+    /// Log decays are at least this. Default: `None`, no bound.
     pub clamp_min: Option<f64>,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -66,7 +66,7 @@ impl GatedLinearAttentionConfig {
     /// rank or normalizer is not positive.
     pub fn try_init(&self, device: &Device) -> Result<GatedLinearAttention, ConfigError> {
         let layout = HeadLayout::expanded(
-            NAME,
+            Self::KIND,
             self.d_model,
             self.num_heads,
             self.num_kv_heads,
@@ -74,16 +74,16 @@ impl GatedLinearAttentionConfig {
             self.expand_v,
         )?;
         let rank = self.gate_low_rank_dim;
-        ConfigError::unless(rank > 0, NAME, || "gate_low_rank_dim is 0; give it at least 1".into())?;
-        ConfigError::unless(self.gate_logit_normalizer > 0.0, NAME, || {
+        ConfigError::unless(rank > 0, Self::KIND, || "gate_low_rank_dim is 0; give it at least 1".into())?;
+        ConfigError::unless(self.gate_logit_normalizer > 0.0, Self::KIND, || {
             format!("gate_logit_normalizer = {}, but a positive number is wanted", self.gate_logit_normalizer)
         })?;
-        ConfigError::unless(self.clamp_min.is_none_or(|least| least <= 0.0), NAME, || {
+        ConfigError::unless(self.clamp_min.is_none_or(|min| min <= 0.0), Self::KIND, || {
             format!("clamp_min = {}, but log decays are at most 0", self.clamp_min.unwrap_or_default())
         })?;
         let keys = layout.key_value_heads * layout.key;
-        self.initializer.check(NAME)?;
-        ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
+        self.initializer.check(Self::KIND)?;
+        ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
         let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
         let width = layout.heads * layout.value;
         let gate = self.output_gate.then(|| projection(self.d_model, width, self.initializer, device));
@@ -102,15 +102,6 @@ impl GatedLinearAttentionConfig {
             clamp_min: self.clamp_min,
         })
     }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> GatedLinearAttention {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
-    }
 }
 
 /// Gated linear attention: every key channel of every token says how much of the past it keeps.
@@ -123,8 +114,8 @@ impl GatedLinearAttentionConfig {
 /// Where
 ///
 /// * `q`, `k`, `v` are projections of the input, each through a short convolution if one is asked for,
-/// * the norm works on each head by itself, and the gate behind it is optional,
-/// * 16 is `gate_logit_normalizer`, and the clamp is `clamp_min`, absent by default.
+/// * the norm works on each head by itself, and the gate after it is optional,
+/// * 16 is `gate_logit_normalizer`, and the clamp is `clamp_min`, none by default.
 ///
 /// The state is `S`, `4·H·K·V` bytes per sequence, and the last inputs of the convolutions.
 ///
@@ -157,13 +148,14 @@ pub struct GatedLinearAttention {
     clamp_min: Option<f64>,
 }
 
-/// State of [`GatedLinearAttention`].
-#[derive(Clone, Debug)]
-pub struct GatedLinearAttentionState {
-    /// The memory `S`, `[B, H, K, V]`.
-    pub memory: Tensor<4>,
-    /// The last inputs of the query, key and value convolutions, if the layer has them.
-    pub convolutions: Vec<Tensor<3>>,
+crate::state! {
+    /// State of [`GatedLinearAttention`].
+    pub struct GatedLinearAttentionState of GatedLinearAttention {
+        /// The memory `S`, `[B, H, K, V]`.
+        pub memory: Tensor<4> as Recurrent,
+        /// The last inputs of the convolutions, if the layer has them.
+        pub convolutions: ConvStates,
+    }
 }
 
 impl GatedLinearAttention {
@@ -172,7 +164,7 @@ impl GatedLinearAttention {
         let logits = self.decay_up.forward(self.decay_down.forward(input));
         let log = log_sigmoid(logits).div_scalar(self.normalizer);
         let log = match self.clamp_min {
-            Some(least) => log.clamp_min(least),
+            Some(min) => log.clamp_min(min),
             None => log,
         };
         split_heads(log, self.layout.key_value_heads)
@@ -220,17 +212,8 @@ impl SequenceMixer for GatedLinearAttention {
         let state = GatedLinearAttentionState { memory: state.memory, convolutions };
         (self.output.forward(join_heads(self.norm.forward(read, gate))), state)
     }
-}
 
-impl MixerState for GatedLinearAttentionState {
-    fn layer(&self) -> String {
-        NAME.into()
-    }
-
-    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        Self {
-            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
-            convolutions: ShortConvs::map_states(self.convolutions, mapper),
-        }
+    fn report(&self, time: usize, device: &Device) -> Report {
+        linear_attention_report(time, &LinearAttentionOptions::default(), device)
     }
 }

@@ -1,20 +1,19 @@
 //! Kimi delta attention: the delta rule in a memory whose key channels fade one by one.
 
-use super::delta_layer::delta_layer;
-use crate::ConfigError;
-use crate::ops::Decay;
+use crate::ops::{Decay, Report};
 use crate::parts::{
-    DecayGate, DeltaHeads, DeltaLayout, DeltaOptions, GateActivation, ProjectionInit, biased_projection,
-    projection,
+    ConvStates, DecayGate, DeltaHeads, DeltaLayout, DeltaOptions, GateActivation, ProjectionInit,
+    biased_projection, projection,
 };
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
-const NAME: &str = "kimi_delta_attention";
+crate::layer!(KimiDeltaAttention, "kimi_delta_attention", KimiDeltaAttentionConfig);
 
-/// The range of the rates at first.
+/// The range of the rates initially.
 const RATES: (f64, f64) = (1.0, 16.0);
 
 /// Configuration of [`KimiDeltaAttention`].
@@ -22,35 +21,35 @@ const RATES: (f64, f64) = (1.0, 16.0);
 pub struct KimiDeltaAttentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Heads of queries and keys.
+    /// Heads of queries and keys. Default: `16`.
     #[config(default = 16)]
     pub num_heads: usize,
-    /// Heads of values, each with a memory, a multiple of `num_heads`; as many as key heads where absent.
+    /// Heads of values, each with a memory, a multiple of `num_heads`. Default: `None`, as many as key heads.
     pub num_v_heads: Option<usize>,
-    /// Key channels per head, whatever `d_model` is.
+    /// Key channels per head, whatever `d_model` is. Default: `128`.
     #[config(default = 128)]
     pub head_dim: usize,
-    /// Value channels per head, as a multiple of `head_dim`.
+    /// Value channels per head, as a multiple of `head_dim`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_v: f64,
-    /// Taps of the short convolutions behind the query, key and value projections, at least 2; where absent
-    /// `silu` stands alone.
+    /// Taps of the short convolutions after the query, key and value projections, at least 2. `None`: `silu`
+    /// without a convolution. Default: `Some(4)`.
     #[config(default = "Some(4)")]
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// Whether writes reach a strength of 2 in the place of 1, which lets a token turn the sign of what it finds
-    /// (Grazzi et al. 2024, <https://arxiv.org/abs/2411.12537>).
+    /// Whether beta reaches 2 instead of 1, so that a token can flip the sign of what it finds (Grazzi et al.
+    /// 2024, <https://arxiv.org/abs/2411.12537>). Default: `false`.
     #[config(default = false)]
     pub allow_neg_eigval: bool,
-    /// Log decays are at least this, through a sigmoid in the place of the softplus (-5 is usual); unbounded where
-    /// absent.
+    /// Log decays are at least this, by a sigmoid instead of the softplus (-5 is usual). Default: `None`, no
+    /// bound.
     pub lower_bound: Option<f64>,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -64,7 +63,7 @@ impl KimiDeltaAttentionConfig {
     /// number of channels, a convolution has fewer than 2 taps, or a number is out of its range.
     pub fn try_init(&self, device: &Device) -> Result<KimiDeltaAttention, ConfigError> {
         let layout = DeltaLayout::of_heads(
-            NAME,
+            Self::KIND,
             self.d_model,
             self.num_heads,
             self.num_v_heads,
@@ -79,7 +78,7 @@ impl KimiDeltaAttentionConfig {
             norm_epsilon: self.norm_epsilon,
             initializer: self.initializer,
         };
-        let mut heads = DeltaHeads::try_init(NAME, self.d_model, layout, options, device)?;
+        let mut heads = DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?;
         heads.norm = heads.norm.with_activation(GateActivation::Sigmoid);
         let decay_gate = DecayGate::new(layout.heads, layout.key, RATES, device);
         let linear = |from, to| projection(from, to, self.initializer, device);
@@ -89,21 +88,12 @@ impl KimiDeltaAttentionConfig {
             decay_down: linear(self.d_model, rank),
             decay_up: linear(rank, layout.heads * layout.key),
             decay_gate: match self.lower_bound {
-                Some(lower_bound) => decay_gate.bounded(NAME, lower_bound, device)?,
+                Some(lower_bound) => decay_gate.bounded(Self::KIND, lower_bound, device)?,
                 None => decay_gate,
             },
             gate_down: linear(self.d_model, rank),
             gate_up: biased_projection(rank, layout.width(), self.initializer, device),
         })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> KimiDeltaAttention {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -121,7 +111,7 @@ impl KimiDeltaAttentionConfig {
 /// * `q`, `k`, `v` are projections of the input, each through a short convolution and `silu`, and `q` and `k` are
 ///   divided by their length,
 /// * `A` is a learned rate per value head and `dt_bias` a learned bias per value head and key channel, see
-///   [`DecayGate`]; `A` is uniform in (1, 16) at first,
+///   [`DecayGate`]; `A` is uniform in (1, 16) initially,
 /// * with `lower_bound` the decay is `g_t = lower_bound · σ(A (W₂ W₁ x_t + dt_bias))`,
 /// * `W₁` and `W₃` project to as many channels as a value head has,
 /// * `β` is twice that with `allow_neg_eigval`,
@@ -149,7 +139,40 @@ pub struct KimiDeltaAttention {
     pub gate_up: Linear,
 }
 
-delta_layer!(KimiDeltaAttention, KimiDeltaAttentionState, NAME);
+crate::state! {
+    /// State of [`KimiDeltaAttention`].
+    pub struct KimiDeltaAttentionState of KimiDeltaAttention {
+        /// The memory `S`, `[B, H, K, V]`.
+        pub memory: Tensor<4> as Recurrent,
+        /// The last inputs of the convolutions, if the layer has them.
+        pub convolutions: ConvStates,
+    }
+}
+
+impl SequenceMixer for KimiDeltaAttention {
+    type State = KimiDeltaAttentionState;
+
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let (memory, convolutions) = self.heads.init_state(batch, device);
+        Self::State { memory, convolutions }
+    }
+
+    fn forward_packed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        let state = state.map(|state| (state.memory, state.convolutions));
+        let (decay, gate) = self.decay_and_gate(&input);
+        let (output, (memory, convolutions)) = self.heads.forward(input, decay, gate, resets, state);
+        (output, Self::State { memory, convolutions })
+    }
+
+    fn report(&self, time: usize, device: &Device) -> Report {
+        self.heads.report(time, device)
+    }
+}
 
 impl KimiDeltaAttention {
     /// The log decays `[B, T, H, K]`.

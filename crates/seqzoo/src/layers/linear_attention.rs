@@ -1,66 +1,66 @@
 //! Linear attention with a choice of feature maps.
 
-use crate::ops::accumulator;
-use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
+use crate::ops::linear_attention::{
+    self as op, Decay, LinearAttentionOptions, linear_attention, linear_attention_report,
+};
+use crate::ops::{Report, accumulator, repeat_heads};
 use crate::parts::{
     FeatureMap, FeatureMapKind, HeadLayout, ProjectionInit, RmsNorm, join_heads, split_heads,
 };
-use crate::state::{StateMapper, StatePart};
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
-use seqzoo_ops::repeat_heads;
 
-const NAME: &str = "linear_attention";
+crate::layer!(LinearAttention, "linear_attention", LinearAttentionConfig);
 
 /// Configuration of [`LinearAttention`].
 #[derive(Config, Debug)]
 pub struct LinearAttentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Query heads.
+    /// Query heads. Default: `8`.
     #[config(default = 8)]
     pub num_heads: usize,
-    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    /// Key and value heads, dividing `num_heads`. Default: `None`, as many as query heads.
     pub num_kv_heads: Option<usize>,
-    /// Key channels of all heads, as a multiple of `d_model`.
+    /// Key channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_k: f64,
-    /// Value channels of all heads, as a multiple of `d_model`.
+    /// Value channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_v: f64,
-    /// Channels per head in front of the feature map; what `expand_k` gives where absent.
+    /// Channels per head before the feature map. Default: `None`, those that `expand_k` gives.
     pub feature_dim: Option<usize>,
-    /// The feature map of queries and keys.
+    /// The feature map of queries and keys. Default: [`FeatureMapKind::ElementwiseProduct`].
     #[config(default = "FeatureMapKind::ElementwiseProduct")]
     pub feature_map: FeatureMapKind,
-    /// Whether queries and keys share the parameters of the feature map.
+    /// Whether queries and keys share the parameters of the feature map. Default: `false`.
     #[config(default = false)]
     pub tie_feature_map: bool,
-    /// Whether the output is divided by the query's product with the sum of all keys. Wants a
-    /// positive feature map.
+    /// Whether the output is divided by the query's product with the sum of all keys. Wants a positive
+    /// feature map. Default: `false`.
     #[config(default = false)]
     pub normalise: bool,
-    /// Added to the divisor.
+    /// Added to the divisor. Default: `1e-10`.
     #[config(default = 1e-10)]
     pub normaliser_epsilon: f64,
-    /// Whether the features of each query are divided by their sum (plus 1e-4).
+    /// Whether the features of each query are divided by their sum (plus 1e-4). Default: `false`.
     #[config(default = false)]
     pub norm_q: bool,
-    /// Whether the features of each key are divided by their sum (plus 1e-4).
+    /// Whether the features of each key are divided by their sum (plus 1e-4). Default: `false`.
     #[config(default = false)]
     pub norm_k: bool,
-    /// Multiplies the queries; the number of features to the power −½ where absent.
+    /// Multiplies the queries. Default: `None`, the number of features to the power −½.
     pub scale: Option<f64>,
-    /// Whether each head's output passes a root-mean-square norm.
+    /// Whether each head's output passes a root-mean-square norm. Default: `true`.
     #[config(default = true)]
     pub output_norm: bool,
-    /// The epsilon of that norm.
+    /// The epsilon of that norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -87,16 +87,16 @@ impl LinearAttentionConfig {
     pub fn try_init(&self, device: &Device) -> Result<LinearAttention, ConfigError> {
         let Self { d_model, num_heads, num_kv_heads, expand_k, expand_v, .. } = *self;
         let layout = match self.feature_dim {
-            None => HeadLayout::expanded(NAME, d_model, num_heads, num_kv_heads, expand_k, expand_v)?,
+            None => HeadLayout::expanded(Self::KIND, d_model, num_heads, num_kv_heads, expand_k, expand_v)?,
             Some(0) => {
-                return Err(ConfigError::new(NAME, "feature_dim is 0; give it at least 1 channel"));
+                return Err(ConfigError::new(Self::KIND, "feature_dim is 0; give it at least 1 channel"));
             }
-            Some(keys) => HeadLayout::of_keys(NAME, d_model, num_heads, num_kv_heads, keys, expand_v)?,
+            Some(keys) => HeadLayout::of_keys(Self::KIND, d_model, num_heads, num_kv_heads, keys, expand_v)?,
         };
-        self.initializer.check(NAME)?;
-        ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
-        ConfigError::unless_finite(NAME, "normaliser_epsilon", self.normaliser_epsilon)?;
-        ConfigError::unless(self.scale.is_none_or(f64::is_finite), NAME, || {
+        self.initializer.check(Self::KIND)?;
+        ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
+        ConfigError::unless_finite(Self::KIND, "normaliser_epsilon", self.normaliser_epsilon)?;
+        ConfigError::unless(self.scale.is_none_or(f64::is_finite), Self::KIND, || {
             "scale is not a finite number".into()
         })?;
         let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
@@ -119,15 +119,6 @@ impl LinearAttentionConfig {
             scale: self.scale,
             normaliser: self.normalise.then_some(self.normaliser_epsilon),
         })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> LinearAttention {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -176,13 +167,14 @@ pub struct LinearAttention {
     normaliser: Option<f64>,
 }
 
-/// State of [`LinearAttention`].
-#[derive(Clone, Debug)]
-pub struct LinearAttentionState {
-    /// The memory `S`, `[B, H, K, V]`.
-    pub memory: Tensor<4>,
-    /// The key sum `z`, `[B, H, K]`, where the layer normalises.
-    pub key_sum: Option<Tensor<3>>,
+crate::state! {
+    /// State of [`LinearAttention`].
+    pub struct LinearAttentionState of LinearAttention {
+        /// The memory `S`, `[B, H, K, V]`.
+        pub memory: Tensor<4> as Recurrent,
+        /// The key sum `z`, `[B, H, K]`, where the layer normalises.
+        pub key_sum: Option<Tensor<3>> as Recurrent,
+    }
 }
 
 impl SequenceMixer for LinearAttention {
@@ -232,23 +224,14 @@ impl SequenceMixer for LinearAttention {
         let state = LinearAttentionState { memory: state.memory, key_sum: state.key_sum };
         (self.output.forward(join_heads(read)), state)
     }
+
+    fn report(&self, time: usize, device: &Device) -> Report {
+        linear_attention_report(time, &LinearAttentionOptions::default(), device)
+    }
 }
 
 /// Features divided by their sum: `φ / (Σ φ + 1e-4)`.
 fn over_sum(features: Tensor<4>) -> Tensor<4> {
     let sum = features.clone().sum_dim(3).add_scalar(1e-4);
     features / sum
-}
-
-impl MixerState for LinearAttentionState {
-    fn layer(&self) -> String {
-        NAME.into()
-    }
-
-    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        Self {
-            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
-            key_sum: self.key_sum.map(|sum| mapper.tensor("key_sum", StatePart::Recurrent, sum)),
-        }
-    }
 }

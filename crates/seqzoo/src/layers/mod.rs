@@ -13,7 +13,6 @@
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
 
 mod base_conv;
-mod delta_layer;
 mod delta_net;
 mod gated_delta_net;
 mod gated_delta_product;

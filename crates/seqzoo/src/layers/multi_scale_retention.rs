@@ -1,49 +1,50 @@
 //! Retention: linear attention that fades at a fixed rate per head.
 
-use crate::ops::accumulator;
-use crate::ops::linear_attention::{self as op, Decay, LinearAttentionOptions, linear_attention};
-use crate::parts::{
-    GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, ShortConvs, join_heads, projection, split_heads,
+use crate::ops::linear_attention::{
+    self as op, Decay, LinearAttentionOptions, linear_attention, linear_attention_report,
 };
-use crate::state::{StateMapper, StatePart};
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::ops::{Report, accumulator, repeat_heads};
+use crate::parts::{
+    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, ShortConvs, join_heads, projection,
+    split_heads,
+};
+use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use seqzoo_ops::repeat_heads;
 
-const NAME: &str = "multi_scale_retention";
+crate::layer!(MultiScaleRetention, "multi_scale_retention", MultiScaleRetentionConfig);
 
 /// Configuration of [`MultiScaleRetention`].
 #[derive(Config, Debug)]
 pub struct MultiScaleRetentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Query heads.
+    /// Query heads. Default: `8`.
     #[config(default = 8)]
     pub num_heads: usize,
-    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    /// Key and value heads, dividing `num_heads`. Default: `None`, as many as query heads.
     pub num_kv_heads: Option<usize>,
-    /// Key channels of all heads, as a multiple of `d_model`.
+    /// Key channels of all heads, as a multiple of `d_model`. Default: `1.0`.
     #[config(default = 1.0)]
     pub expand_k: f64,
-    /// Value channels of all heads, as a multiple of `d_model`.
+    /// Value channels of all heads, as a multiple of `d_model`. Default: `2.0`.
     #[config(default = 2.0)]
     pub expand_v: f64,
-    /// Taps of a short convolution behind the query, key and value projections; none where absent
-    /// (4 is usual).
+    /// Taps of the short convolutions after the query, key and value projections, at least 2 (4 is usual).
+    /// Default: `None`, no convolutions.
     pub conv_size: Option<usize>,
-    /// Whether those convolutions have biases.
+    /// Whether those convolutions have biases. Default: `false`.
     #[config(default = false)]
     pub conv_bias: bool,
-    /// The base of the rotary angles.
+    /// The base of the rotary angles. Default: `10000.0`.
     #[config(default = 10000.0)]
     pub rotary_base: f64,
-    /// The epsilon of the output norm.
+    /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -56,15 +57,15 @@ impl MultiScaleRetentionConfig {
     /// If the heads do not divide the channels, or a head has an odd number of key channels.
     pub fn try_init(&self, device: &Device) -> Result<MultiScaleRetention, ConfigError> {
         let layout = HeadLayout::expanded(
-            NAME,
+            Self::KIND,
             self.d_model,
             self.num_heads,
             self.num_kv_heads,
             self.expand_k,
             self.expand_v,
         )?;
-        self.initializer.check(NAME)?;
-        ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
+        self.initializer.check(Self::KIND)?;
+        ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
         let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
         Ok(MultiScaleRetention {
             query,
@@ -74,18 +75,9 @@ impl MultiScaleRetentionConfig {
             output: layout.output(self.d_model, self.initializer, device),
             norm: GatedRmsNorm::new(layout.value, self.norm_epsilon, device),
             convolutions: layout.convolutions(self.conv_size, self.conv_bias, device)?,
-            rotary: Rotary::new(NAME, self.rotary_base, layout.key)?,
+            rotary: Rotary::new(Self::KIND, self.rotary_base, layout.key)?,
             layout,
         })
-    }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> MultiScaleRetention {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -99,13 +91,13 @@ impl MultiScaleRetentionConfig {
 /// Where
 ///
 /// * `q`, `k`, `v` are projections of the input, each through a short convolution if one is asked for,
-///   then `q` and `k` turned by rotary positions,
+///   then `q` and `k` rotated by rotary positions,
 /// * the norm works on each head by itself.
 ///
 /// The state is `S`, `4·H·K·V` bytes per sequence, the last inputs of the convolutions, and the position.
 ///
 /// Source: Sun et al. 2023, <https://arxiv.org/abs/2307.08621> (sec. 2.1 to 2.3), in the form of
-/// flash-linear-attention: rotary positions in the place of xPos, and a plain norm.
+/// flash-linear-attention: rotary positions instead of xPos, and a plain norm.
 ///
 /// Should be created with [`MultiScaleRetentionConfig`].
 #[derive(Module, Debug)]
@@ -130,15 +122,16 @@ pub struct MultiScaleRetention {
     layout: HeadLayout,
 }
 
-/// State of [`MultiScaleRetention`].
-#[derive(Clone, Debug)]
-pub struct MultiScaleRetentionState {
-    /// The memory `S`, `[B, H, K, V]`.
-    pub memory: Tensor<4>,
-    /// The last inputs of the query, key and value convolutions, if the layer has them.
-    pub convolutions: Vec<Tensor<3>>,
-    /// How many tokens have passed.
-    pub position: u64,
+crate::state! {
+    /// State of [`MultiScaleRetention`].
+    pub struct MultiScaleRetentionState of MultiScaleRetention {
+        /// The memory `S`, `[B, H, K, V]`.
+        pub memory: Tensor<4> as Recurrent,
+        /// The last inputs of the convolutions, if the layer has them.
+        pub convolutions: ConvStates,
+        /// How many tokens have passed.
+        pub position: u64,
+    }
 }
 
 impl MultiScaleRetention {
@@ -198,18 +191,8 @@ impl SequenceMixer for MultiScaleRetention {
         let position = position + time as u64;
         (output, MultiScaleRetentionState { memory: state.memory, convolutions, position })
     }
-}
 
-impl MixerState for MultiScaleRetentionState {
-    fn layer(&self) -> String {
-        NAME.into()
-    }
-
-    fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        Self {
-            memory: mapper.tensor("memory", StatePart::Recurrent, self.memory),
-            convolutions: ShortConvs::map_states(self.convolutions, mapper),
-            position: mapper.number("position", self.position),
-        }
+    fn report(&self, time: usize, device: &Device) -> Report {
+        linear_attention_report(time, &LinearAttentionOptions::default(), device)
     }
 }

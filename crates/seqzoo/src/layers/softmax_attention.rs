@@ -1,42 +1,43 @@
 //! Softmax attention: the layer that forgets nothing, and what that costs.
 
-use crate::ops::attention::{AttentionOptions, AttentionState, attention};
+use crate::ops::Report;
+use crate::ops::attention::{AttentionOptions, AttentionState, attention, attention_report};
 use crate::parts::{
     ProjectionInit, Rotary, biased_projection, check_heads, join_heads, projection, split_heads,
 };
 use crate::state::StateMapper;
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::{ConfigError, Layer, LayerConfig, MixerState, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
 
-const NAME: &str = "softmax_attention";
+crate::layer!(SoftmaxAttention, "softmax_attention", SoftmaxAttentionConfig);
 
 /// Configuration of [`SoftmaxAttention`].
 #[derive(Config, Debug)]
 pub struct SoftmaxAttentionConfig {
     /// Channels of input and output.
     pub d_model: usize,
-    /// Query heads.
+    /// Query heads. Default: `8`.
     #[config(default = 8)]
     pub num_heads: usize,
-    /// Key and value heads, dividing `num_heads`; as many as query heads where absent.
+    /// Key and value heads, dividing `num_heads`. Default: `None`, as many as query heads.
     pub num_kv_heads: Option<usize>,
-    /// Channels per head; `d_model / num_heads` where absent.
+    /// Channels per head. Default: `None`, `d_model / num_heads`.
     pub head_dim: Option<usize>,
-    /// How many tokens each token sees, itself included; all earlier ones where absent.
+    /// How many tokens each token sees, itself included. Default: `None`, all earlier ones.
     pub window: Option<usize>,
-    /// Whether queries and keys carry rotary positions.
+    /// Whether queries and keys carry rotary positions. Default: `true`.
     #[config(default = true)]
     pub rotary: bool,
-    /// The base of the rotary angles.
+    /// The base of the rotary angles. Default: `10000.0`.
     #[config(default = 10000.0)]
     pub rotary_base: f64,
-    /// Whether the query, key and value projections have biases.
+    /// Whether the query, key and value projections have biases. Default: `false`.
     #[config(default = false)]
     pub qkv_bias: bool,
-    /// How the projections are initialised.
+    /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
 }
@@ -51,11 +52,11 @@ impl SoftmaxAttentionConfig {
     pub fn try_init(&self, device: &Device) -> Result<SoftmaxAttention, ConfigError> {
         let heads = self.num_heads;
         let key_value_heads = self.num_kv_heads.unwrap_or(heads);
-        check_heads(NAME, self.d_model, heads, key_value_heads)?;
+        check_heads(Self::KIND, self.d_model, heads, key_value_heads)?;
         let head_dim = match self.head_dim {
             Some(head_dim) => head_dim,
             None => {
-                ConfigError::unless(self.d_model.is_multiple_of(heads), NAME, || {
+                ConfigError::unless(self.d_model.is_multiple_of(heads), Self::KIND, || {
                     format!(
                         "num_heads = {heads} does not divide d_model = {}; change one, or set head_dim",
                         self.d_model
@@ -64,15 +65,15 @@ impl SoftmaxAttentionConfig {
                 self.d_model / heads
             }
         };
-        ConfigError::unless(head_dim > 0, NAME, || "head_dim is 0; give it at least 1 channel".into())?;
-        ConfigError::unless(self.window != Some(0), NAME, || {
+        ConfigError::unless(head_dim > 0, Self::KIND, || "head_dim is 0; give it at least 1 channel".into())?;
+        ConfigError::unless(self.window != Some(0), Self::KIND, || {
             "window = 0, but at least 1 is wanted: a token sees itself".into()
         })?;
         let rotary = match self.rotary {
-            true => Some(Rotary::new(NAME, self.rotary_base, head_dim)?),
+            true => Some(Rotary::new(Self::KIND, self.rotary_base, head_dim)?),
             false => None,
         };
-        self.initializer.check(NAME)?;
+        self.initializer.check(Self::KIND)?;
         let into = if self.qkv_bias { biased_projection } else { projection };
         let input = |width| into(self.d_model, width, self.initializer, device);
         Ok(SoftmaxAttention {
@@ -87,15 +88,6 @@ impl SoftmaxAttentionConfig {
             rotary,
         })
     }
-
-    /// The layer.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its text.
-    pub fn init(&self, device: &Device) -> SoftmaxAttention {
-        self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
-    }
 }
 
 /// Multi-head causal softmax attention.
@@ -107,7 +99,7 @@ impl SoftmaxAttentionConfig {
 ///
 /// Where
 ///
-/// * `q`, `k`, `v` are projections of the input, `q` and `k` turned by their positions (optional),
+/// * `q`, `k`, `v` are projections of the input, `q` and `k` rotated by their positions (optional),
 /// * query head `h` reads key and value head `h / (heads / key_value_heads)`.
 ///
 /// The state is the cache of keys and values: `8·HK·d` bytes per token and sequence, up to
@@ -138,7 +130,7 @@ pub struct SoftmaxAttention {
 /// State of [`SoftmaxAttention`].
 #[derive(Clone, Debug)]
 pub struct SoftmaxAttentionState {
-    /// Keys (already turned) and values; absent before the first token.
+    /// Keys (already rotated) and values. `None`: before the first token.
     pub cache: Option<AttentionState>,
     /// How many tokens have passed.
     pub position: u64,
@@ -187,11 +179,16 @@ impl SequenceMixer for SoftmaxAttention {
         };
         (self.output.forward(join_heads(read)), state)
     }
+
+    fn report(&self, time: usize, device: &Device) -> Report {
+        attention_report(time, &AttentionOptions { window: self.window, ..Default::default() }, device)
+    }
 }
 
+// Not declared by `state!`, as its fields must fit each other.
 impl MixerState for SoftmaxAttentionState {
     fn layer(&self) -> String {
-        NAME.into()
+        SoftmaxAttention::KIND.into()
     }
 
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {

@@ -1,60 +1,61 @@
 //! Any layer of the zoo, and any layer's state.
 
 use crate::layers::*;
+use crate::ops::Report;
 use crate::state::StateMapper;
-use crate::{ConfigError, MixerState, SequenceMixer};
+use crate::{ConfigError, Layer, LayerConfig, MixerState, SequenceMixer};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 
-/// Writes the enums over all layers from one list: variant, name, module, configuration and state.
+/// Writes the enums over all layers from their list: name, configuration and state follow from [`Layer`].
 macro_rules! zoo {
-    ($($variant:ident, $name:literal, $layer:ident, $config:ident, $state:ident;)*) => {
+    ($($layer:ident),* $(,)?) => {
         /// Any layer of the zoo, to be chosen as data.
         #[derive(Module, Debug)]
-        #[allow(clippy::large_enum_variant)]
+        #[allow(clippy::large_enum_variant, reason = "a layer is made once, and its parameters are on the heap")]
         pub enum Mixer {
             $(#[doc = concat!("See [`", stringify!($layer), "`](crate::layers::", stringify!($layer), ").")]
-            $variant($layer),)*
+            $layer($layer),)*
         }
 
         /// The state of any layer of the zoo.
         #[derive(Clone, Debug)]
-        #[allow(clippy::large_enum_variant)]
+        #[allow(clippy::large_enum_variant, reason = "a state is a few handles of tensors")]
         pub enum AnyState {
-            $(#[doc = concat!("See [`", stringify!($state), "`](crate::layers::", stringify!($state), ").")]
-            $variant($state),)*
+            $(#[doc = concat!("State of [`", stringify!($layer), "`](crate::layers::", stringify!($layer), ").")]
+            $layer(<$layer as SequenceMixer>::State),)*
         }
 
         /// The configuration of any layer of the zoo, written as data:
         /// `{"kind": "gated_linear_attention", "d_model": 64, "num_heads": 2}`.
         #[derive(Clone, Debug)]
         pub enum MixerConfig {
-            $(#[doc = concat!("See [`", stringify!($config), "`](crate::layers::", stringify!($config), ").")]
-            $variant($config),)*
+            $(#[doc = concat!("Configuration of [`", stringify!($layer), "`](crate::layers::", stringify!($layer), ").")]
+            $layer(<$layer as Layer>::Config),)*
         }
 
         impl MixerConfig {
             /// The names of all layers.
-            pub const KINDS: &'static [&'static str] = &[$($name),*];
+            pub const KINDS: &'static [&'static str] = &[$($layer::KIND),*];
 
             /// The name of the layer.
             pub fn kind(&self) -> &'static str {
                 match self {
-                    $(Self::$variant(_) => $name,)*
+                    $(Self::$layer(_) => $layer::KIND,)*
                 }
             }
 
             /// The channels of the layer's input and output.
             pub fn d_model(&self) -> usize {
                 match self {
-                    $(Self::$variant(config) => config.d_model,)*
+                    $(Self::$layer(config) => config.d_model(),)*
                 }
             }
 
             /// The layer `kind` with its published defaults, or nothing if there is no such layer.
             pub fn published(kind: &str, d_model: usize) -> Option<Self> {
                 match kind {
-                    $($name => Some(Self::$variant($config::new(d_model))),)*
+                    $($layer::KIND => Some(Self::$layer(LayerConfig::published(d_model))),)*
                     _ => None,
                 }
             }
@@ -66,30 +67,36 @@ macro_rules! zoo {
             /// If the configuration describes no layer.
             pub fn try_init(&self, device: &Device) -> Result<Mixer, ConfigError> {
                 match self {
-                    $(Self::$variant(config) => config.try_init(device).map(Mixer::$variant),)*
+                    $(Self::$layer(config) => config.try_init(device).map(Mixer::$layer),)*
                 }
             }
 
             pub(super) fn to_value(&self) -> serde_json::Value {
                 match self {
-                    $(Self::$variant(config) => serde_json::to_value(config),)*
+                    $(Self::$layer(config) => serde_json::to_value(config),)*
                 }
                 .expect("a configuration is JSON")
             }
 
             pub(super) fn replaced_by(&self, value: serde_json::Value) -> serde_json::Result<Self> {
                 match self {
-                    $(Self::$variant(_) => serde_json::from_value(value).map(Self::$variant),)*
+                    $(Self::$layer(_) => serde_json::from_value(value).map(Self::$layer),)*
                 }
             }
         }
+
+        $(impl From<<$layer as Layer>::Config> for MixerConfig {
+            fn from(config: <$layer as Layer>::Config) -> Self {
+                Self::$layer(config)
+            }
+        })*
 
         impl SequenceMixer for Mixer {
             type State = AnyState;
 
             fn init_state(&self, batch: usize, device: &Device) -> AnyState {
                 match self {
-                    $(Self::$variant(layer) => AnyState::$variant(layer.init_state(batch, device)),)*
+                    $(Self::$layer(layer) => AnyState::$layer(layer.init_state(batch, device)),)*
                 }
             }
 
@@ -100,17 +107,23 @@ macro_rules! zoo {
                 state: Option<AnyState>,
             ) -> (Tensor<3>, AnyState) {
                 match self {
-                    $(Self::$variant(layer) => {
+                    $(Self::$layer(layer) => {
                         let state = state.map(|state| match state {
-                            AnyState::$variant(state) => state,
+                            AnyState::$layer(state) => state,
                             other => panic!(
                                 "The argument `state` is one of `{}`, but one of `{}` is wanted.",
-                                other.layer(), $name,
+                                other.layer(), $layer::KIND,
                             ),
                         });
                         let (output, state) = layer.forward_packed(input, resets, state);
-                        (output, AnyState::$variant(state))
+                        (output, AnyState::$layer(state))
                     })*
+                }
+            }
+
+            fn report(&self, time: usize, device: &Device) -> Report {
+                match self {
+                    $(Self::$layer(layer) => layer.report(time, device),)*
                 }
             }
         }
@@ -118,13 +131,13 @@ macro_rules! zoo {
         impl MixerState for AnyState {
             fn layer(&self) -> String {
                 match self {
-                    $(Self::$variant(state) => state.layer(),)*
+                    $(Self::$layer(state) => state.layer(),)*
                 }
             }
 
             fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
                 match self {
-                    $(Self::$variant(state) => Self::$variant(state.map_state(mapper)),)*
+                    $(Self::$layer(state) => Self::$layer(state.map_state(mapper)),)*
                 }
             }
         }
@@ -132,17 +145,13 @@ macro_rules! zoo {
 }
 
 zoo! {
-    SoftmaxAttention, "softmax_attention", SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState;
-    LinearAttention, "linear_attention", LinearAttention, LinearAttentionConfig, LinearAttentionState;
-    MultiScaleRetention, "multi_scale_retention", MultiScaleRetention, MultiScaleRetentionConfig,
-        MultiScaleRetentionState;
-    GatedLinearAttention, "gated_linear_attention", GatedLinearAttention, GatedLinearAttentionConfig,
-        GatedLinearAttentionState;
-    DeltaNet, "delta_net", DeltaNet, DeltaNetConfig, DeltaNetState;
-    GatedDeltaNet, "gated_delta_net", GatedDeltaNet, GatedDeltaNetConfig, GatedDeltaNetState;
-    KimiDeltaAttention, "kimi_delta_attention", KimiDeltaAttention, KimiDeltaAttentionConfig,
-        KimiDeltaAttentionState;
-    GatedDeltaProduct, "gated_delta_product", GatedDeltaProduct, GatedDeltaProductConfig,
-        GatedDeltaProductState;
-    BaseConv, "base_conv", BaseConv, BaseConvConfig, BaseConvState;
+    SoftmaxAttention,
+    LinearAttention,
+    MultiScaleRetention,
+    GatedLinearAttention,
+    DeltaNet,
+    GatedDeltaNet,
+    KimiDeltaAttention,
+    GatedDeltaProduct,
+    BaseConv,
 }

@@ -1,9 +1,6 @@
-//! The contract of every layer, and any layer as data.
+//! Any layer of the zoo, as data.
 
 mod any;
 mod config;
-mod contract;
 
 pub use any::{AnyState, Mixer, MixerConfig};
-
-pub use contract::SequenceMixer;

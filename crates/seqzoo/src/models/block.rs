@@ -1,11 +1,34 @@
 //! One layer of a model: pre-norm sequence mixing, then pre-norm channel mixing.
 
-use super::config::NormKind;
 use crate::parts::{RmsNorm, SwiGlu};
-use crate::{AnyState, Mixer, SequenceMixer};
+use crate::{Mixer, SequenceMixer};
+use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Bool, Device, Tensor};
+
+/// The part that mixes the channels of each token after the sequence mixer.
+#[derive(Config, Debug, PartialEq, Copy)]
+pub enum ChannelMixerConfig {
+    /// Nothing: a block is a sequence mixer alone, as in recall benchmarks.
+    None,
+    /// A gated feed-forward of the usual width, see [`SwiGlu::usual_hidden`].
+    SwiGlu,
+    /// A gated feed-forward of the width given.
+    SwiGluOf {
+        /// Hidden channels.
+        hidden: usize,
+    },
+}
+
+/// Which normalisation stands before every mixer and the head.
+#[derive(Config, Debug, PartialEq, Copy)]
+pub enum NormKind {
+    /// Root-mean-square normalisation.
+    Rms,
+    /// Layer normalisation.
+    Layer,
+}
 
 /// A normalisation over the channels of each token.
 #[derive(Module, Debug)]
@@ -36,7 +59,7 @@ impl Norm {
 /// A pre-norm feed-forward.
 #[derive(Module, Debug)]
 pub struct ChannelMixer {
-    /// The norm in front.
+    /// The norm before the feed-forward.
     pub norm: Norm,
     /// The feed-forward.
     pub swiglu: SwiGlu,
@@ -44,23 +67,23 @@ pub struct ChannelMixer {
 
 /// A layer: `h = x + mixer(norm(x))`, then `y = h + swiglu(norm(h))` where there is a feed-forward.
 #[derive(Module, Debug)]
-pub struct Block {
+pub struct Block<M = Mixer> {
     /// The norm before the sequence mixer.
     pub mixer_norm: Norm,
     /// The sequence mixer.
-    pub mixer: Mixer,
+    pub mixer: M,
     /// The channel mixer, if any.
     pub channels: Option<ChannelMixer>,
 }
 
-impl Block {
+impl<M: SequenceMixer> Block<M> {
     /// `[B, T, D]` to `[B, T, D]`, and the mixer's state after the last token.
     pub fn forward(
         &self,
         input: Tensor<3>,
         resets: Option<Tensor<2, Bool>>,
-        state: Option<AnyState>,
-    ) -> (Tensor<3>, AnyState) {
+        state: Option<M::State>,
+    ) -> (Tensor<3>, M::State) {
         let (mixed, state) = self.mixer.forward_packed(self.mixer_norm.forward(input.clone()), resets, state);
         let hidden = input + mixed;
         let output = match &self.channels {

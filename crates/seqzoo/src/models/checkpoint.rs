@@ -2,7 +2,7 @@
 
 use super::config::LanguageModelConfig;
 use super::language_model::LanguageModel;
-use crate::CheckpointError;
+use crate::{CheckpointError, SequenceMixer};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use std::path::Path;
@@ -22,9 +22,7 @@ impl LanguageModel {
         let path = directory.join(CONFIG);
         let text = serde_json::to_string_pretty(self.config()).expect("a configuration is JSON");
         std::fs::write(&path, text + "\n").map_err(|error| CheckpointError::io(&path, error))?;
-        let path = directory.join(WEIGHTS);
-        let mut store = SafetensorsStore::from_file(&path).overwrite(true);
-        self.save_into(&mut store).map_err(|error| CheckpointError::contents(&path, error))
+        self.save_weights(directory.join(WEIGHTS))
     }
 
     /// Reads a model that [`save`](Self::save) wrote.
@@ -42,6 +40,19 @@ impl LanguageModel {
         let mut model = config.try_init(device)?;
         model.load_weights(directory.join(WEIGHTS))?;
         Ok(model)
+    }
+}
+
+impl<M: SequenceMixer> LanguageModel<M> {
+    /// Writes all weights into a safetensors file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        let path = path.as_ref();
+        let mut store = SafetensorsStore::from_file(path).overwrite(true);
+        self.save_into(&mut store).map_err(|error| CheckpointError::contents(path, error))
     }
 
     /// Replaces all weights by those in a safetensors file.

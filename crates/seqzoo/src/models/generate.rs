@@ -2,28 +2,55 @@
 
 use super::language_model::{LanguageModel, ModelState};
 use super::sampling::{Sampler, Sampling};
-use crate::{GenerateError, MixerState};
+use crate::{GenerateError, Mixer, MixerState, SequenceMixer};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+
+impl<M: SequenceMixer> LanguageModel<M> {
+    /// Continues `prompt` one token at a time, through the recurrent states, without end: take as
+    /// many as you want, or stop at a token of your choice.
+    ///
+    /// # Errors
+    ///
+    /// If the prompt is empty or holds an unknown token, or a sampling option is out of range.
+    pub fn generate(&self, prompt: &[usize], sampling: Sampling) -> Result<Generator<M>, GenerateError> {
+        Generator::new(self, prompt, None, sampling)
+    }
+
+    /// [`generate`](Self::generate), continuing from `state`: `prompt` are the tokens that the state
+    /// has not seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate), and if the state is of another model or of several sequences.
+    pub fn generate_from(
+        &self,
+        state: ModelState<M::State>,
+        prompt: &[usize],
+        sampling: Sampling,
+    ) -> Result<Generator<M>, GenerateError> {
+        Generator::new(self, prompt, Some(state), sampling)
+    }
+}
 
 /// An endless iterator over generated tokens. It holds the model without autodiff and its state, not the
 /// text: memory is constant for recurrent layers.
 ///
 /// Made by [`LanguageModel::generate`].
-pub struct Generator {
-    model: LanguageModel,
-    state: ModelState,
+pub struct Generator<M: SequenceMixer = Mixer> {
+    model: LanguageModel<M>,
+    state: ModelState<M::State>,
     /// Tokens that the state has not seen.
     pending: Vec<usize>,
     sampler: Sampler,
     device: Device,
 }
 
-impl Generator {
-    pub(super) fn new(
-        model: &LanguageModel,
+impl<M: SequenceMixer> Generator<M> {
+    fn new(
+        model: &LanguageModel<M>,
         prompt: &[usize],
-        state: Option<ModelState>,
+        state: Option<ModelState<M::State>>,
         sampling: Sampling,
     ) -> Result<Self, GenerateError> {
         let vocabulary = model.config().vocab_size;
@@ -57,17 +84,17 @@ impl Generator {
     }
 
     /// The state after everything but the [pending](Self::pending) tokens.
-    pub fn state(&self) -> &ModelState {
+    pub fn state(&self) -> &ModelState<M::State> {
         &self.state
     }
 
-    /// The tokens that the state has not seen: the prompt at first, then the last token.
+    /// The tokens that the state has not seen: the prompt initially, then the last token.
     pub fn pending(&self) -> &[usize] {
         &self.pending
     }
 }
 
-impl Iterator for Generator {
+impl<M: SequenceMixer> Iterator for Generator<M> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {

@@ -2,10 +2,8 @@
 
 use super::block::{Block, Norm};
 use super::config::LanguageModelConfig;
-use super::generate::Generator;
-use super::sampling::Sampling;
-use crate::state::{Scoped, StateMapper};
-use crate::{AnyState, GenerateError, MixerState, SequenceMixer, StateError};
+use crate::state::{StateField, StateMapper};
+use crate::{AnyState, Mixer, MixerState, SequenceMixer, StateError};
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
@@ -20,16 +18,19 @@ use std::path::Path;
 /// It keeps the law of the zoo: [`forward`](Self::forward) over tokens = over any split of them =
 /// one at a time, through a [`ModelState`].
 ///
+/// `M` is the sequence mixer of every layer: [`Mixer`], any layer of the zoo chosen as data, or any other type that
+/// implements [`SequenceMixer`].
+///
 /// Should be created with [`LanguageModelConfig`].
 #[derive(Module, Debug)]
-pub struct LanguageModel {
+pub struct LanguageModel<M = Mixer> {
     /// Tokens to channels.
     pub embedding: Embedding,
     /// The layers.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<Block<M>>,
     /// The norm before the head.
     pub norm: Norm,
-    /// Channels to logits; the embedding's weights where absent.
+    /// Channels to logits. `None`: the embedding's weights.
     pub head: Option<Linear>,
     #[module(skip)]
     pub(super) config: Box<LanguageModelConfig>,
@@ -37,32 +38,36 @@ pub struct LanguageModel {
 
 /// The states of all layers, and how many tokens have passed.
 #[derive(Clone, Debug)]
-pub struct ModelState {
+pub struct ModelState<S = AnyState> {
     /// One state per layer.
-    pub layers: Vec<AnyState>,
+    pub layers: Vec<S>,
     /// How many tokens have passed.
     pub position: u64,
 }
 
-impl LanguageModel {
-    /// What the model was made from.
+impl<M: SequenceMixer> LanguageModel<M> {
+    /// The configuration that the model was made from.
     pub fn config(&self) -> &LanguageModelConfig {
         &self.config
     }
 
     /// The state before the first token.
-    pub fn init_state(&self, batch: usize, device: &Device) -> ModelState {
+    pub fn init_state(&self, batch: usize, device: &Device) -> ModelState<M::State> {
         let layers = self.blocks.iter().map(|block| block.mixer.init_state(batch, device)).collect();
         ModelState { layers, position: 0 }
     }
 
     /// Tokens `[B, T]` to logits `[B, T, vocabulary]`, and the state after the last token.
-    pub fn forward(&self, tokens: Tensor<2, Int>, state: Option<ModelState>) -> (Tensor<3>, ModelState) {
+    pub fn forward(
+        &self,
+        tokens: Tensor<2, Int>,
+        state: Option<ModelState<M::State>>,
+    ) -> (Tensor<3>, ModelState<M::State>) {
         let (hidden, state) = self.hidden(tokens, None, state);
         (self.logits(hidden), state)
     }
 
-    /// Tokens `[B, T]` to the channels in front of the head `[B, T, D]`: what to select from where
+    /// Tokens `[B, T]` to the channels before the head `[B, T, D]`: what to select from where
     /// only some positions are scored. `resets` as in [`SequenceMixer::forward_packed`].
     ///
     /// # Panics
@@ -72,8 +77,8 @@ impl LanguageModel {
         &self,
         tokens: Tensor<2, Int>,
         resets: Option<Tensor<2, Bool>>,
-        state: Option<ModelState>,
-    ) -> (Tensor<3>, ModelState) {
+        state: Option<ModelState<M::State>>,
+    ) -> (Tensor<3>, ModelState<M::State>) {
         let time = tokens.dims()[1];
         let position = state.as_ref().map_or(0, |state| state.position) + time as u64;
         let mut states = match state {
@@ -106,54 +111,30 @@ impl LanguageModel {
         }
     }
 
-    /// Continues `prompt` one token at a time, through the recurrent states, without end: take as
-    /// many as you want, or stop at a token of your choice.
-    ///
-    /// # Errors
-    ///
-    /// If the prompt is empty or holds an unknown token, or a sampling option is out of range.
-    pub fn generate(&self, prompt: &[usize], sampling: Sampling) -> Result<Generator, GenerateError> {
-        Generator::new(self, prompt, None, sampling)
-    }
-
-    /// [`generate`](Self::generate), continuing from `state`: `prompt` are the tokens that the state
-    /// has not seen.
-    ///
-    /// # Errors
-    ///
-    /// As [`generate`](Self::generate), and if the state is of another model or of several sequences.
-    pub fn generate_from(
-        &self,
-        state: ModelState,
-        prompt: &[usize],
-        sampling: Sampling,
-    ) -> Result<Generator, GenerateError> {
-        Generator::new(self, prompt, Some(state), sampling)
-    }
-
     /// Reads a state that [`MixerState::save`] wrote.
     ///
     /// # Errors
     ///
     /// See [`MixerState::load`].
-    pub fn load_state(&self, path: impl AsRef<Path>, device: &Device) -> Result<ModelState, StateError> {
+    pub fn load_state(
+        &self,
+        path: impl AsRef<Path>,
+        device: &Device,
+    ) -> Result<ModelState<M::State>, StateError> {
         self.init_state(1, device).load(path, device)
     }
 }
 
-impl MixerState for ModelState {
+impl<S: MixerState> MixerState for ModelState<S> {
     fn layer(&self) -> String {
         let layers: Vec<String> = self.layers.iter().map(MixerState::layer).collect();
         format!("language_model[{}]", layers.join(", "))
     }
 
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        let layers = self
-            .layers
-            .into_iter()
-            .enumerate()
-            .map(|(index, state)| state.map_state(&mut Scoped::new(format!("layers.{index}"), mapper)))
-            .collect();
-        Self { layers, position: mapper.number("position", self.position) }
+        Self {
+            layers: self.layers.map_field("layers", mapper),
+            position: mapper.number("position", self.position),
+        }
     }
 }

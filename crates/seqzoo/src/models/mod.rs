@@ -1,14 +1,15 @@
 //! Whole models: a language model over any pattern of layers, and generation from it.
 
 mod block;
+mod build;
 mod checkpoint;
 mod config;
 mod generate;
 mod language_model;
 mod sampling;
 
-pub use block::{Block, ChannelMixer, Norm};
-pub use config::{ChannelMixerConfig, LanguageModelConfig, NormKind};
+pub use block::{Block, ChannelMixer, ChannelMixerConfig, Norm, NormKind};
+pub use config::LanguageModelConfig;
 pub use generate::Generator;
 pub use language_model::{LanguageModel, ModelState};
 pub use sampling::{Sampler, Sampling};

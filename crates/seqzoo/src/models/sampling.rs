@@ -13,9 +13,9 @@ pub enum Sampling {
     Random {
         /// Above 0; 1 leaves the model's distribution, less sharpens it.
         temperature: f64,
-        /// Keeps the `top_k` most likely tokens; all where absent.
+        /// Keeps the `top_k` most likely tokens. `None`: all.
         top_k: Option<usize>,
-        /// Keeps the most likely tokens that together have at least this probability; all where absent.
+        /// Keeps the most likely tokens that together have at least this probability. `None`: all.
         top_p: Option<f64>,
         /// The same seed gives the same tokens.
         seed: u64,
@@ -36,24 +36,20 @@ impl Sampler {
     ///
     /// If the temperature is not above 0, `top_k` is 0, or `top_p` is not in (0, 1].
     pub fn new(sampling: Sampling) -> Result<Self, GenerateError> {
-        let wanted =
-            |holds: bool, problem: String| if holds { Ok(()) } else { Err(GenerateError::Sampling(problem)) };
         let mut seed = 0;
         if let Sampling::Random { temperature, top_k, top_p, seed: chosen } = &sampling {
-            wanted(
-                *temperature > 0.0 && temperature.is_finite(),
+            GenerateError::unless(*temperature > 0.0 && temperature.is_finite(), || {
                 format!(
                     "the temperature is {temperature}, but a number above 0 is wanted (or greedy sampling)"
-                ),
-            )?;
-            wanted(*top_k != Some(0), "top_k is 0, but at least 1 token must be kept".into())?;
-            wanted(
-                top_p.is_none_or(|p| p > 0.0 && p <= 1.0),
-                format!(
-                    "top_p is {}, but a probability above 0 and at most 1 is wanted",
-                    top_p.unwrap_or_default()
-                ),
-            )?;
+                )
+            })?;
+            GenerateError::unless(*top_k != Some(0), || {
+                "top_k is 0, but at least 1 token must be kept".into()
+            })?;
+            GenerateError::unless(top_p.is_none_or(|p| p > 0.0 && p <= 1.0), || {
+                let found = top_p.unwrap_or_default();
+                format!("top_p is {found}, but a probability above 0 and at most 1 is wanted")
+            })?;
             seed = *chosen;
         }
         Ok(Self { sampling, random: ChaCha8Rng::seed_from_u64(seed) })
@@ -75,9 +71,9 @@ impl Sampler {
         order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
         order.truncate(top_k.unwrap_or(usize::MAX));
 
-        let most = f64::from(logits[order[0]]);
+        let max = f64::from(logits[order[0]]);
         let weights: Vec<f64> =
-            order.iter().map(|token| ((f64::from(logits[*token]) - most) / temperature).exp()).collect();
+            order.iter().map(|token| ((f64::from(logits[*token]) - max) / temperature).exp()).collect();
         let total: f64 = weights.iter().sum();
         let mut kept = 0.0;
         let mut count = 0;

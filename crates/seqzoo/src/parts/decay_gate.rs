@@ -1,16 +1,16 @@
 //! Learned log decays with a time scale of their own per head.
 
 use super::{ProjectionInit, projection, split_heads};
-use crate::ConfigError;
 use crate::ops::{Decay, accumulator, to_dtype};
-use burn::module::{Module, Param};
+use crate::{ConfigError, Undecayed};
+use burn::module::Module;
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor, activation::log_sigmoid, activation::sigmoid};
 
-/// Rates are drawn above this where the published range begins at 0, whose logarithm is no number.
-const LEAST_RATE: f64 = 1e-4;
+/// Rates are drawn above this where the published range begins at 0, whose logarithm is infinite.
+const MIN_RATE: f64 = 1e-4;
 
-/// The published range of steps at first: `softplus(dt_bias)` is log-uniform in it.
+/// The published initial range of steps: `softplus(dt_bias)` is log-uniform in it.
 const STEPS: (f64, f64) = (1e-3, 1e-1);
 
 /// The log decay of a token, at most 0, from a projection `x` of it: a rate `A` per head times a step that the token
@@ -28,7 +28,7 @@ const STEPS: (f64, f64) = (1e-3, 1e-1);
 ///
 /// It computes in `f32` or wider, and returns that.
 ///
-/// At first `A` is uniform in the range that the layer names, or 1 where the decay is bounded, and `softplus(dt_bias)`
+/// Initially `A` is uniform in the range that the layer names, or 1 where the decay is bounded, and `softplus(dt_bias)`
 /// log-uniform in `[0.001, 0.1]`, so that an untrained layer has heads which forget within tokens and within thousands.
 ///
 /// Source: Gu & Dao 2023, <https://arxiv.org/abs/2312.00752> (sec. 3.6, the steps); Dao & Gu 2024,
@@ -36,29 +36,29 @@ const STEPS: (f64, f64) = (1e-3, 1e-1);
 #[derive(Module, Debug)]
 pub struct DecayGate {
     /// `ln A`, `[H]`.
-    pub a_log: Param<Tensor<1>>,
-    /// `[H·K]` where every key channel fades by itself, `[H]` where a head fades as one.
-    pub dt_bias: Param<Tensor<1>>,
+    pub a_log: Undecayed<1>,
+    /// `[H·K]` where every key channel has a decay of its own, `[H]` where a head has one.
+    pub dt_bias: Undecayed<1>,
     lower_bound: Option<f64>,
 }
 
 impl DecayGate {
-    /// A gate of `channels` decays for each of `heads` heads, with rates uniform between `rates` at first.
+    /// A gate of `channels` decays for each of `heads` heads, with rates uniform between `rates` initially.
     pub(crate) fn new(heads: usize, channels: usize, rates: (f64, f64), device: &Device) -> Self {
         let uniform = |count, min, max| Initializer::Uniform { min, max }.init([count], device);
-        let a_log = uniform(heads, rates.0.max(LEAST_RATE), rates.1).init_mapper(Tensor::log);
+        let a_log = uniform(heads, rates.0.max(MIN_RATE), rates.1).init_mapper(Tensor::log);
         let dt_bias = uniform(heads * channels, STEPS.0.ln(), STEPS.1.ln())
             .init_mapper(|log: Tensor<1>| inverse_softplus(log.exp()));
-        Self { a_log, dt_bias, lower_bound: None }
+        Self { a_log: a_log.into(), dt_bias: dt_bias.into(), lower_bound: None }
     }
 
-    /// The same gate with log decays of at least `lower_bound`, and rates of 1 at first.
+    /// The same gate with log decays of at least `lower_bound`, and rates of 1 initially.
     pub(crate) fn bounded(self, layer: &str, lower_bound: f64, device: &Device) -> Result<Self, ConfigError> {
         ConfigError::unless(lower_bound.is_finite() && lower_bound < 0.0, layer, || {
             format!("lower_bound = {lower_bound}, but a finite number below 0 is wanted (-5 is usual)")
         })?;
         let a_log = Initializer::Zeros.init(self.a_log.shape(), device);
-        Ok(Self { a_log, lower_bound: Some(lower_bound), ..self })
+        Ok(Self { a_log: a_log.into(), lower_bound: Some(lower_bound), ..self })
     }
 
     /// `[B, T, H·K]` to log decays `[B, T, H, K]`.
@@ -81,12 +81,12 @@ impl DecayGate {
 pub struct ScalarDecay {
     /// `D` to `H`.
     pub projection: Linear,
-    /// What makes a decay of it.
+    /// Makes a decay of it.
     pub gate: DecayGate,
 }
 
 impl ScalarDecay {
-    /// Decays of `heads` heads, their rates uniform in (0, 16) at first.
+    /// Decays of `heads` heads, their rates uniform in (0, 16) initially.
     pub(crate) fn new(d_model: usize, heads: usize, init: ProjectionInit, device: &Device) -> Self {
         Self {
             projection: projection(d_model, heads, init, device),

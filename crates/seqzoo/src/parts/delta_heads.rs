@@ -1,12 +1,15 @@
-//! What the layers on the delta rule share.
+//! The parts that the layers on the delta rule share.
 
-use super::projection::MOST_CHANNELS;
+use super::projection::MAX_CHANNELS;
 use super::{
-    GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, check_heads, join_heads, projection, split_heads,
+    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, check_heads, join_heads, projection,
+    split_heads,
 };
 use crate::ConfigError;
-use crate::ops::accumulator;
-use crate::ops::delta_rule::{Beta, Decay, DeltaRuleOptions, Keys, delta_rule, gated_delta_product};
+use crate::ops::delta_rule::{
+    Beta, Decay, DeltaRuleOptions, Keys, delta_rule, delta_rule_report, gated_delta_product,
+};
+use crate::ops::{Report, accumulator};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor, activation::sigmoid, activation::silu};
@@ -15,7 +18,7 @@ use burn::tensor::{Bool, Device, Tensor, activation::sigmoid, activation::silu};
 const KEY_EPSILON: f64 = 1e-6;
 
 /// The memory `[B, H, K, V]`, and the last inputs of the query, key and value convolutions, if there are any.
-pub(crate) type DeltaState = (Tensor<4>, Vec<Tensor<3>>);
+pub(crate) type DeltaState = (Tensor<4>, ConvStates);
 
 /// How many heads there are, how wide they are, and how often each writes per token.
 #[derive(Clone, Copy, Debug)]
@@ -92,15 +95,15 @@ impl DeltaLayout {
 pub(crate) struct DeltaOptions {
     pub conv_size: Option<usize>,
     pub conv_bias: bool,
-    /// Whether tokens choose how strongly they write; they replace what was there where not.
+    /// Whether tokens choose their beta; it is 1 otherwise.
     pub use_beta: bool,
     pub allow_neg_eigval: bool,
     pub norm_epsilon: f64,
     pub initializer: ProjectionInit,
 }
 
-/// Heads with a matrix memory each, written by the delta rule: the projections of queries, keys, values and writing
-/// strengths, the short convolutions behind the first three, and the norm and the projection of what is read.
+/// Heads with a matrix memory each, written by the delta rule: the projections of queries, keys, values and betas,
+/// the short convolutions after the first three, and the norm and the projection of what is read.
 ///
 /// ```text
 /// q, k, v = silu(conv(W x))        q, k divided by √(Σ x² + 1e-6)
@@ -109,7 +112,7 @@ pub(crate) struct DeltaOptions {
 /// ```
 ///
 /// Where `o` is the output of [`delta_rule`], or of [`gated_delta_product`] with several steps per token. Without
-/// convolutions `silu` stands alone, and without `W_β` the strength is 1, or 2. The layers differ in how their
+/// convolutions `silu` stands alone, and without `W_β` beta is 1, or 2. The layers differ in how their
 /// memory fades and in what makes their gate.
 #[derive(Module, Debug)]
 pub struct DeltaHeads {
@@ -127,7 +130,7 @@ pub struct DeltaHeads {
     pub norm: GatedRmsNorm,
     /// `H·V` to `D`.
     pub output: Linear,
-    /// What the strength of a write is multiplied by.
+    /// The factor of beta.
     reach: f64,
     #[module(skip)]
     layout: DeltaLayout,
@@ -146,9 +149,9 @@ impl DeltaHeads {
         initializer.check(layer)?;
         ConfigError::unless_finite(layer, "norm_epsilon", norm_epsilon)?;
         let channels = layout.channels();
-        let most = channels.into_iter().fold(0, usize::max);
-        ConfigError::unless(most <= MOST_CHANNELS, layer, || {
-            format!("the heads have {most} channels together, but at most {MOST_CHANNELS} are wanted")
+        let max = channels.into_iter().fold(0, usize::max);
+        ConfigError::unless(max <= MAX_CHANNELS, layer, || {
+            format!("the heads have {max} channels together, but at most {MAX_CHANNELS} are wanted")
         })?;
         let linear = |to| projection(d_model, to, initializer, device);
         let [query, key, value] = channels.map(linear);
@@ -181,24 +184,21 @@ impl DeltaHeads {
         decay: Decay,
         gate: Option<Tensor<3>>,
         resets: Option<Tensor<2, Bool>>,
-        (memory, convolutions): DeltaState,
+        state: Option<DeltaState>,
     ) -> (Tensor<3>, DeltaState) {
         let DeltaLayout { key_heads, heads, steps, .. } = self.layout;
+        let (memory, convolutions) =
+            state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
         let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
         let (tokens, convolutions) = self.convolutions.forward(projected, resets.as_ref(), convolutions);
         // The convolutions end in silu; where there are none it stands alone.
-        let [query, key, value] = if convolutions.is_empty() { tokens.map(silu) } else { tokens };
+        let [query, key, value] = if self.convolutions.convs.is_empty() { tokens.map(silu) } else { tokens };
         let query = split_heads(query, key_heads);
         let key = split_heads(split_steps(key, steps), key_heads);
         let value = split_heads(split_steps(value, steps), heads);
-        let beta = Beta::Scalar(self.strength(input));
+        let beta = Beta::Scalar(self.beta(input));
 
-        let options = DeltaRuleOptions {
-            initial_state: Some(memory),
-            keys: Keys::Normalise { epsilon: KEY_EPSILON },
-            resets,
-            ..Default::default()
-        };
+        let options = DeltaRuleOptions { initial_state: Some(memory), resets, ..options() };
         let (read, memory) = match steps {
             1 => delta_rule(query, key, value, beta, decay, options),
             _ => gated_delta_product(query, key, value, beta, decay, steps, options),
@@ -207,8 +207,13 @@ impl DeltaHeads {
         (self.output.forward(join_heads(self.norm.forward(read, gate))), (memory, convolutions))
     }
 
+    /// Which form the delta rule takes for `time` tokens.
+    pub(crate) fn report(&self, time: usize, device: &Device) -> Report {
+        delta_rule_report(time * self.layout.steps, &options(), device)
+    }
+
     /// `[B, T, D]` to `[B, T·N, H]`.
-    fn strength(&self, input: Tensor<3>) -> Tensor<3> {
+    fn beta(&self, input: Tensor<3>) -> Tensor<3> {
         let DeltaLayout { heads, steps, .. } = self.layout;
         let [batch, time, _] = input.dims();
         let beta = match &self.beta {
@@ -217,6 +222,11 @@ impl DeltaHeads {
         };
         if self.reach == 1.0 { beta } else { beta.mul_scalar(self.reach) }
     }
+}
+
+/// The options that are the same in every call.
+fn options() -> DeltaRuleOptions {
+    DeltaRuleOptions { keys: Keys::Normalise { epsilon: KEY_EPSILON }, ..Default::default() }
 }
 
 /// `[B, T, N·d]` as `[B, T·N, d]`.

@@ -22,7 +22,7 @@ pub enum FeatureMapKind {
     /// second-order Taylor expansion of `exp(q·k / √d)` (Based: Arora et al. 2024,
     /// <https://arxiv.org/abs/2402.18668>, sec. 4).
     Taylor,
-    /// `φ(x) = softmax([2y, −2y])` with `y = W x + b`, `W` the identity at first (Zhang et al.
+    /// `φ(x) = softmax([2y, −2y])` with `y = W x + b`, `W` the identity initially (Zhang et al.
     /// 2024, <https://arxiv.org/abs/2402.04347>; the doubled logits of flash-linear-attention).
     Hedgehog,
     /// `φ(x) = max(W x + b, 0)` (Kasai et al. 2021, <https://arxiv.org/abs/2103.13076>).
@@ -133,7 +133,7 @@ fn dpfp(x: Tensor<4>, nu: usize) -> Tensor<4> {
     Tensor::cat(products.collect(), 3)
 }
 
-/// A linear map that is the identity at first.
+/// A linear map that is the identity initially.
 fn identity(width: usize, device: &Device) -> Linear {
     let mut linear = LinearConfig::new(width, width).init(device);
     let diagonal: Vec<f32> =

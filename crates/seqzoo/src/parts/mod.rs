@@ -18,7 +18,7 @@ pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use rotary::{Rotary, Rotation};
 pub use short_conv::{ShortConv, ShortConvConfig};
-pub use short_convs::ShortConvs;
+pub use short_convs::{ConvStates, ShortConvs};
 pub use swiglu::SwiGlu;
 
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};

@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, activation::sigmoid, activation::silu};
 /// Source: Zhang & Sennrich 2019, <https://arxiv.org/abs/1910.07467> (eq. 4).
 #[derive(Module, Debug)]
 pub struct RmsNorm {
-    /// The scale `γ`, `[D]`, ones at first.
+    /// The scale `γ`, `[D]`, ones initially.
     pub gamma: Param<Tensor<1>>,
     epsilon: f64,
 }
@@ -33,7 +33,7 @@ impl RmsNorm {
     }
 }
 
-/// What a gate passes before it multiplies.
+/// The activation of a gate before it multiplies.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum GateActivation {
     /// `silu(g) = g σ(g)`, what most layers have.

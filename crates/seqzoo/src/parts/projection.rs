@@ -54,7 +54,7 @@ pub(crate) fn projection(from: usize, to: usize, init: ProjectionInit, device: &
     LinearConfig::new(from, to).with_bias(false).with_initializer(init.input(from)).init(device)
 }
 
-/// A projection into the mixer with a bias: zero at first, as in published models, but PyTorch's
+/// A projection into the mixer with a bias: zero initially, as in published models, but PyTorch's
 /// uniform one with [`ProjectionInit::Uniform`].
 pub(crate) fn biased_projection(from: usize, to: usize, init: ProjectionInit, device: &Device) -> Linear {
     let mut linear = LinearConfig::new(from, to).with_initializer(init.input(from)).init(device);
@@ -125,7 +125,7 @@ impl HeadLayout {
         ]
     }
 
-    /// The short convolutions behind those projections, if there are any.
+    /// The short convolutions after those projections, if there are any.
     pub fn convolutions(
         &self,
         width: Option<usize>,
@@ -143,12 +143,12 @@ impl HeadLayout {
 }
 
 /// More channels than this are taken for a mistake in an option.
-pub(super) const MOST_CHANNELS: usize = 1 << 24;
+pub(super) const MAX_CHANNELS: usize = 1 << 24;
 
 /// The channels of each head, where the option `name` says how many `d_model` makes in all.
 fn share(layer: &str, d_model: usize, heads: usize, name: &str, factor: f64) -> Result<usize, ConfigError> {
     let wide = (d_model as f64 * factor).floor() as usize;
-    let fits = factor > 0.0 && (1..=MOST_CHANNELS).contains(&wide) && wide.is_multiple_of(heads);
+    let fits = factor > 0.0 && (1..=MAX_CHANNELS).contains(&wide) && wide.is_multiple_of(heads);
     ConfigError::unless(fits, layer, || {
         format!(
             "{name} = {factor} makes {wide} channels of d_model = {d_model}, which do not divide \

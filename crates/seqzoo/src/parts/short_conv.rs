@@ -1,4 +1,4 @@
-//! The short causal convolution in front of most recurrent mixers.
+//! The short causal convolution before most recurrent mixers.
 
 use crate::ConfigError;
 use crate::ops::accumulator;
@@ -13,13 +13,13 @@ use burn::tensor::{Bool, Device, Tensor, activation::silu};
 pub struct ShortConvConfig {
     /// The number of channels.
     pub channels: usize,
-    /// The number of taps, at least 2.
+    /// The number of taps, at least 2. Default: `4`.
     #[config(default = 4)]
     pub width: usize,
-    /// Whether each channel has a bias.
+    /// Whether each channel has a bias. Default: `false`.
     #[config(default = false)]
     pub bias: bool,
-    /// Whether the output passes `silu`.
+    /// Whether the output passes `silu`. Default: `true`.
     #[config(default = true)]
     pub activation: bool,
 }

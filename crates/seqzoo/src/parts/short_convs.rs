@@ -1,12 +1,25 @@
-//! The short convolutions behind the query, key and value projections.
+//! The short convolutions after the query, key and value projections.
 
 use super::{ShortConv, ShortConvConfig};
 use crate::ConfigError;
-use crate::state::{StateMapper, StatePart};
+use crate::state::{StateField, StateMapper, StatePart};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 
 const NAMES: [&str; 3] = ["query_conv", "key_conv", "value_conv"];
+
+/// The last inputs of the query, key and value convolutions, `[B, W - 1, _]` each; none where a layer has no
+/// convolutions.
+#[derive(Clone, Debug, Default)]
+pub struct ConvStates(pub Vec<Tensor<3>>);
+
+/// The names in files are those of the convolutions, whatever the field is called.
+impl StateField for ConvStates {
+    fn map_field<M: StateMapper>(self, _: &str, mapper: &mut M) -> Self {
+        let states = self.0.into_iter().zip(NAMES);
+        Self(states.map(|(state, name)| mapper.tensor(name, StatePart::Convolution, state)).collect())
+    }
+}
 
 /// A [`ShortConv`] each for query, key and value, or none at all.
 #[derive(Module, Debug)]
@@ -30,8 +43,8 @@ impl ShortConvs {
     }
 
     /// The states of all convolutions before the first token.
-    pub fn init_state(&self, batch: usize, device: &Device) -> Vec<Tensor<3>> {
-        self.convs.iter().map(|conv| conv.init_state(batch, device)).collect()
+    pub fn init_state(&self, batch: usize, device: &Device) -> ConvStates {
+        ConvStates(self.convs.iter().map(|conv| conv.init_state(batch, device)).collect())
     }
 
     /// Query, key and value `[B, T, _]` through their convolutions, and the states after the last token.
@@ -44,8 +57,8 @@ impl ShortConvs {
         &self,
         projected: [Tensor<3>; 3],
         resets: Option<&Tensor<2, Bool>>,
-        states: Vec<Tensor<3>>,
-    ) -> ([Tensor<3>; 3], Vec<Tensor<3>>) {
+        ConvStates(states): ConvStates,
+    ) -> ([Tensor<3>; 3], ConvStates) {
         assert_eq!(
             states.len(),
             self.convs.len(),
@@ -59,15 +72,6 @@ impl ShortConvs {
             *tokens = output;
             after.push(state);
         }
-        (tokens, after)
-    }
-
-    /// Visits the states of the convolutions by name.
-    pub(crate) fn map_states<M: StateMapper>(states: Vec<Tensor<3>>, mapper: &mut M) -> Vec<Tensor<3>> {
-        states
-            .into_iter()
-            .zip(NAMES)
-            .map(|(state, name)| mapper.tensor(name, StatePart::Convolution, state))
-            .collect()
+        (tokens, ConvStates(after))
     }
 }

@@ -19,7 +19,7 @@ pub trait StateMapper {
     /// A tensor of fixed extents.
     fn tensor<const D: usize>(&mut self, name: &str, part: StatePart, tensor: Tensor<D>) -> Tensor<D>;
 
-    /// A cache, absent while empty. `extents` are the ones it has or would have; axis 1 is free.
+    /// A cache. `None`: it is empty. `extents` are the ones it has or would have; axis 1 is free.
     fn cache<const D: usize>(
         &mut self,
         name: &str,
@@ -30,7 +30,7 @@ pub trait StateMapper {
         cache.map(|cache| self.tensor(name, StatePart::Cache, cache))
     }
 
-    /// A mask over a cache, absent while everything is visible.
+    /// A mask over a cache. `None`: everything is visible.
     fn mask(&mut self, name: &str, mask: Option<Mask>) -> Option<Mask>;
 
     /// A number that all sequences share.

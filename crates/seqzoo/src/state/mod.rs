@@ -6,10 +6,12 @@
 //! [`load`](MixerState::load) it without loss.
 
 mod bytes;
+mod declare;
 mod file;
 mod mappers;
 
 pub use bytes::StateBytes;
+pub use declare::{StateField, StateTensor};
 pub use mappers::{Scoped, StateMapper, StatePart};
 
 use crate::StateError;
@@ -18,7 +20,8 @@ use mappers::{Batch, Detach, LeaveAutodiff, MoveTo, Select};
 use std::fmt::Debug;
 use std::path::Path;
 
-/// A state that can be walked tensor by tensor; everything else follows from that.
+/// A state that can be walked tensor by tensor; everything else follows from that. [`state!`](crate::state!)
+/// declares one by its fields.
 pub trait MixerState: Clone + Debug + Send + Sized + 'static {
     /// The name of the layer or model this is the state of, written into files.
     fn layer(&self) -> String;
@@ -41,7 +44,7 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
         self.map_state(&mut Detach)
     }
 
-    /// The same numbers without autodiff: for inference behind training, with the layer's `valid()`.
+    /// The same numbers without autodiff: for inference after training, with the layer's `valid()`.
     fn without_autodiff(self) -> Self {
         self.map_state(&mut LeaveAutodiff)
     }
@@ -67,7 +70,7 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
         file::save(self, path.as_ref())
     }
 
-    /// Reads a state from `path` in the place of `self`, which says what is expected:
+    /// Reads a state from `path` instead of `self`, which says what is expected:
     /// [`SequenceMixer::load_state`](crate::SequenceMixer::load_state) calls it with the layer's
     /// own initial state. The batch is the file's.
     ///

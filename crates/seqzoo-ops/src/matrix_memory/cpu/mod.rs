@@ -14,6 +14,8 @@ pub(crate) mod forward;
 pub(crate) mod forward_pass;
 pub(crate) mod inputs;
 pub(crate) mod keys;
+#[cfg(test)]
+pub(crate) mod processor_kinds;
 pub(crate) mod reader;
 pub(crate) mod sequence;
 pub(crate) mod states;

@@ -151,11 +151,12 @@ mod tests {
                 let (from_stride, to_stride) = (columns + 3, rows + 2);
                 let from: Vec<E> = (0..rows * from_stride).map(|i| E::from_f64(i as f64)).collect();
                 let mut to = vec![E::default(); columns * to_stride];
-                transpose(simd, (rows, columns), (&from, from_stride), (&mut to, to_stride));
+                let (source, target) = (MatRef::new(&from, from_stride), MatMut::new(&mut to, to_stride));
+                transpose(simd, (rows, columns), source, target);
                 for (column, line) in to.chunks(to_stride).enumerate() {
                     let wanted: Vec<E> = (0..rows).map(|row| from[row * from_stride + column]).collect();
                     assert_eq!(line[..rows], wanted[..], "{rows} x {columns}, column {column}");
-                    assert_eq!(line[rows..], [E::default(); 2], "nothing is written behind the rows");
+                    assert_eq!(line[rows..], [E::default(); 2], "nothing is written after the rows");
                 }
             }
         }

@@ -1,105 +1,74 @@
 //! The kernel gives the same on every kind of processor that this one can stand in for.
 
-use super::run_backward::{BackwardPass, Gradients};
-use super::run_forward::ForwardPass;
+use super::{backward, forward};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::{Output, filled, room};
-use crate::kernel::cpu::processor_kinds::{Here, Narrow, Plain, Runner, numbers, room_of};
+use crate::kernel::cpu::processor_kinds::{Runner, room_of};
+use crate::matrix_memory::cpu::backward_pass::BackwardPass;
 use crate::matrix_memory::cpu::chunks::CHUNK;
-use crate::matrix_memory::cpu::sequence::{Cut, Decay, Extents, Sequence};
-use crate::matrix_memory::cpu::tasks::Division;
+use crate::matrix_memory::cpu::division::Division;
+use crate::matrix_memory::cpu::forward_pass::ForwardPass;
+use crate::matrix_memory::cpu::processor_kinds::{
+    Batch, EXTENTS, Kind, PADDED, Passes, TokenRoom, check_all, decay_room,
+};
 
-const EXTENTS: Extents = Extents { batch: 2, time: 75, heads: 2, key: 19, value: 21 };
+struct LinearAttention;
 
-/// An upper bound of a padded row.
-const PADDED: usize = 64;
-
-/// Runs both passes, each through `run`; returns outputs, final memories and all gradients.
-fn outcome<E: Real>(channels: Option<usize>, division: Division, run: impl Runner) -> Vec<Vec<E>> {
-    let Extents { batch, time, heads, key, value } = EXTENTS;
-    let tokens = batch * time * heads;
-    let memories = batch * heads * key * value;
-    let (query, keys, values) =
-        (numbers(tokens * key, 1.0), numbers(tokens * key, 2.0), numbers(tokens * value, 3.0));
-    let decay: Vec<E> = numbers::<E>(tokens * channels.unwrap_or(1), 4.0)
-        .into_iter()
-        .map(|number| E::from_f64(-0.5) * (number + E::ONE))
-        .collect();
-    let mut resets = vec![E::default(); batch * time];
-    resets[40] = E::ONE;
-    let (memory, upstream, last) =
-        (numbers(memories, 5.0), numbers(tokens * value, 6.0), numbers(memories, 7.0));
-    let sequence = Sequence {
-        extents: EXTENTS,
-        query: &query,
-        key: &keys,
-        value: &values,
-        decay: channels.map_or(Decay::none(), |channels| Decay::new(&decay, [batch, time, heads, channels])),
-        scale: E::from_f64(0.3),
-    };
-    let cut = Cut::new(&EXTENTS, Some(&resets));
-
-    let zeros = |count| room_of(vec![E::default(); count]);
-    let (mut output, mut final_memory) = (room(tokens * value), room(memories));
-    let mut states = zeros(cut.kept * heads * value * PADDED);
-    let mut products = zeros(tokens * CHUNK);
-    run.run(ForwardPass {
-        sequence,
-        cut: &cut,
-        memory: &memory,
-        output: Output::new(&mut output),
-        last: Output::new(&mut final_memory),
-        states: Some(Output::new(&mut states)),
-        products: Some(Output::new(&mut products)),
-        division,
-    });
-    let mut gradients =
-        [tokens * key, tokens * key, tokens * value, tokens * channels.unwrap_or(0), memories].map(room);
-    let [of_query, of_key, of_value, of_decay, of_memory] = &mut gradients;
-    let mut gradients_of_states = zeros(states.len());
-    // SAFETY: made of zeros, and written over.
-    let (states, products) = unsafe { (filled(states), filled(products)) };
-    run.run(BackwardPass {
-        sequence,
-        cut: &cut,
-        states: &states,
-        products: &products,
-        output: &upstream,
-        last: &last,
-        gradients: Gradients {
-            query: Output::new(of_query),
-            key: Output::new(of_key),
-            value: Output::new(of_value),
-            decay: Output::new(of_decay),
-            memory: Output::new(of_memory),
-        },
-        memories: Output::new(&mut gradients_of_states),
-        division,
-    });
-    // SAFETY: both passes fill all of their outputs.
-    [output, final_memory].into_iter().chain(gradients).map(|room| unsafe { filled(room) }).collect()
-}
-
-fn check<E: Real>(tolerance: f64, runner: impl Runner) {
-    for channels in [None, Some(1), Some(EXTENTS.key)] {
-        let wanted = outcome::<E>(channels, Division::Heads, Plain);
-        for division in [Division::Heads, Division::Chunks] {
-            let found = outcome::<E>(channels, division, runner);
-            for (index, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
-                for (found, wanted) in found.iter().zip(wanted) {
-                    let difference: f64 = (*found - *wanted).into_f64();
-                    assert!(difference.abs() < tolerance, "{channels:?}, tensor {index}: {difference:e}");
-                }
-            }
+impl Passes for LinearAttention {
+    fn outcome<E: Real>(kind: Kind, division: Division, run: impl Runner) -> Vec<Vec<E>> {
+        let batch = Batch::<E>::new(kind);
+        let (sequence, cut) = (batch.sequence(), &batch.cut);
+        let zeros = |count| room_of(vec![E::default(); count]);
+        let (mut output, mut last) = (TokenRoom::like(sequence.value), room(batch.memory.len()));
+        let mut states = zeros(cut.all_slots() * EXTENTS.value * PADDED);
+        let mut products = zeros(EXTENTS.all_heads() * EXTENTS.time * CHUNK);
+        run.run(ForwardPass {
+            chunks: forward::Chunks {
+                sequence,
+                output: output.tokens(),
+                products: Some(Output::new(&mut products)),
+            },
+            extents: EXTENTS,
+            cut,
+            memory: &batch.memory,
+            last: Output::new(&mut last),
+            states: Some(Output::new(&mut states)),
+            division,
+        });
+        let mut state_gradients = zeros(states.len());
+        // SAFETY: made of zeros, and written over.
+        let (states, products) = unsafe { (filled(states), filled(products)) };
+        let mut gradients = [sequence.query, sequence.key, sequence.value].map(TokenRoom::like);
+        let [query, key, value] = &mut gradients;
+        let (mut decay, mut memory) = (decay_room(&batch), room(batch.memory.len()));
+        run.run(BackwardPass {
+            chunks: backward::Chunks {
+                sequence,
+                products: &products,
+                upstream: batch.upstream(),
+                d_query: query.tokens(),
+                d_key: key.tokens(),
+                d_value: value.tokens(),
+                d_decay: decay.as_mut().map(TokenRoom::tokens),
+            },
+            extents: EXTENTS,
+            cut,
+            group: sequence.group(),
+            states: &states,
+            upstream_memory: &batch.upstream_memory,
+            d_memory: Output::new(&mut memory),
+            state_gradients: Output::new(&mut state_gradients),
+            division,
+        });
+        // SAFETY: both passes fill all of their outputs.
+        unsafe {
+            let tokens = [output].into_iter().chain(gradients).chain(decay).map(|room| room.filled());
+            tokens.chain([last, memory].map(|room| filled(room))).collect()
         }
     }
 }
 
 #[test]
 fn every_kind_of_processor_computes_the_same() {
-    check::<f32>(1e-4, Here);
-    check::<f64>(1e-12, Here);
-    check::<f64>(f64::MIN_POSITIVE, Plain);
-    check::<f32>(1e-4, Narrow);
-    check::<f64>(1e-12, Narrow);
+    check_all::<LinearAttention>();
 }

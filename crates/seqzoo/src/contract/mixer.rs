@@ -1,7 +1,8 @@
 //! The contract of every layer.
 
+use crate::ops::{Form, Report};
 use crate::{MixerState, StateError};
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Bool, Device, Tensor};
 use std::path::Path;
 
@@ -9,8 +10,11 @@ use std::path::Path;
 ///
 /// The law, tested for every layer on outputs, states and gradients: `forward` over a sequence =
 /// `forward` over any split of it = `step` token by token. The caller owns the state.
-pub trait SequenceMixer: Module {
-    /// What the layer remembers between calls.
+///
+/// Any type that derives [`Module`] can implement it, and then goes into a
+/// [`LanguageModel`](crate::models::LanguageModel) like the layers of the zoo.
+pub trait SequenceMixer: Module + ModuleDisplay {
+    /// The memory of the layer between calls.
     type State: MixerState;
 
     /// The state before the first token: `batch` sequences, on `device`.
@@ -22,7 +26,7 @@ pub trait SequenceMixer: Module {
         self.forward_packed(input, None, state)
     }
 
-    /// [`forward`](Self::forward) over sequences packed behind each other, or over episodes:
+    /// [`forward`](Self::forward) over sequences packed one after another, or over episodes:
     /// `resets` is `[B, T]`, true where the state is cleared before the token.
     ///
     /// # Panics
@@ -39,6 +43,15 @@ pub trait SequenceMixer: Module {
     fn step(&self, input: Tensor<2>, state: Self::State) -> (Tensor<2>, Self::State) {
         let (output, state) = self.forward(input.unsqueeze_dim(1), Some(state));
         (output.squeeze_dim(1), state)
+    }
+
+    /// Which form the layer's operator takes for `time` tokens on `device`, and why. A layer of several
+    /// operators reports on the one that holds its memory.
+    ///
+    /// Default: plain tensor operations on the whole sequence.
+    fn report(&self, time: usize, device: &Device) -> Report {
+        let _ = (time, device);
+        Report { form: Form::Parallel, kernel: None, reason: "plain tensor operations" }
     }
 
     /// Reads a state that [`MixerState::save`] wrote.

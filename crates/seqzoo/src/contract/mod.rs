@@ -1,0 +1,7 @@
+//! The contract: a sequence mixer, and a layer that has a name and a configuration.
+
+mod layer;
+mod mixer;
+
+pub use layer::{Layer, LayerConfig};
+pub use mixer::SequenceMixer;
