@@ -5,6 +5,8 @@ mod clip;
 mod cost;
 mod evaluate;
 mod optimizer;
+mod progress;
 mod trainer;
 
-pub use trainer::{Progress, train};
+pub use progress::Progress;
+pub use trainer::train;

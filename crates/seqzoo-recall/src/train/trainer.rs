@@ -5,9 +5,10 @@ use super::clip::clip;
 use super::cost::cost;
 use super::evaluate::evaluate;
 use super::optimizer::optimizer;
+use super::progress::Progress;
 use crate::experiment::RunConfig;
 use crate::machine::Machine;
-use crate::progress::Reporter;
+use crate::reporter::Reporter;
 use crate::results::{CurvePoint, RunResult, SliceAccuracy};
 use crate::task::{Batch, Split};
 use crate::{Error, stop};
@@ -15,7 +16,6 @@ use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, activation::log_softmax};
 use seqzoo::models::LanguageModel;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -28,23 +28,6 @@ const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
 
 /// Parameters are drawn from the device's one random generator.
 static DRAWING: Mutex<()> = Mutex::new(());
-
-/// How far a run is.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Progress {
-    /// Steps taken.
-    pub step: usize,
-    /// The evaluations so far.
-    pub curve: Vec<CurvePoint>,
-    /// Seconds spent in training steps.
-    pub training_seconds: f64,
-    /// Tokens trained on.
-    pub tokens: usize,
-    /// Seconds spent on everything.
-    pub wall_seconds: f64,
-    /// Whether the loss has stopped being a number.
-    pub diverged: bool,
-}
 
 /// Trains one run in `directory`, continuing from its last checkpoint if there is one.
 ///
@@ -76,15 +59,15 @@ pub fn train(
     let mut loss_seen = progress.curve.last().map_or(f64::NAN, |point| point.loss);
     let meter = reporter.run(&run.title(), total, progress.step);
     while progress.step < total && !progress.finished(run) {
-        let moment = run.training.moment(&run.task, progress.step);
+        let plan = run.training.plan(&run.task, progress.step);
         let start = Instant::now();
-        let examples = moment.first..moment.first + moment.count;
-        let batch = Batch::new(&run.task, run.seed, Split::Train, moment.segment, examples, &training_device);
-        let rate = run.learning_rate * moment.rate;
+        let examples = plan.first..plan.first + plan.count;
+        let batch = Batch::new(&run.task, run.seed, Split::Train, plan.segment, examples, &training_device);
+        let rate = run.learning_rate * plan.rate;
         let (next, loss) = step(model, &mut optimizer, &batch, rate, run.training.clip_norm);
         model = next;
         progress.step += 1;
-        if progress.step == 1 || progress.step.is_multiple_of(LOOK) || moment.evaluate {
+        if progress.step == 1 || progress.step.is_multiple_of(LOOK) || plan.evaluate {
             loss_seen = f64::from(loss.into_scalar::<f32>());
             progress.diverged = !loss_seen.is_finite();
         }
@@ -92,7 +75,7 @@ pub fn train(
         progress.tokens += batch.tokens.dims().iter().product::<usize>();
         meter.step(progress.step, loss_seen, progress.tokens as f64 / progress.training_seconds);
 
-        if moment.evaluate && !progress.diverged {
+        if plan.evaluate && !progress.diverged {
             // An interrupted evaluation leaves no checkpoint: the resumed run makes it again.
             let Some(slices) = evaluate(&model.valid(), run, device) else {
                 return Err(Error::Interrupted);
@@ -101,7 +84,7 @@ pub fn train(
             progress.curve.push(CurvePoint { step: progress.step, loss: loss_seen, slices });
         }
         let stopping = stop::asked();
-        if moment.evaluate || stopping || saved.elapsed() > CHECKPOINT_AFTER {
+        if plan.evaluate || stopping || saved.elapsed() > CHECKPOINT_AFTER {
             progress.wall_seconds += clock.elapsed().as_secs_f64();
             clock = Instant::now();
             checkpoints.save(&model, &optimizer, &progress)?;
@@ -140,17 +123,6 @@ pub fn train(
     })
 }
 
-impl Progress {
-    /// Whether the run ends before its last step.
-    fn finished(&self, run: &RunConfig) -> bool {
-        let learned = match (run.training.stop_when, self.curve.last()) {
-            (Some(rule), Some(point)) => rule.reached(&point.slices),
-            _ => false,
-        };
-        learned || self.diverged
-    }
-}
-
 /// The model of a run, every parameter drawn from its seed.
 fn fresh(run: &RunConfig, device: &Device) -> Result<LanguageModel, Error> {
     let _drawing = DRAWING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -178,13 +150,13 @@ fn step(
     let value = loss.clone().inner();
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
     let gradients = match clip_norm {
-        Some(most) => clip(&model, gradients, most),
+        Some(max) => clip(&model, gradients, max),
         None => gradients,
     };
     (optimizer.step(rate, model, gradients), value)
 }
 
-/// What a diverged run has learned.
+/// The accuracies of a diverged run: all 0.
 fn lost(run: &RunConfig) -> Vec<SliceAccuracy> {
     let segments = run.task.segments(Split::Test);
     segments.into_iter().map(|(slice, examples)| SliceAccuracy { slice, accuracy: 0.0, examples }).collect()
