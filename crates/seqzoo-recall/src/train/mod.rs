@@ -6,6 +6,8 @@ mod cost;
 mod evaluate;
 mod optimizer;
 mod progress;
+mod session;
+mod step;
 mod trainer;
 
 pub use progress::Progress;
