@@ -18,7 +18,7 @@ const BACKENDS: [(&str, bool); 10] = [
 ];
 
 /// The names that `--device` takes in this build; the first is the default, the last runs on any
-/// machine where there is one that does.
+/// machine if any does.
 pub fn names() -> Vec<&'static str> {
     BACKENDS.into_iter().filter(|(_, enabled)| *enabled).map(|(name, _)| name).collect()
 }

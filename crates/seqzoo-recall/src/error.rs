@@ -1,4 +1,4 @@
-//! What can go wrong, each in one sentence that says what to change.
+//! The errors, each a sentence that says what to change.
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -11,7 +11,7 @@ pub enum Error {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A file is there but says something that cannot be.
@@ -19,7 +19,7 @@ pub enum Error {
     Contents {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The mistake in a sentence.
         problem: String,
     },
     /// An experiment that cannot be run.
@@ -27,7 +27,7 @@ pub enum Error {
     Experiment {
         /// Its name.
         experiment: String,
-        /// What is wrong.
+        /// The mistake in a sentence.
         problem: String,
     },
     /// An argument of the command line that names nothing.
@@ -49,3 +49,13 @@ impl Error {
         Self::Contents { path: path.into(), problem: problem.to_string() }
     }
 }
+
+/// Returns a formatted sentence as the error unless the condition holds.
+macro_rules! ensure {
+    ($holds:expr, $($problem:tt)+) => {
+        if !$holds {
+            return Err(format!($($problem)+));
+        }
+    };
+}
+pub(crate) use ensure;

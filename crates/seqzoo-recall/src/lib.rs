@@ -3,7 +3,7 @@
 //! * [`task`]: the tasks. An example is a pure function of (seed, split, segment, index).
 //! * [`experiment`]: what to run, as data: task, training, layers, expectations.
 //! * [`train`]: one run, resumable to the bit.
-//! * [`results`]: what a run leaves behind, and the directory it lives in.
+//! * [`results`]: results of runs, the directory they live in, and verdicts on the expectations.
 //! * [`report`]: tables for the terminal and Markdown, and one self-contained HTML file.
 //!
 //! The `recall` binary is this library behind a command line.
@@ -19,8 +19,9 @@ pub mod train;
 
 mod device;
 mod error;
+mod files;
 mod machine;
-mod progress;
+mod reporter;
 mod stop;
 
 pub use error::Error;

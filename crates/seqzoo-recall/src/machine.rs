@@ -8,7 +8,7 @@ const BURN: &str = "0.22.1";
 /// The machine, the build and the backend.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// The processor's own name, where the system tells.
+    /// The processor's own name, if the system tells.
     pub processor: String,
     /// Logical cores.
     pub cores: usize,
@@ -37,7 +37,7 @@ impl Machine {
             device: device.into(),
             seqzoo: env!("CARGO_PKG_VERSION").into(),
             burn: BURN.into(),
-            optimised: !cfg!(debug_assertions),
+            optimised: matches!(env!("OPT_LEVEL"), "2" | "3"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Golden hashes: the data of the shipped experiments never changes unnoticed.
 
-use seqzoo_recall::experiment::{TIERS, tier};
+use seqzoo_recall::experiment::{Experiment, SHIPPED};
 use seqzoo_recall::task::{Coordinates, Split};
 use sha2::{Digest, Sha256};
 
@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 #[test]
 fn the_data_of_the_shipped_experiments_is_what_it_was() {
     let mut lines = String::new();
-    for shipped in TIERS {
-        let experiment = tier(shipped.name).unwrap().unwrap();
+    for shipped in SHIPPED {
+        let experiment = Experiment::shipped(shipped.name).unwrap().unwrap();
         let seed = experiment.seeds[0];
         for split in [Split::Train, Split::Test] {
             for (segment, (slice, _)) in experiment.task.segments(split).into_iter().enumerate() {

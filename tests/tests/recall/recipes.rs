@@ -1,69 +1,69 @@
 //! Training recipes: which examples each step sees, and at what rate.
 
-use seqzoo_recall::experiment::{Experiment, TIERS, runs, tier};
+use seqzoo_recall::experiment::{DataLaw, Experiment, SHIPPED, runs};
 use seqzoo_recall::task::Task;
 use std::collections::HashSet;
 
 #[test]
 fn every_shipped_experiment_can_be_run() {
-    for shipped in TIERS {
-        let experiment = tier(shipped.name).unwrap().unwrap();
+    for shipped in SHIPPED {
+        let experiment = Experiment::shipped(shipped.name).unwrap().unwrap();
         assert_eq!(experiment.name, shipped.name);
         let runs = runs(&experiment);
         let keys: HashSet<String> = runs.iter().map(|run| run.key()).collect();
         assert_eq!(keys.len(), runs.len(), "{}: two runs are the same", shipped.name);
     }
-    assert_eq!(tier("quick").unwrap().unwrap().mode(), "clean");
-    let mut paper = tier("paper").unwrap().unwrap();
-    assert_eq!(paper.mode(), "zoology-compatible");
+    assert_eq!(Experiment::shipped("quick").unwrap().unwrap().data_law(), DataLaw::Clean);
+    let mut paper = Experiment::shipped("paper").unwrap().unwrap();
+    assert_eq!(paper.data_law(), DataLaw::ZoologyCompatible);
     let Task::Mqar(task) = &mut paper.task else { panic!("{:?}", paper.task) };
     task.power_a = 1.0;
-    assert_eq!(paper.mode(), "custom", "uniform slots are not Zoology's law");
+    assert_eq!(paper.data_law(), DataLaw::Custom, "uniform slots are not Zoology's law");
 }
 
 #[test]
 fn fresh_data_is_never_seen_twice_and_segments_take_turns() {
-    let experiment = tier("quick").unwrap().unwrap();
+    let experiment = Experiment::shipped("quick").unwrap().unwrap();
     let mut seen = HashSet::new();
     for step in 0..300 {
-        let moment = experiment.training.moment(&experiment.task, step);
-        assert_eq!(moment.segment, step % 3);
-        for index in moment.first..moment.first + moment.count {
-            assert!(seen.insert((moment.segment, index)));
+        let plan = experiment.training.plan(&experiment.task, step);
+        assert_eq!(plan.segment, step % 3);
+        for index in plan.first..plan.first + plan.count {
+            assert!(seen.insert((plan.segment, index)));
         }
     }
 }
 
 #[test]
 fn equal_shares_of_tokens_give_longer_segments_fewer_examples() {
-    let experiment = tier("small").unwrap().unwrap();
-    let count = |step| experiment.training.moment(&experiment.task, step).count;
+    let experiment = Experiment::shipped("small").unwrap().unwrap();
+    let count = |step| experiment.training.plan(&experiment.task, step).count;
     assert_eq!([count(0), count(1), count(2), count(3)], [64, 64, 64, 32]);
 }
 
 #[test]
 fn a_fixed_set_is_walked_in_order_every_epoch_and_the_rate_moves_once_per_epoch() {
-    let experiment = tier("paper").unwrap().unwrap();
+    let experiment = Experiment::shipped("paper").unwrap().unwrap();
     let (task, training) = (&experiment.task, &experiment.training);
     let per_epoch = 391 + 4 * 79;
     assert_eq!(training.steps(task), 32 * per_epoch);
-    let first = training.moment(task, 0);
+    let first = training.plan(task, 0);
     assert_eq!((first.segment, first.first, first.count, first.rate), (0, 0, 256, 1.0));
-    let short = training.moment(task, 390);
+    let short = training.plan(task, 390);
     assert_eq!((short.segment, short.first, short.count), (0, 390 * 256, 160));
-    let next = training.moment(task, 391);
+    let next = training.plan(task, 391);
     assert_eq!((next.segment, next.first), (1, 0));
-    let last = training.moment(task, per_epoch - 1);
+    let last = training.plan(task, per_epoch - 1);
     assert!(last.evaluate && last.segment == 4 && last.rate == 1.0);
-    let again = training.moment(task, per_epoch);
+    let again = training.plan(task, per_epoch);
     assert_eq!((again.segment, again.first), (0, 0));
     assert!((again.rate - 0.5 * (1.0 + (std::f64::consts::PI / 32.0).cos())).abs() < 1e-12);
 }
 
 #[test]
 fn warm_up_rises_to_one_and_the_cosine_falls_to_nothing() {
-    let experiment = tier("tiny").unwrap().unwrap();
-    let rate = |step| experiment.training.moment(&experiment.task, step).rate;
+    let experiment = Experiment::shipped("tiny").unwrap().unwrap();
+    let rate = |step| experiment.training.plan(&experiment.task, step).rate;
     assert!(
         (rate(0) - 0.01).abs() < 1e-12 && (rate(49) - 0.5).abs() < 1e-12 && (rate(99) - 1.0).abs() < 1e-12
     );
@@ -74,7 +74,7 @@ fn warm_up_rises_to_one_and_the_cosine_falls_to_nothing() {
 
 #[test]
 fn the_key_of_a_run_is_what_its_result_depends_on() {
-    let experiment = tier("quick").unwrap().unwrap();
+    let experiment = Experiment::shipped("quick").unwrap().unwrap();
     let run = runs(&experiment).remove(0);
     let mut renamed = run.clone();
     renamed.contestant = "another name".into();
@@ -90,7 +90,7 @@ fn the_key_of_a_run_is_what_its_result_depends_on() {
 
 #[test]
 fn an_experiment_that_cannot_be_run_says_what_to_change() {
-    let text = TIERS[0].text;
+    let text = SHIPPED[0].text;
     let problem = |from: &str, to: &str| {
         assert!(text.contains(from), "{from}");
         Experiment::parse(&text.replacen(from, to, 1)).unwrap_err()

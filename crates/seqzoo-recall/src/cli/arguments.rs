@@ -1,4 +1,4 @@
-//! What the command line understands.
+//! The arguments of the command line.
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use std::path::PathBuf;
     Exit codes: 0 done, 1 an expectation failed under --strict, 2 bad input, 130 interrupted."
 )]
 pub struct Arguments {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub(super) command: Command,
-    /// What every command understands.
+    /// The flags of every command.
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -71,7 +71,7 @@ pub(super) struct Common {
     /// Threads for tensor operations on the CPU; all cores if left out.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Prints results as JSON lines in the place of the table.
+    /// Prints results as JSON lines instead of the table.
     #[arg(long, global = true)]
     pub json: bool,
     /// Ends with exit code 1 if an expectation fails.

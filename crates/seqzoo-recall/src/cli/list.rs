@@ -2,7 +2,7 @@
 
 use super::arguments::Common;
 use super::print;
-use crate::experiment::TIERS;
+use crate::experiment::SHIPPED;
 use crate::task::Task;
 use crate::{Error, device};
 use seqzoo::MixerConfig;
@@ -31,8 +31,8 @@ pub(super) fn list(common: &Common) -> Result<bool, Error> {
         print(&format!("  {kind}\n      {}", options.join(", ")));
     }
     print("\nShipped experiments (recall run NAME):");
-    for tier in TIERS {
-        print(&format!("  {:<24} {}", tier.name, tier.summary));
+    for shipped in SHIPPED {
+        print(&format!("  {:<24} {}", shipped.name, shipped.summary));
     }
     print(&format!("\nDevices (--device NAME): {}", device::names().join(", ")));
     Ok(true)
@@ -51,7 +51,7 @@ fn as_json() -> serde_json::Value {
     json!({
         "tasks": named(Task::KINDS.to_vec()),
         "layers": MixerConfig::KINDS.iter().map(|kind| published(kind)).collect::<Vec<_>>(),
-        "experiments": named(TIERS.iter().map(|tier| (tier.name, tier.summary)).collect()),
+        "experiments": named(SHIPPED.iter().map(|shipped| (shipped.name, shipped.summary)).collect()),
         "devices": device::names(),
     })
 }

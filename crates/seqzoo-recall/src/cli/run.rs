@@ -2,10 +2,10 @@
 
 use super::arguments::Common;
 use super::print;
-use crate::experiment::{Experiment, TIERS, runs, tier};
+use crate::experiment::{Experiment, SHIPPED, runs};
 use crate::machine::Machine;
-use crate::progress::Reporter;
 use crate::report::Report;
+use crate::reporter::Reporter;
 use crate::results::{RunResult, Store};
 use crate::train::train;
 use crate::{Error, device, stop};
@@ -27,7 +27,7 @@ pub(super) fn named(name: &str, common: &Common) -> Result<bool, Error> {
 
 /// The experiment of a file, or a shipped one.
 pub(super) fn find(name: &str) -> Result<Experiment, Error> {
-    if let Some(experiment) = tier(name)? {
+    if let Some(experiment) = Experiment::shipped(name)? {
         return Ok(experiment);
     }
     let path = Path::new(name);
@@ -37,7 +37,7 @@ pub(super) fn find(name: &str) -> Result<Experiment, Error> {
         )));
     }
     if path.extension().is_none() && !path.exists() {
-        let shipped: Vec<&str> = TIERS.iter().map(|tier| tier.name).collect();
+        let shipped: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.name).collect();
         return Err(Error::Argument(format!(
             "there is no file and no shipped experiment `{name}`; the shipped ones are {}",
             shipped.join(", ")

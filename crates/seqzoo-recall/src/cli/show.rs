@@ -3,7 +3,7 @@
 use super::arguments::Common;
 use super::{print, run};
 use crate::Error;
-use crate::experiment::{Experiment, TIERS};
+use crate::experiment::{Experiment, SHIPPED};
 use crate::task::{Coordinates, Split, Task};
 
 /// Prints examples of every test segment.
@@ -46,7 +46,7 @@ fn of_kind(name: &str) -> Result<Option<Experiment>, Error> {
     if !Task::KINDS.iter().any(|(kind, _)| *kind == name) {
         return Ok(None);
     }
-    for shipped in TIERS {
+    for shipped in SHIPPED {
         let experiment = run::find(shipped.name)?;
         if experiment.task.kind() == name {
             return Ok(Some(experiment));

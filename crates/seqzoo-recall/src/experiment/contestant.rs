@@ -1,27 +1,28 @@
 //! Who takes part: a pattern of layers under a name.
 
 use crate::device;
+use crate::error::ensure;
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig, NormKind};
 use seqzoo::{ConfigError, MixerConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The widest model that is taken for one and not for a mistake.
-const MOST_CHANNELS: usize = 65_536;
+/// A wider model is taken for a mistake.
+const MAX_CHANNELS: usize = 65_536;
 
-/// What the models of all contestants have in common.
+/// Settings that the models of all contestants share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSettings {
     /// Channels of the models; every contestant is tried at every width.
     pub widths: Vec<usize>,
-    /// Whether a gated feed-forward stands behind every layer.
+    /// Whether a gated feed-forward follows every layer.
     #[serde(default)]
     pub feed_forward: bool,
     /// Whether the head shares the embedding's weights.
     #[serde(default = "yes")]
     pub tie_embeddings: bool,
-    /// Layer normalisation in the place of root-mean-square normalisation.
+    /// Layer normalisation instead of root-mean-square normalisation.
     #[serde(default)]
     pub layer_norm: bool,
     /// The standard deviation of the embedding.
@@ -39,17 +40,15 @@ fn usual_deviation() -> f64 {
 
 impl ModelSettings {
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.widths.is_empty() || !self.widths.iter().all(|width| (1..=MOST_CHANNELS).contains(width)) {
-            return Err(format!(
-                "`model.widths` must name at least one width, all from 1 to {MOST_CHANNELS}"
-            ));
-        }
-        if !(self.embedding_std.is_finite() && self.embedding_std >= 0.0) {
-            return Err(format!(
-                "`model.embedding_std` is {}, but a finite number of at least 0 is wanted",
-                self.embedding_std
-            ));
-        }
+        ensure!(
+            !self.widths.is_empty() && self.widths.iter().all(|width| (1..=MAX_CHANNELS).contains(width)),
+            "`model.widths` must name at least one width, all from 1 to {MAX_CHANNELS}"
+        );
+        let deviation = self.embedding_std;
+        ensure!(
+            deviation.is_finite() && deviation >= 0.0,
+            "`model.embedding_std` is {deviation}, but a finite number of at least 0 is wanted"
+        );
         Ok(())
     }
 
@@ -118,12 +117,9 @@ pub struct Contestant {
 impl Contestant {
     /// Says what is wrong with a layer, if anything is, without drawing parameters for long.
     pub(super) fn check(&self, width: usize) -> Result<(), String> {
-        if self.name.trim().is_empty() || self.name.chars().any(char::is_control) {
-            return Err("its name must be printable and not empty".into());
-        }
-        if self.layers.is_empty() {
-            return Err("it has no layers; name at least one".into());
-        }
+        let printable = !self.name.trim().is_empty() && !self.name.chars().any(char::is_control);
+        ensure!(printable, "its name must be printable and not empty");
+        ensure!(!self.layers.is_empty(), "it has no layers; name at least one");
         let (_, device) = device::find(device::names().last().copied()).map_err(|error| error.to_string())?;
         for layer in &self.layers {
             layer

@@ -19,7 +19,7 @@ impl Experiment {
     ///
     /// # Errors
     ///
-    /// What is wrong with the text, in words.
+    /// A sentence about the mistake in the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let experiment: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         experiment.check().map_err(|error| error.to_string())?;

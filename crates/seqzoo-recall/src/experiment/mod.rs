@@ -1,20 +1,25 @@
 //! Experiments as data: a task, a training recipe, contestants and what is expected of them.
 
 mod contestant;
+mod data_law;
 mod expectation;
 mod file;
 mod run;
-mod tiers;
+mod shipped;
+mod step_plan;
 mod training;
 
 pub use contestant::{Contestant, Layer, ModelSettings};
-pub use expectation::{Expectation, Outcome, Verdict, verdicts};
+pub use data_law::DataLaw;
+pub use expectation::Expectation;
 pub use run::{RunConfig, runs};
-pub use tiers::{TIERS, Tier, tier};
-pub use training::{Batching, Data, Decay, Moment, Schedule, StopRule, Training};
+pub use shipped::{SHIPPED, Shipped};
+pub use step_plan::StepPlan;
+pub use training::{Batching, Data, Decay, Schedule, StopRule, Training};
 
 use crate::Error;
-use crate::task::{Filler, Task};
+use crate::error::ensure;
+use crate::task::Task;
 use serde::{Deserialize, Serialize};
 
 /// Everything that one `recall run` does.
@@ -30,9 +35,9 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// Every run is repeated with each learning rate; the best one is reported, and the whole row.
     pub learning_rates: Vec<f64>,
-    /// What is to be learned.
+    /// The task to learn.
     pub task: Task,
-    /// What all contestants have in common.
+    /// The settings that all contestants share.
     pub model: ModelSettings,
     /// How they learn.
     pub training: Training,
@@ -44,27 +49,8 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// The law of the data, in a few words: it decides what numbers may be compared.
-    pub fn mode(&self) -> &'static str {
-        let fixed = matches!(self.training.data, Data::Fixed { .. });
-        let task = match &self.task {
-            Task::Mqar(task) => task,
-            Task::StateTracking(_) => return if fixed { "fixed" } else { "fresh" },
-        };
-        let reserved = matches!(task.filler, Filler::Reserved(_));
-        let epochs = self.training.schedule == Schedule::EpochCosine;
-        let segments = task.train.iter().chain(&task.test);
-        let published =
-            task.power_a == 0.01 && segments.into_iter().all(|segment| task.vocab_size > segment.length);
-        match (fixed && epochs && published, task.shuffle_queries, reserved) {
-            (true, false, false) => "zoology-compatible",
-            (false, true, true) => "clean",
-            _ => "custom",
-        }
-    }
-
-    /// What makes this experiment another one than `held`: a setting that differs, or runs that it no
-    /// longer wants. More seeds, learning rates, widths and contestants do not.
+    /// The first difference that makes this experiment another one than `held`: a setting that differs, or runs
+    /// that it no longer wants. More seeds, learning rates, widths and contestants do not.
     pub fn departs_from(&self, held: &Self) -> Option<&'static str> {
         let parts = [
             ("`task` settings", self.task != held.task),
@@ -84,39 +70,37 @@ impl Experiment {
     ///
     /// If the experiment cannot be run, saying what to change.
     pub fn check(&self) -> Result<(), Error> {
-        let fail = |problem: String| Error::Experiment { experiment: self.name.clone(), problem };
-        let unless = |holds: bool, problem: &str| if holds { Ok(()) } else { Err(fail(problem.to_string())) };
+        self.try_check().map_err(|problem| Error::Experiment { experiment: self.name.clone(), problem })
+    }
+
+    fn try_check(&self) -> Result<(), String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        unless(
+        ensure!(
             !self.name.is_empty() && self.name.chars().all(plain) && !self.name.starts_with('.'),
-            "its name becomes a directory; use letters, digits, `-`, `_` and `.`",
-        )?;
-        unless(!self.seeds.is_empty(), "`seeds` is empty; give at least one")?;
-        unless(!self.learning_rates.is_empty(), "`learning_rates` is empty; give at least one")?;
-        unless(
+            "its name becomes a directory; use letters, digits, `-`, `_` and `.`"
+        );
+        ensure!(!self.seeds.is_empty(), "`seeds` is empty; give at least one");
+        ensure!(!self.learning_rates.is_empty(), "`learning_rates` is empty; give at least one");
+        ensure!(
             self.learning_rates.iter().all(|rate| rate.is_finite() && *rate > 0.0),
-            "every learning rate must be a number above 0",
-        )?;
-        unless(!repeats(&self.seeds), "a seed is named twice in `seeds`; the same run twice proves nothing")?;
-        unless(!repeats(&self.learning_rates), "a rate is named twice in `learning_rates`")?;
-        unless(!repeats(&self.model.widths), "a width is named twice in `model.widths`")?;
-        unless(!self.contestants.is_empty(), "there is no `[[contestants]]`; name at least one")?;
-        self.task.check().map_err(fail)?;
-        self.training.check(&self.task).map_err(fail)?;
-        self.model.check().map_err(fail)?;
+            "every learning rate must be a number above 0"
+        );
+        ensure!(!repeats(&self.seeds), "a seed is named twice in `seeds`; the same run twice proves nothing");
+        ensure!(!repeats(&self.learning_rates), "a rate is named twice in `learning_rates`");
+        ensure!(!repeats(&self.model.widths), "a width is named twice in `model.widths`");
+        ensure!(!self.contestants.is_empty(), "there is no `[[contestants]]`; name at least one");
+        self.task.check()?;
+        self.training.check(&self.task)?;
+        self.model.check()?;
         for (index, contestant) in self.contestants.iter().enumerate() {
-            let twice = self.contestants[..index].iter().any(|other| other.name == contestant.name);
-            unless(!twice, &format!("two contestants are called `{}`", contestant.name))?;
+            let name = &contestant.name;
+            let twice = self.contestants[..index].iter().any(|other| other.name == *name);
+            ensure!(!twice, "two contestants are called `{name}`");
             for width in &self.model.widths {
-                contestant
-                    .check(*width)
-                    .map_err(|problem| fail(format!("the contestant `{}`: {problem}", contestant.name)))?;
+                contestant.check(*width).map_err(|problem| format!("the contestant `{name}`: {problem}"))?;
             }
         }
-        for expectation in &self.expectations {
-            expectation.check(self).map_err(fail)?;
-        }
-        Ok(())
+        self.expectations.iter().try_for_each(|expectation| expectation.check(self))
     }
 }
 

@@ -24,7 +24,7 @@ pub struct RunConfig {
     pub seed: u64,
     /// The task.
     pub task: Task,
-    /// What all models have in common.
+    /// The settings that all models share.
     pub model: ModelSettings,
     /// The recipe.
     pub training: Training,

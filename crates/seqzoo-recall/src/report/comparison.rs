@@ -1,7 +1,7 @@
 //! Which experiments may stand in one table.
 
-use crate::experiment::{Experiment, RunConfig, Verdict, runs, verdicts};
-use crate::results::{RunResult, Standing, standings};
+use crate::experiment::{Experiment, RunConfig, runs};
+use crate::results::{RunResult, Standing, Verdict, standings, verdicts};
 
 /// Experiments on the same task with the same recipe and the same kind of model, and everything found
 /// out about their contestants. Numbers of different comparisons are never mixed.
@@ -60,7 +60,7 @@ impl Comparison {
         Self { experiments, results, standings, verdicts: all, wanted }
     }
 
-    /// What to know of runs that have not finished, if any have not.
+    /// A sentence about runs that have not finished, if there are any.
     pub fn missing(&self) -> Option<String> {
         let finished = self.results.len();
         (finished < self.wanted).then(|| {
@@ -87,7 +87,7 @@ fn once<T, K: PartialEq>(items: impl Iterator<Item = T>, name: impl Fn(&T) -> K)
     kept
 }
 
-/// Gives a contestant of `part` another name where one of other layers already has it.
+/// Gives a contestant of `part` another name if one of other layers already has it.
 fn rename_namesakes(group: &[(Experiment, Vec<RunResult>)], part: &mut (Experiment, Vec<RunResult>)) {
     let (experiment, results) = part;
     let own: Vec<String> = experiment.contestants.iter().map(|contestant| contestant.name.clone()).collect();

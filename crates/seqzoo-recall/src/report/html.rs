@@ -12,7 +12,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25em .55em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
 table.numbers th:not(:first-child), table.numbers td:not(:first-child) { text-align: right; }
 th { border-bottom: 2px solid #888; }
-.fails { color: #b00020; font-weight: bold; } .holds { color: #00693e; font-weight: bold; }
+.bad { color: #b00020; font-weight: bold; } .good { color: #00693e; font-weight: bold; }
 svg { max-width: 100%; height: auto; }
 pre { background: #f6f6f6; padding: 1em; overflow-x: auto; font-size: 13px; }
 ";
@@ -36,16 +36,17 @@ fn chapter(comparison: &Comparison) -> String {
     let task = &experiments[0].task; // the same for all of a comparison
     let mut body = format!("<h1>Recall: {}</h1>\n", escaped(&comparison.names()));
     for experiment in experiments {
+        let law = experiment.data_law();
         let chance = "Grey dashes are the levels of guessing.";
         body += &format!(
             "<p>{} The data is {}; {} {chance}</p>\n",
             escaped(experiment.description.trim()),
-            experiment.mode(),
-            meaning(experiment.mode())
+            law,
+            law.meaning()
         );
     }
     if let Some(missing) = comparison.missing() {
-        body += &format!("<p class=\"fails\">{}</p>\n", escaped(&missing));
+        body += &format!("<p class=\"bad\">{}</p>\n", escaped(&missing));
     }
     body += &section("Who recalls", &rows::recall(standings).html());
     body += "<p>Accuracy: the share of positions asked whose most likely token, among the whole vocabulary, is the \
@@ -56,11 +57,7 @@ fn chapter(comparison: &Comparison) -> String {
         included. Step: the median time of one decoding step of one sequence. Wall: all runs of the contestant, \
         evaluations included.</p>\n";
     if !verdicts.is_empty() {
-        let table = rows::verdicts(verdicts)
-            .html()
-            .replace("<td>holds</td>", "<td class=\"holds\">holds</td>")
-            .replace("<td>FAILS", "<td class=\"fails\">FAILS");
-        body += &section("What was expected", &table);
+        body += &section("What was expected", &rows::verdicts(verdicts).html());
     }
     body += &section("Accuracy against state", &plots::accuracy_by_state(task, standings));
     body += &section(
@@ -86,15 +83,4 @@ fn chapter(comparison: &Comparison) -> String {
 
 fn section(heading: &str, content: &str) -> String {
     format!("<h2>{heading}</h2>\n<div class=\"scroll\">{content}</div>\n")
-}
-
-fn meaning(mode: &str) -> &'static str {
-    match mode {
-        "clean" => {
-            "every step sees new examples, queries come in random order, filler is an alphabet of its own."
-        }
-        "zoology-compatible" => "a fixed set in a fixed order, early pairs mostly asked early.",
-        "fresh" => "every step sees new examples, and tests ask at the last quarter of the positions.",
-        _ => "see the configuration below for its law.",
-    }
 }

@@ -7,8 +7,9 @@ mod rows;
 mod table;
 
 use crate::Error;
-use crate::experiment::{Experiment, Verdict};
-use crate::results::{RunResult, write_text};
+use crate::experiment::Experiment;
+use crate::files::write_text;
+use crate::results::{RunResult, Verdict};
 use comparison::Comparison;
 use std::path::{Path, PathBuf};
 use table::Table;
@@ -20,12 +21,12 @@ pub struct Report {
 
 impl Report {
     /// A report over experiments and their results. Experiments on the same task with the same recipe
-    /// share their tables; others stand below each other.
+    /// share their tables; others follow each other.
     pub fn new(experiments: Vec<(Experiment, Vec<RunResult>)>) -> Self {
         Self { comparisons: comparison::comparisons(experiments) }
     }
 
-    /// What became of the expectations.
+    /// The outcomes of the expectations.
     pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
         self.comparisons.iter().flat_map(|comparison| &comparison.verdicts)
     }
@@ -66,7 +67,16 @@ impl Report {
         text.trim_end().to_string() + "\n"
     }
 
-    /// Writes `report.html` and `report.md` into `directory`, and says where the page is.
+    /// Accuracy against the bytes of state, as an SVG of its own: one of each comparison.
+    fn pictures(&self) -> impl Iterator<Item = String> {
+        self.comparisons.iter().map(|comparison| {
+            let task = &comparison.experiments[0].task; // the same for all of a comparison
+            plots::accuracy_by_state(task, &comparison.standings)
+        })
+    }
+
+    /// Writes `report.html`, `report.md` and `accuracy_against_state.svg` into `directory`, and says where the
+    /// page is. The pictures of further comparisons are numbered from 2.
     ///
     /// # Errors
     ///
@@ -74,6 +84,10 @@ impl Report {
     pub fn write(&self, directory: &Path) -> Result<PathBuf, Error> {
         std::fs::create_dir_all(directory).map_err(|error| Error::io(directory, error))?;
         write_text(&directory.join("report.md"), &self.markdown())?;
+        for (picture, number) in self.pictures().zip(1..) {
+            let suffix = if number == 1 { String::new() } else { format!("_{number}") };
+            write_text(&directory.join(format!("accuracy_against_state{suffix}.svg")), &picture)?;
+        }
         let page = directory.join("report.html");
         write_text(&page, &html::page(self))?;
         Ok(page)

@@ -1,9 +1,9 @@
 //! The tables of a report.
 
-use super::table::Table;
-use crate::experiment::{Experiment, Outcome, Verdict};
+use super::table::{Cell, Look, Table};
+use crate::experiment::Experiment;
 use crate::machine::Machine;
-use crate::results::{RunResult, SliceStanding, Standing};
+use crate::results::{Outcome, RunResult, SliceStanding, Standing, Verdict};
 use crate::task::Slice;
 
 /// Who recalls: the accuracy of every contestant on every slice.
@@ -21,19 +21,19 @@ pub(super) fn recall(standings: &[Standing]) -> Table {
         .iter()
         .map(|standing| {
             let mut row = name(standing);
-            row.push(format!("{:e}", standing.learning_rate));
+            row.push(format!("{:e}", standing.learning_rate).into());
             row.extend(slices.iter().map(|slice| {
                 let found = standing.slices.iter().find(|entry| entry.slice == *slice);
-                found.map_or(String::new(), |entry| accuracy(entry, standing.seeds))
+                found.map_or(String::new(), |entry| accuracy(entry, standing.seeds)).into()
             }));
-            row.push(success(standing));
+            row.push(success(standing).into());
             row
         })
         .collect();
     Table { headings, rows, numbers: true }
 }
 
-/// What it costs: parameters, state and time of every contestant.
+/// The cost: parameters, state and time of every contestant.
 pub(super) fn cost(standings: &[Standing]) -> Table {
     let headings = [
         "contestant",
@@ -50,7 +50,7 @@ pub(super) fn cost(standings: &[Standing]) -> Table {
         .iter()
         .map(|standing| {
             let mut row = name(standing);
-            row.extend([
+            let numbers = [
                 standing.parameters.to_string(),
                 standing.state.recurrent.to_string(),
                 standing.state.cache.to_string(),
@@ -58,15 +58,16 @@ pub(super) fn cost(standings: &[Standing]) -> Table {
                 format!("{:.0}", standing.training_tokens_per_second),
                 format!("{:.0}", standing.step_microseconds),
                 format!("{:.1}", standing.wall_seconds),
-            ]);
+            ];
+            row.extend(numbers.map(Cell::from));
             row
         })
         .collect();
     Table { headings: headings.map(String::from).to_vec(), rows, numbers: true }
 }
 
-fn name(standing: &Standing) -> Vec<String> {
-    vec![standing.contestant.clone(), standing.width.to_string()]
+fn name(standing: &Standing) -> Vec<Cell> {
+    vec![standing.contestant.clone().into(), standing.width.to_string().into()]
 }
 
 /// How many seeds succeeded, and how many diverged.
@@ -78,30 +79,30 @@ fn success(standing: &Standing) -> String {
     }
 }
 
-/// The median, and the spread where there are several seeds.
+/// The median, and with several seeds the spread.
 fn accuracy(entry: &SliceStanding, seeds: usize) -> String {
     match seeds {
         1 => format!("{:.3}", entry.median),
-        _ => format!("{:.3} [{:.3}, {:.3}]", entry.median, entry.least, entry.most),
+        _ => format!("{:.3} [{:.3}, {:.3}]", entry.median, entry.min, entry.max),
     }
 }
 
-/// What was expected and what was found.
+/// Expectations beside what was found.
 pub(super) fn verdicts(verdicts: &[Verdict]) -> Table {
     let rows = verdicts
         .iter()
         .map(|verdict| {
+            let (text, look) = match verdict.outcome {
+                Outcome::Holds => ("holds", Look::Good),
+                Outcome::Fails => ("FAILS", Look::Bad),
+                Outcome::Diverged => ("FAILS: a run diverged", Look::Bad),
+                Outcome::Unfinished => ("FAILS: runs are missing", Look::Bad),
+            };
             vec![
-                verdict.expectation.contestant.clone(),
-                verdict.expectation.bound(),
-                verdict.found.map_or("no result yet".into(), |found| format!("{found:.3}")),
-                match verdict.outcome {
-                    Outcome::Holds => "holds",
-                    Outcome::Fails => "FAILS",
-                    Outcome::Diverged => "FAILS: a run diverged",
-                    Outcome::Unfinished => "FAILS: runs are missing",
-                }
-                .into(),
+                verdict.expectation.contestant.clone().into(),
+                verdict.expectation.bound().into(),
+                verdict.found.map_or("no result yet".into(), |found| format!("{found:.3}")).into(),
+                Cell { text: text.into(), look },
             ]
         })
         .collect();
@@ -111,7 +112,7 @@ pub(super) fn verdicts(verdicts: &[Verdict]) -> Table {
 
 /// The robustness of every contestant that tried several learning rates.
 pub(super) fn robustness(standings: &[Standing]) -> Option<Table> {
-    let rows: Vec<Vec<String>> = standings
+    let rows: Vec<Vec<Cell>> = standings
         .iter()
         .filter(|standing| standing.rates.len() > 1)
         .map(|standing| {
@@ -121,9 +122,9 @@ pub(super) fn robustness(standings: &[Standing]) -> Option<Table> {
                 .map(|rate| format!("{:e}: {:.3}", rate.learning_rate, rate.mean))
                 .collect();
             vec![
-                format!("{}, width {}", standing.contestant, standing.width),
-                format!("{:.1}", standing.robust_decades),
-                rates.join("   "),
+                format!("{}, width {}", standing.contestant, standing.width).into(),
+                format!("{:.1}", standing.robust_decades).into(),
+                rates.join("   ").into(),
             ]
         })
         .collect();
@@ -140,10 +141,10 @@ pub(super) fn provenance(experiments: &[Experiment], results: &[RunResult]) -> T
         }
     }
     let mut rows = Vec::new();
-    let mut put = |name: &str, value: String| rows.push(vec![name.to_string(), value]);
+    let mut put = |name: &str, value: String| rows.push(vec![name.into(), value.into()]);
     for experiment in experiments {
         let list = |numbers: Vec<String>| numbers.join(", ");
-        put("experiment", format!("{} ({} data)", experiment.name, experiment.mode()));
+        put("experiment", format!("{} ({} data)", experiment.name, experiment.data_law()));
         put("seeds", list(experiment.seeds.iter().map(u64::to_string).collect()));
         put(
             "learning rates",
@@ -166,4 +167,25 @@ pub(super) fn provenance(experiments: &[Experiment], results: &[RunResult]) -> T
         }
     }
     Table { headings: vec!["provenance".into(), String::new()], rows, numbers: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Expectation;
+
+    #[test]
+    fn a_contestant_may_be_called_like_a_verdict() {
+        let expectation = Expectation {
+            contestant: "holds".into(),
+            pairs: None,
+            length: None,
+            at_least: Some(0.5),
+            at_most: None,
+        };
+        let verdict = Verdict { expectation, found: Some(0.25), outcome: Outcome::Fails };
+        let page = verdicts(&[verdict]).html();
+        assert!(page.contains("<td>holds</td>"), "{page}");
+        assert!(page.contains("<td class=\"bad\">FAILS</td>"), "{page}");
+    }
 }

@@ -2,31 +2,49 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, TableStyle, presets};
 
-/// Cells of text under headings. The first column is a name, the others are numbers.
+/// Cells of text under headings. The first column is a name.
 pub(super) struct Table {
     pub headings: Vec<String>,
-    pub rows: Vec<Vec<String>>,
-    /// Whether the columns behind the first are numbers, to be set flush right.
+    pub rows: Vec<Vec<Cell>>,
+    /// Whether the columns after the first are numbers, to be set flush right.
     pub numbers: bool,
+}
+
+/// A cell, and how a page shows it.
+pub(super) struct Cell {
+    pub text: String,
+    pub look: Look,
+}
+
+/// How a page shows a cell.
+#[derive(Clone, Copy)]
+pub(super) enum Look {
+    Plain,
+    Good,
+    Bad,
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), look: Look::Plain }
+    }
 }
 
 impl Table {
     pub fn terminal(&self) -> String {
-        self.drawn(presets::UTF8_FULL_CONDENSED)
+        self.drawn(presets::UTF8_FULL_CONDENSED, |text| text.to_string())
     }
 
     pub fn markdown(&self) -> String {
-        let escaped = |cells: &Vec<String>| cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        let rows = self.rows.iter().map(escaped).collect();
-        Self { headings: escaped(&self.headings), rows, numbers: self.numbers }.drawn(presets::ASCII_MARKDOWN)
+        self.drawn(presets::ASCII_MARKDOWN, |text| text.replace('|', "\\|"))
     }
 
-    fn drawn(&self, style: TableStyle) -> String {
+    fn drawn(&self, style: TableStyle, escape: impl Fn(&str) -> String) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(style).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(&self.headings);
+        table.set_header(self.headings.iter().map(|heading| escape(heading)));
         for row in &self.rows {
-            table.add_row(row);
+            table.add_row(row.iter().map(|cell| escape(&cell.text)));
         }
         if self.numbers {
             for column in table.column_iter_mut().skip(1) {
@@ -37,16 +55,28 @@ impl Table {
     }
 
     pub fn html(&self) -> String {
-        let cells = |tag: &str, row: &[String]| {
-            let cells: String = row.iter().map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell))).collect();
-            format!("<tr>{cells}</tr>\n")
-        };
         let class = if self.numbers { "numbers" } else { "words" };
-        let body: String = self.rows.iter().map(|row| cells("td", row)).collect();
+        let headings: String =
+            self.headings.iter().map(|heading| format!("<th>{}</th>", escaped(heading))).collect();
+        let rows: String = self
+            .rows
+            .iter()
+            .map(|row| format!("<tr>{}</tr>\n", row.iter().map(Cell::html).collect::<String>()))
+            .collect();
         format!(
-            "<table class=\"{class}\"><thead>{}</thead><tbody>\n{body}</tbody></table>",
-            cells("th", &self.headings)
+            "<table class=\"{class}\"><thead><tr>{headings}</tr>\n</thead><tbody>\n{rows}</tbody></table>"
         )
+    }
+}
+
+impl Cell {
+    fn html(&self) -> String {
+        let class = match self.look {
+            Look::Plain => "",
+            Look::Good => " class=\"good\"",
+            Look::Bad => " class=\"bad\"",
+        };
+        format!("<td{class}>{}</td>", escaped(&self.text))
     }
 }
 

@@ -1,10 +1,11 @@
-//! What runs leave behind: a result each, the directory they live in, and where they stand.
+//! Results of runs, the directory they live in, where contestants stand, and verdicts on the expectations.
 
 mod record;
 mod standing;
 mod store;
+mod verdict;
 
 pub use record::{CurvePoint, RunResult, SliceAccuracy};
 pub use standing::{RatePoint, SliceStanding, Standing, standings};
 pub use store::Store;
-pub(crate) use store::{sync, write_text};
+pub use verdict::{Outcome, Verdict, verdicts};

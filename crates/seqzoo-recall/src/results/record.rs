@@ -44,13 +44,13 @@ pub struct RunResult {
     pub accuracy: f64,
     /// The accuracy of every slice at the last evaluation.
     pub slices: Vec<SliceAccuracy>,
-    /// Whether the loss stopped being a number; the accuracies are then 0.
+    /// Whether the loss became NaN or infinite; the accuracies are then 0.
     pub diverged: bool,
     /// Parameters of the model.
     pub parameters: usize,
     /// The state of one sequence after the longest test example.
     pub state: StateBytes,
-    /// Steps taken; fewer than planned where the run stopped early.
+    /// Steps taken; fewer than planned if the run stopped early.
     pub steps: usize,
     /// Tokens trained on per second, evaluations left out.
     pub training_tokens_per_second: f64,

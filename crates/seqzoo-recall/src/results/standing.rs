@@ -51,9 +51,9 @@ pub struct SliceStanding {
     /// The median over seeds.
     pub median: f64,
     /// The lowest.
-    pub least: f64,
+    pub min: f64,
     /// The highest.
-    pub most: f64,
+    pub max: f64,
 }
 
 /// The accuracy at one learning rate over the seeds.
@@ -64,9 +64,9 @@ pub struct RatePoint {
     /// The mean over seeds.
     pub mean: f64,
     /// The lowest.
-    pub least: f64,
+    pub min: f64,
     /// The highest.
-    pub most: f64,
+    pub max: f64,
 }
 
 /// The standings of all contestants, in the order of their first results.
@@ -93,7 +93,7 @@ fn standing(group: &[&RunResult]) -> Standing {
         .map(|index| {
             let spread = Spread::of(chosen.iter().map(|result| result.slices[index].accuracy));
             let slice = chosen[0].slices[index].slice;
-            SliceStanding { slice, median: spread.median, least: spread.least, most: spread.most }
+            SliceStanding { slice, median: spread.median, min: spread.min, max: spread.max }
         })
         .collect();
     let robust = |rate: &&RatePoint| rate.mean >= 0.9 * best.mean && best.mean > 0.0;
@@ -131,7 +131,7 @@ fn rates(group: &[&RunResult]) -> Vec<RatePoint> {
         .map(|learning_rate| {
             let of = group.iter().filter(|result| result.learning_rate == learning_rate);
             let spread = Spread::of(of.map(|result| result.accuracy));
-            RatePoint { learning_rate, mean: spread.mean, least: spread.least, most: spread.most }
+            RatePoint { learning_rate, mean: spread.mean, min: spread.min, max: spread.max }
         })
         .collect()
 }
@@ -139,8 +139,8 @@ fn rates(group: &[&RunResult]) -> Vec<RatePoint> {
 struct Spread {
     mean: f64,
     median: f64,
-    least: f64,
-    most: f64,
+    min: f64,
+    max: f64,
 }
 
 impl Spread {
@@ -153,8 +153,8 @@ impl Spread {
         Self {
             mean: values.iter().sum::<f64>() / count as f64,
             median,
-            least: values[0],
-            most: values[count - 1],
+            min: values[0],
+            max: values[count - 1],
         }
     }
 }

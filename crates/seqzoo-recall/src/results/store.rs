@@ -6,15 +6,14 @@
 //! runs/<key>/checkpoints/  while it runs
 //! runs/<key>/result.json   once it is done
 //! results.jsonl            all results of the experiment, a line each
-//! report.html, report.md
+//! report.html, report.md, accuracy_against_state.svg
 //! lock                     held by the process that writes here
 //! ```
 
 use super::RunResult;
 use crate::Error;
 use crate::experiment::{Experiment, RunConfig, runs};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use crate::files::{read_json, write_json, write_text};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -40,7 +39,7 @@ impl Store {
         std::fs::create_dir_all(directory).map_err(|error| Error::io(directory, error))?;
         let store = Self { directory: directory.into(), _lock: lock(&directory.join("lock"))? };
         if store.path(EXPERIMENT).exists() {
-            let held: Experiment = read(&store.path(EXPERIMENT))?;
+            let held: Experiment = read_json(&store.path(EXPERIMENT))?;
             let refuse = |problem: String| {
                 let directory = directory.display();
                 Err(Error::Argument(format!(
@@ -61,7 +60,7 @@ impl Store {
             }
         }
         std::fs::create_dir_all(store.path("runs")).map_err(|error| Error::io(directory, error))?;
-        write(&store.path(EXPERIMENT), experiment)?;
+        write_json(&store.path(EXPERIMENT), experiment)?;
         Ok(store)
     }
 
@@ -79,7 +78,7 @@ impl Store {
                 directory.display()
             )));
         }
-        let experiment = read(&path)?;
+        let experiment = read_json(&path)?;
         Ok((store, experiment))
     }
 
@@ -94,7 +93,7 @@ impl Store {
         std::fs::create_dir_all(&directory).map_err(|error| Error::io(&directory, error))?;
         let path = directory.join("run.json");
         if !path.exists() {
-            write(&path, run)?;
+            write_json(&path, run)?;
         }
         Ok(directory)
     }
@@ -105,7 +104,7 @@ impl Store {
         if !path.exists() {
             return Ok(None);
         }
-        let result: RunResult = read(&path).map_err(|error| match error {
+        let result: RunResult = read_json(&path).map_err(|error| match error {
             Error::Contents { path, problem } => {
                 let problem = format!("{problem}; remove this file to do the run again");
                 Error::Contents { path, problem }
@@ -118,7 +117,7 @@ impl Store {
     /// Keeps the result of a run and removes what it no longer needs.
     pub fn keep(&self, run: &RunConfig, result: &RunResult) -> Result<(), Error> {
         let directory = self.run(run)?;
-        write(&directory.join("result.json"), result)?;
+        write_json(&directory.join("result.json"), result)?;
         let checkpoints = directory.join("checkpoints");
         match std::fs::remove_dir_all(&checkpoints) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&checkpoints, error)),
@@ -141,23 +140,6 @@ impl Store {
     }
 }
 
-/// Writes a file whole or not at all: beside its place first, then renamed.
-pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), Error> {
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, text).map_err(|error| Error::io(&partial, error))?;
-    sync(&partial)?;
-    std::fs::rename(&partial, path).map_err(|error| Error::io(path, error))
-}
-
-/// Waits until a file has reached the disk, so that what is renamed or removed afterwards may rely on it.
-pub(crate) fn sync(path: &Path) -> Result<(), Error> {
-    File::options()
-        .write(true)
-        .open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(|error| Error::io(path, error))
-}
-
 /// Takes the lock of a directory, or nothing where the file system has no locks.
 fn lock(path: &Path) -> Result<Option<File>, Error> {
     let file = File::create(path).map_err(|error| Error::io(path, error))?;
@@ -169,13 +151,4 @@ fn lock(path: &Path) -> Result<Option<File>, Error> {
             path.parent().unwrap_or(path).display()
         ))),
     }
-}
-
-fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
-    write_text(path, &(serde_json::to_string_pretty(value).expect("results are JSON") + "\n"))
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
-    serde_json::from_str(&text).map_err(|error| Error::contents(path, error))
 }

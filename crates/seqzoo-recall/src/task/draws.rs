@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// What a model learns from.
+    /// The model learns from it.
     Train,
-    /// What it is scored on.
+    /// The model is scored on it.
     Test,
 }
 

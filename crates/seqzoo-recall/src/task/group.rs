@@ -88,9 +88,9 @@ impl Group {
         let mut rest = element as usize;
         (0..self.points())
             .rev()
-            .map(|behind| {
-                let digit = rest / factorial(behind);
-                rest %= factorial(behind);
+            .map(|after| {
+                let digit = rest / factorial(after);
+                rest %= factorial(after);
                 left.remove(digit)
             })
             .collect()

@@ -15,6 +15,7 @@ pub use group::{Generators, Group};
 pub use mqar::{Filler, Mqar, MqarSegment};
 pub use state_tracking::{StateTracking, StateTrackingSegment};
 
+use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
 /// Any task of the suite, as data.
@@ -27,7 +28,7 @@ pub enum Task {
     StateTracking(StateTracking),
 }
 
-/// What is known of a segment: examples of one length and difficulty.
+/// Examples of one length and difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Slice {
     /// Tokens per example.
@@ -38,7 +39,7 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// What grows from the easy slices of a task to the hard ones: the pairs, or else the length.
+    /// Grows from the easy slices of a task to the hard ones: the pairs, or else the length.
     pub fn difficulty(&self) -> usize {
         self.pairs.unwrap_or(self.length)
     }
@@ -121,17 +122,19 @@ impl Task {
     /// Says in one sentence what is wrong with the task, if anything is.
     pub fn check(&self) -> Result<(), String> {
         for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
-            if self.segments(split).is_empty() {
-                return Err(format!("there is no {name} segment; give at least one `[[task.{name}]]`"));
-            }
+            ensure!(
+                !self.segments(split).is_empty(),
+                "there is no {name} segment; give at least one `[[task.{name}]]`"
+            );
         }
         match self {
             Self::Mqar(task) => task.check()?,
             Self::StateTracking(task) => task.check()?,
         }
-        match self.segments(Split::Test).iter().all(|(_, examples)| *examples > 0) {
-            true => Ok(()),
-            false => Err("a test segment has no `examples`; say how many to score on".into()),
-        }
+        ensure!(
+            self.segments(Split::Test).iter().all(|(_, examples)| *examples > 0),
+            "a test segment has no `examples`; say how many to score on"
+        );
+        Ok(())
     }
 }

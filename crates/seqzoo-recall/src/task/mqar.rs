@@ -1,9 +1,10 @@
 //! Multi-query associative recall.
 
 use super::{Coordinates, Draws, Example, Slice, Split};
+use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
-/// What stands between the queries.
+/// The tokens between the queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filler {
@@ -12,7 +13,7 @@ pub enum Filler {
     /// Any token, keys and values included (Zoology's `random_non_queries`): at small vocabularies
     /// a filler can pass for a query, so that 100 % cannot be reached.
     Uniform,
-    /// Tokens of an alphabet of their own, behind keys and values: 100 % can be reached.
+    /// Tokens of an alphabet of their own, after keys and values: 100 % can be reached.
     Reserved(usize),
 }
 
@@ -43,7 +44,7 @@ impl MqarSegment {
 ///                              v₂    v₁          v_n      (the token to predict)
 /// ```
 ///
-/// Keys are `1 .. V/2`, values `V/2 .. V`, both drawn without replacement. Behind the pairs, each
+/// Keys are `1 .. V/2`, values `V/2 .. V`, both drawn without replacement. After the pairs, each
 /// key comes back once, at an even distance `2g`; the slot `g` is drawn without replacement with
 /// probability in proportion to `(g+1)^(power_a - 1)`, so that most queries come early and some
 /// late. At the query the model must predict the value. Everything else is filler.
@@ -55,7 +56,7 @@ impl MqarSegment {
 pub struct Mqar {
     /// Keys and values together, and the token 0.
     pub vocab_size: usize,
-    /// What stands between the queries.
+    /// The tokens between the queries.
     pub filler: Filler,
     /// Whether the keys are dealt to the slots at random. Zoology deals them in the order of the
     /// context, so that early pairs are asked early: a shortcut that needs no keys.
@@ -63,9 +64,9 @@ pub struct Mqar {
     /// The power of the law of the slots; 1 is uniform.
     #[serde(default = "zoology_power")]
     pub power_a: f64,
-    /// What models learn from.
+    /// The training segments.
     pub train: Vec<MqarSegment>,
-    /// What they are scored on.
+    /// The test segments.
     pub test: Vec<MqarSegment>,
 }
 
@@ -154,31 +155,25 @@ impl Mqar {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.vocab_size < 4 {
-            return Err(format!("vocab_size = {}, but at least 4 tokens are wanted", self.vocab_size));
-        }
-        if self.filler == Filler::Reserved(0) {
-            return Err("the reserved filler alphabet is empty; give it at least 1 token".into());
-        }
-        if !self.power_a.is_finite() {
-            return Err(format!(
-                "power_a = {}, but a number is wanted (0.01 is usual, 1 uniform)",
-                self.power_a
-            ));
-        }
+        let Self { vocab_size, filler, power_a, .. } = self;
+        ensure!(*vocab_size >= 4, "vocab_size = {vocab_size}, but at least 4 tokens are wanted");
+        ensure!(
+            *filler != Filler::Reserved(0),
+            "the reserved filler alphabet is empty; give it at least 1 token"
+        );
+        ensure!(
+            power_a.is_finite(),
+            "power_a = {power_a}, but a number is wanted (0.01 is usual, 1 uniform)"
+        );
+        let keys = vocab_size / 2 - 1;
         for (split, segments) in [("train", &self.train), ("test", &self.test)] {
             for MqarSegment { length, pairs, .. } in segments {
                 let segment = format!("the {split} segment of {pairs} pairs in {length} tokens");
-                if *pairs == 0 || length % 2 == 1 || 4 * pairs > *length {
-                    return Err(format!("{segment}: an even length of at least 4 tokens per pair is wanted"));
-                }
-                if *pairs > self.vocab_size / 2 - 1 {
-                    let keys = self.vocab_size / 2 - 1;
-                    return Err(format!(
-                        "{segment}: vocab_size = {} gives only {keys} keys",
-                        self.vocab_size
-                    ));
-                }
+                ensure!(
+                    *pairs > 0 && length % 2 == 0 && 4 * pairs <= *length,
+                    "{segment}: an even length of at least 4 tokens per pair is wanted"
+                );
+                ensure!(*pairs <= keys, "{segment}: vocab_size = {vocab_size} gives only {keys} keys");
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::group::{Generators, Group};
 use super::{Coordinates, Draws, Example, Slice, Split};
+use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
 /// Examples of one length.
@@ -39,14 +40,14 @@ impl StateTrackingSegment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StateTracking {
-    /// What the state is an element of.
+    /// The group whose elements the state takes.
     pub group: Group,
     /// Which of its elements come as tokens.
     #[serde(default)]
     pub generators: Generators,
-    /// What models learn from.
+    /// The training segments.
     pub train: Vec<StateTrackingSegment>,
-    /// What they are scored on.
+    /// The test segments.
     pub test: Vec<StateTrackingSegment>,
 }
 
@@ -92,16 +93,17 @@ impl StateTracking {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.group == Group::Parity && self.generators == Generators::Swaps {
-            return Err("the swaps of parity are all of it; leave `generators` out".into());
-        }
+        ensure!(
+            self.group != Group::Parity || self.generators != Generators::Swaps,
+            "the swaps of parity are all of it; leave `generators` out"
+        );
         for (split, segments) in [("train", &self.train), ("test", &self.test)] {
-            if let Some(segment) = segments.iter().find(|segment| segment.length < 4) {
-                return Err(format!(
-                    "the {split} segment of length {}: at least 4 tokens are wanted, since the last quarter is \
-                     scored",
-                    segment.length
-                ));
+            for StateTrackingSegment { length, .. } in segments {
+                ensure!(
+                    *length >= 4,
+                    "the {split} segment of length {length}: at least 4 tokens are wanted, since the last quarter \
+                     is scored"
+                );
             }
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! Checkpoints: a directory per step, complete once its `progress.json` is there, so that a run
-//! killed at any moment finds the last complete one.
+//! killed at any time finds the last complete one.
 
-use super::trainer::Progress;
+use super::progress::Progress;
 use crate::Error;
-use crate::results::{sync, write_text};
+use crate::files::{sync, write_text};
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;

@@ -4,12 +4,12 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// Scales all gradients so that their common norm is at most `most`.
-pub(super) fn clip<M: Module>(module: &M, gradients: GradientsParams, most: f64) -> GradientsParams {
+/// Scales all gradients so that their common norm is at most `max`.
+pub(super) fn clip<M: Module>(module: &M, gradients: GradientsParams, max: f64) -> GradientsParams {
     let mut squares = Squares { gradients: &gradients, sum: None };
     module.visit(&mut squares);
     let Some(sum) = squares.sum else { return gradients };
-    let factor = sum.sqrt().add_scalar(1e-6).recip().mul_scalar(most).clamp_max(1.0);
+    let factor = sum.sqrt().add_scalar(1e-6).recip().mul_scalar(max).clamp_max(1.0);
     let mut scale = Scale { gradients, factor };
     module.visit(&mut scale);
     scale.gradients

@@ -1,4 +1,4 @@
-//! What a trained model costs to run.
+//! The cost of running a trained model.
 
 use crate::experiment::RunConfig;
 use crate::task::{Batch, Split};

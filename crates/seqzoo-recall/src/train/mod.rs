@@ -6,6 +6,10 @@ mod cost;
 mod evaluate;
 mod forms;
 mod optimizer;
+mod progress;
+mod session;
+mod step;
 mod trainer;
 
-pub use trainer::{Progress, train};
+pub use progress::Progress;
+pub use trainer::train;

@@ -21,6 +21,8 @@ fn a_run_prints_a_table_and_writes_a_report_that_needs_nothing_else() {
     }
     let outside = page.replace("http://www.w3.org/2000/svg", "");
     assert!(!outside.contains("http"), "the page loads nothing");
+    let picture = workplace.read("out/accuracy_against_state.svg");
+    assert!(picture.starts_with("<svg") && page.contains(picture.trim_end()));
     let markdown = workplace.read("out/report.md");
     assert!(markdown.starts_with("# small-test") && markdown.contains("| contestant"));
 }
@@ -95,6 +97,7 @@ fn a_report_never_mixes_different_recipes_or_layers() {
     assert!(!said.out.contains("/2"), "no seed is counted for another recipe: {}", said.out);
     assert!(said.out.contains("small-test\n\n") && said.out.contains("longer\n\n"), "{}", said.out);
     assert_eq!(workplace.read("both/report.html").matches("<h1>").count(), 2);
+    assert!(workplace.path("both/accuracy_against_state_2.svg").exists(), "nor in a picture");
 
     workplace.write("other.toml", &text.replacen("num_heads = 2", "num_heads = 1", 1));
     workplace.recall(&["run", "other.toml", "--out", "c"]);

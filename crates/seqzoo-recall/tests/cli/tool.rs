@@ -52,7 +52,7 @@ contestant = "attention"
 at_least = 0.0
 "#;
 
-/// The task of `states.toml`, in the place of the one above.
+/// The task of `states.toml`, instead of the one above.
 const STATES: &str = r#"
 task = { kind = "state_tracking", group = "s3", generators = "swaps", train = [{ length = 16 }], test = [{ length = 16, examples = 20 }, { length = 32, examples = 20 }] }
 "#;

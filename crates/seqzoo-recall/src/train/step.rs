@@ -1,0 +1,30 @@
+//! One step of the optimizer.
+
+use super::clip::clip;
+use crate::task::Batch;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Tensor, activation::log_softmax};
+use seqzoo::models::LanguageModel;
+
+/// One step of AdamW on the mean cross-entropy of the supervised positions.
+pub(super) fn step(
+    model: LanguageModel,
+    optimizer: &mut ModuleOptimizer,
+    batch: &Batch,
+    rate: f64,
+    clip_norm: Option<f64>,
+) -> (LanguageModel, Tensor<1>) {
+    let (hidden, _) = model.hidden(batch.tokens.clone(), None, None);
+    let [rows, time, channels] = hidden.dims();
+    // The head is most of a small model's work, and most positions are filler.
+    let asked = hidden.reshape([rows * time, channels]).select(0, batch.positions.clone());
+    let said = log_softmax(model.logits(asked), 1);
+    let loss = said.gather(1, batch.targets.clone().unsqueeze_dim(1)).mean().neg();
+    let value = loss.clone().inner();
+    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    let gradients = match clip_norm {
+        Some(max) => clip(&model, gradients, max),
+        None => gradients,
+    };
+    (optimizer.step(rate, model, gradients), value)
+}
