@@ -2,7 +2,7 @@
 
 mod chunked;
 mod gated_delta_product;
-mod kernel;
+pub mod kernel;
 mod keys;
 mod naive;
 mod options;

@@ -1,7 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
-mod kernel;
+pub mod kernel;
 mod naive;
 mod normaliser;
 mod options;
