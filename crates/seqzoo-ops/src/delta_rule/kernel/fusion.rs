@@ -1,6 +1,7 @@
 //! The shapes of what the kernels return, which Burn's fusion wants to know before they run.
 
-use super::{InputsMetadata, MaybeMetadata, OutputsMetadata, SavedMetadata, Settings};
+use super::{InputsMetadata, OutputsMetadata, SavedMetadata, Settings};
+use crate::kernel::tensors::MaybeMetadata;
 use crate::matrix_memory::gpu::specs;
 
 pub(super) fn outputs(inputs: &InputsMetadata, _: &Settings) -> OutputsMetadata {

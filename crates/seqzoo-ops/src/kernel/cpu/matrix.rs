@@ -15,7 +15,7 @@ impl<'a, E> MatRef<'a, E> {
 
     /// The matrix from a column on.
     #[inline(always)]
-    pub fn from_column(self, column: usize) -> Self {
+    pub fn columns_from(self, column: usize) -> Self {
         Self { numbers: &self.numbers[column..], ..self }
     }
 }

@@ -227,7 +227,7 @@ impl<E: Real, C: BackwardChunk<E>> Divisible<E> for BackwardPass<'_, E, C> {
                 self.chunks.load(buffers, place);
                 self.chunks.recover(buffers, place);
                 let given = Given { before: self.state(place, widths), memory_gradient: transposed };
-                let gradient = MatRef::new(&*gradient, widths.value);
+                let gradient = MatRef::new(&gradient, widths.value);
                 self.chunks.tokens(simd, buffers, place, given, gradient);
             }
         }

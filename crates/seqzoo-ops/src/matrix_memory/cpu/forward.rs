@@ -110,7 +110,7 @@ impl<E: Real> Forward<E> {
             &self.prefetch,
             Extent { rows: sequence.extents.key, depth: chunk.length, columns: columns.len() },
             Strided::transposed(self.keys.written(), self.keys.width),
-            MatRef::new(&self.value, self.value_width).from_column(columns.start),
+            MatRef::new(&self.value, self.value_width).columns_from(columns.start),
             memory,
             match (chunk.clears, self.keys.fading) {
                 (true, _) => Onto::Nothing,

@@ -202,7 +202,7 @@ impl<E: Real, C: ForwardChunk<E>> Divisible<E> for ForwardPass<'_, E, C> {
                 // SAFETY: the memories have all been written, and are only read from here on.
                 let slot = unsafe { states.read(slot * size, size) };
                 states::from_slot(simd, &self.extents, slot, &mut memory);
-                MatRef::new(&*memory, widths.value)
+                MatRef::new(&memory, widths.value)
             });
             self.chunks.load(simd, buffers, place);
             self.chunks.recover(buffers, place);

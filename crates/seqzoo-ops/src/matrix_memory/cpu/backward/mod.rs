@@ -241,7 +241,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
             &self.prefetch,
             Extent { rows: length, depth: length, columns: columns.len() },
             Strided::transposed(products, CHUNK).upper(),
-            MatRef::new(&self.readers[0].upstream, width).from_column(columns.start),
+            MatRef::new(&self.readers[0].upstream, width).columns_from(columns.start),
             MatMut::new(&mut self.value_gradient[columns.start..], width),
             Onto::Target,
         );
@@ -277,7 +277,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
                 &self.prefetch,
                 Extent { rows: sequence.extents.key, depth: length, columns: columns.len() },
                 Strided::transposed(rows, keys.width),
-                MatRef::new(&reader.upstream, self.value_width).from_column(columns.start),
+                MatRef::new(&reader.upstream, self.value_width).columns_from(columns.start),
                 memory_gradient.reborrow(),
                 if keys.fading == Fading::None || index > 0 {
                     Onto::Target
