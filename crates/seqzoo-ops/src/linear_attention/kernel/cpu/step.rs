@@ -38,9 +38,10 @@ impl<E: Real> Step<'_, E> {
         for head in 0..extents.all_heads() {
             let (batch, own) = (head / extents.heads, head % extents.heads);
             let cleared = resets.is_some_and(|resets| resets[batch] != E::default());
-            let query = sequence.query.row(batch, 0, own);
-            let key = sequence.key.row(batch, 0, own);
-            let value = sequence.value.row(batch, 0, own);
+            // Cut to lengths that the compiler knows, so that the loops have no checks of bounds.
+            let query = &sequence.query.row(batch, 0, own)[..extents.key];
+            let key = &sequence.key.row(batch, 0, own)[..extents.key];
+            let value = &sequence.value.row(batch, 0, own)[..extents.value];
             sum.fill(E::default());
             let memory = &memory[head * extents.memory()..][..extents.memory()];
             let logs = &decay.numbers[decay.at(batch, 0, own)..];
