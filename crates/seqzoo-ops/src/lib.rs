@@ -19,10 +19,13 @@
 //! |---|---|---|
 //! | `B` | batch | independent sequences |
 //! | `T` | time | tokens |
-//! | `H` | heads | memories per sequence |
+//! | `H` | heads | memories per sequence (in attention: heads of the queries) |
+//! | `HK` | key heads | heads of keys and queries (in attention: of keys and values); `HK` divides `H` |
 //! | `K` | key | channels of queries and keys, per head |
 //! | `V` | value | channels of values, per head |
 //! | `C` | chunk | tokens worked on at once |
+//! | `D` | channels | of a convolution or a model |
+//! | `W` | width | taps of a convolution |
 //!
 //! * Sequences are `[B, T, H, K]`, states `[B, H, K, V]`.
 //! * Log decays are natural logarithms, at most 0. The default scale is `K^-1/2`.

@@ -24,11 +24,11 @@ pub struct AttentionState {
 /// Options of [`attention`].
 #[derive(Clone, Debug, Default)]
 pub struct AttentionOptions {
-    /// The cache before the first token; empty where absent.
+    /// The cache before the first token. `None`: empty.
     pub initial_state: Option<AttentionState>,
-    /// Multiplies the scores; `K^-1/2` where absent.
+    /// Multiplies the scores. `None`: `K^-1/2`.
     pub scale: Option<f64>,
-    /// How many tokens each token sees, itself included; all earlier ones where absent.
+    /// How many tokens each token sees, itself included. `None`: all earlier ones.
     pub window: Option<usize>,
     /// `[B, T]`, true where everything before the token is hidden from it and from later ones.
     pub resets: Option<Tensor<2, Bool>>,

@@ -49,7 +49,7 @@ pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
     (output.swap_dims(1, 2), state)
 }
 
-/// True where key `j` lies behind query `i` in time or beyond its window: `[t, s + t]`.
+/// True where key `j` is later than query `i` in time or beyond its window: `[t, s + t]`.
 fn out_of_reach(cached: usize, time: usize, window: Option<usize>, device: &Device) -> Tensor<2, Bool> {
     let rows = Tensor::<1, Int>::arange(cached as i64..(cached + time) as i64, device);
     let columns = Tensor::<1, Int>::arange(0..(cached + time) as i64, device);

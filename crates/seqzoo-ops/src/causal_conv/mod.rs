@@ -13,8 +13,8 @@ use burn::tensor::{Bool, Device, Tensor};
 pub struct CausalConvOptions {
     /// Added to every output channel, `[D]`.
     pub bias: Option<Tensor<1>>,
-    /// The last `width - 1` inputs before the first token, oldest first, `[B, width - 1, D]`; zeros
-    /// where absent.
+    /// The last `width - 1` inputs before the first token, oldest first, `[B, width - 1, D]`.
+    /// `None`: zeros.
     pub initial_state: Option<Tensor<3>>,
     /// `[B, T]`, true where the state is cleared before the token.
     pub resets: Option<Tensor<2, Bool>>,

@@ -56,7 +56,7 @@ struct Faded {
     read: Tensor<5>,
     /// The same for the key of token i; where j is not earlier, whatever it may be.
     overlap: Tensor<5>,
-    /// Queries and keys as they read the memory before the chunk, and keys as they write the one behind it.
+    /// Queries and keys as they read the memory before the chunk, and keys as they write the one after it.
     query: Tensor<5>,
     key_reads: Tensor<5>,
     key_writes: Tensor<5>,

@@ -5,7 +5,7 @@ use crate::checks;
 use burn::tensor::{Bool, Tensor};
 
 /// The gated delta product: `N` steps of the delta rule per token, with one decay in front of them and one reading
-/// behind them.
+/// after them.
 ///
 /// ```text
 /// S_t = ∏_{j=N..1} (I - β_tj k_tj k_tjᵀ) · diag(a_t) S_{t-1} + …        o_t = scale · S_tᵀ q_t

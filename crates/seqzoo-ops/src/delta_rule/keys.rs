@@ -1,6 +1,6 @@
 //! The length of keys.
 
-use super::Keys;
+use super::options::Keys;
 use crate::heads::repeat_heads;
 use crate::kernel::reads_without_waiting;
 use burn::tensor::Tensor;

@@ -30,7 +30,7 @@ use problem::Problem;
 ///
 /// In words: the memory fades, is asked what it holds under the key, and the difference between that and the value is
 /// written back, `β` times. The output reads the memory after the write. A `β` of its own per value channel
-/// corrects every column of the memory by its own strength.
+/// corrects every column of the memory by a beta of its own.
 ///
 /// # Shapes
 ///

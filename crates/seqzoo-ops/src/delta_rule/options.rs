@@ -1,4 +1,4 @@
-//! What travels with the inputs: writing strengths, what is known of the keys, and options.
+//! What travels with the inputs: betas, what is known of the keys, and options.
 
 use crate::Form;
 use burn::tensor::{Bool, Tensor};
@@ -16,7 +16,7 @@ pub enum Beta {
 /// What is done about the length of keys.
 ///
 /// The transition `I - β k kᵀ` has the eigenvalue `1 - β ‖k‖²`. With unit keys and `β` up to 2 that is at least
-/// -1; beyond it the memory grows with every token and soon is no number.
+/// -1; beyond it the memory grows with every token and soon is NaN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Keys {
     /// `β ‖k‖²` must be at most 2 (within rounding), and is refused where it is more. The check reads all keys; it is
@@ -35,9 +35,9 @@ pub enum Keys {
 /// Options of [`delta_rule`](super::delta_rule).
 #[derive(Clone, Debug, Default)]
 pub struct DeltaRuleOptions {
-    /// The memory `S` before the first token, `[B, H, K, V]`; zeros where absent.
+    /// The memory `S` before the first token, `[B, H, K, V]`. `None`: zeros.
     pub initial_state: Option<Tensor<4>>,
-    /// Multiplies the queries, after any normalisation; `K^-1/2` where absent.
+    /// Multiplies the queries, after any normalisation. `None`: `K^-1/2`.
     pub scale: Option<f64>,
     /// What is done about the length of keys.
     pub keys: Keys,

@@ -1,8 +1,10 @@
 //! The checked problem that every form solves.
 
-use super::{Beta, Decay, DeltaRuleOptions, Keys, keys};
+use super::keys;
+use super::options::{Beta, DeltaRuleOptions, Keys};
 use crate::checks;
 use crate::heads::repeat_heads;
+use crate::matrix_memory::decay::Decay;
 use crate::matrix_memory::problem::{Given, Problem as MatrixProblem};
 use crate::precision::to_dtype;
 use burn::tensor::Tensor;

@@ -44,7 +44,7 @@ use problem::Problem;
 ///
 /// # Finite numbers
 ///
-/// Inputs and state must be finite. The recurrence stays clean in front of an infinite value and behind
+/// Inputs and state must be finite. The recurrence stays clean before an infinite value and after
 /// the reset that follows it, but the chunked form and the kernel multiply it by zero inside their chunks. A reset
 /// before the first token clears even an infinite initial state in every form.
 ///

@@ -15,9 +15,9 @@ pub struct LinearAttentionState {
 /// Options of [`linear_attention`](super::linear_attention).
 #[derive(Clone, Debug, Default)]
 pub struct LinearAttentionOptions {
-    /// The state before the first token; zeros where absent.
+    /// The state before the first token. `None`: zeros.
     pub initial_state: Option<LinearAttentionState>,
-    /// Multiplies the queries; `K^-1/2` where absent.
+    /// Multiplies the queries. `None`: `K^-1/2`.
     pub scale: Option<f64>,
     /// Divides the output by `scale · q_tᵀ z_t + epsilon`, with the epsilon given here.
     pub normaliser: Option<f64>,

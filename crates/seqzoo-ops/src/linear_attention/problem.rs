@@ -1,7 +1,8 @@
 //! The checked problem that every form solves.
 
-use super::{Decay, LinearAttentionOptions};
+use super::options::LinearAttentionOptions;
 use crate::checks;
+use crate::matrix_memory::decay::Decay;
 use crate::matrix_memory::problem::{Given, Problem as MatrixProblem};
 use crate::precision::to_dtype;
 use burn::tensor::Tensor;

@@ -11,7 +11,6 @@ mod gpu;
 pub(crate) use cpu::GROUP;
 
 use super::problem::Problem;
-use crate::kernel::Kernel;
 use crate::kernel::tape::{self, Operator};
 use crate::kernel::tensors::{Maybe, tensors};
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -138,9 +137,6 @@ impl<B: DeltaRuleBackend, C: CheckpointStrategy> DeltaRuleBackend for Autodiff<B
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem) -> (Tensor<4>, Tensor<4>) {
     let Problem { tokens, beta, bounded } = problem;
-    // The CPU kernel reads grouped heads in place.
-    let on_gpu = Kernel::on(&tokens.value.device()) == Some(Kernel::Gpu);
-    let tokens = if on_gpu { tokens.with_repeated_heads() } else { tokens };
     let settings = Settings { scale: tokens.scale, bounded };
     let resets = tokens.resets_as_numbers();
     let Outputs { output, memory } = Dispatch::delta_rule(

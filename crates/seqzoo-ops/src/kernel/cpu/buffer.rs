@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 const CACHE_LINE: usize = 64;
 
-/// Elements that begin on a cache line, zero at first.
+/// Elements that begin on a cache line, initially zero.
 #[derive(Debug)]
 pub(crate) struct Buffer<E> {
     memory: Vec<E>,

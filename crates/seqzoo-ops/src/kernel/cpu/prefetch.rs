@@ -37,7 +37,7 @@ impl Prefetch {
         self.next.set((0, 0));
     }
 
-    /// Lists `count` rows of `length` elements, the first at `start` and each `stride` elements behind the one
+    /// Lists `count` rows of `length` elements, the first at `start` and each `stride` elements after the one
     /// before. They are never read or written through the list, so they may hold anything, and need not exist.
     #[inline(always)]
     pub fn rows<E>(&mut self, start: *const E, count: usize, stride: usize, length: usize) {

@@ -9,7 +9,6 @@ mod gpu;
 
 use super::problem::Problem;
 use super::{LinearAttentionState, normaliser};
-use crate::kernel::Kernel;
 use crate::kernel::tape::{self, Operator};
 use crate::kernel::tensors::{Maybe, tensors};
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -128,9 +127,6 @@ impl<B: LinearAttentionBackend, C: CheckpointStrategy> LinearAttentionBackend fo
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem) -> (Tensor<4>, LinearAttentionState) {
     let Problem { tokens, key_sum, normaliser_epsilon } = problem;
-    // The CPU kernel reads grouped heads in place.
-    let on_gpu = Kernel::on(&tokens.value.device()) == Some(Kernel::Gpu);
-    let tokens = if on_gpu { tokens.with_repeated_heads() } else { tokens };
     let tokens = normaliser::join(tokens, key_sum);
     let settings = Settings { scale: tokens.scale };
     let resets = tokens.resets_as_numbers();

@@ -3,7 +3,7 @@
 //!
 //! A chunk of `2w` tokens is two halves of `w`. A token `i` of the right half sees a token `j` of
 //! the left one through the decay of `j+1 ..= i`, which splits at the boundary into two sums of
-//! non-positive numbers: `after[j]`, from behind `j` to the end of the left half, and `through[i]`,
+//! non-positive numbers: `after[j]`, from after `j` to the end of the left half, and `through[i]`,
 //! from the start of the right half through `i`. Both halves are chunks of their own, so the
 //! construction repeats, from single tokens up to the whole chunk.
 
@@ -14,7 +14,7 @@ use burn::tensor::Tensor;
 pub(crate) struct Sums {
     /// From the start of the block through the token, `[blocks, width, d]`.
     pub through: Tensor<3>,
-    /// From behind the token to the end of the block, `[blocks, width, d]`.
+    /// From after the token to the end of the block, `[blocks, width, d]`.
     pub after: Tensor<3>,
 }
 

@@ -3,7 +3,7 @@
 use super::backward::Given;
 use super::chunks::{Cut, Place};
 use super::division::{Divisible, Division, run};
-use super::sequence::{Extents, Widths};
+use super::extents::{Extents, Widths};
 use super::states;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;

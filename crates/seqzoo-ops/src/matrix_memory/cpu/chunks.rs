@@ -1,6 +1,6 @@
 //! How sequences are cut into chunks.
 
-use super::sequence::Extents;
+use super::extents::Extents;
 use crate::kernel::cpu::lanes::Real;
 use std::ops::Range;
 
@@ -30,6 +30,13 @@ pub(crate) struct Place {
     pub batch: usize,
     pub head: usize,
     pub chunk: Chunk,
+}
+
+impl Place {
+    /// The number of the head among all of the batch.
+    pub fn head_number(&self, extents: &Extents) -> usize {
+        self.batch * extents.heads + self.head
+    }
 }
 
 /// Cuts `time` tokens into chunks; `resets` has a number other than 0 where the memory is cleared.

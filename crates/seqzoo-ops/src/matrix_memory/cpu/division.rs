@@ -1,6 +1,6 @@
 //! Work spread over the processor's cores.
 
-use super::sequence::Extents;
+use super::extents::Extents;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::relay::{Relay, relay};
 use pulp::Simd;

@@ -109,12 +109,12 @@ impl<E: Real> Factors<E> {
             }
         }
         for i in (0..length).rev() {
-            let (here, behind) = self.after.split_at_mut((i + 1) * width);
+            let (here, later) = self.after.split_at_mut((i + 1) * width);
             let here = &mut here[i * width..];
             if (i + 1).is_multiple_of(BLOCK) || i + 1 == length {
                 here.fill(E::ONE);
             } else {
-                here.copy_from_slice(&behind[..width]);
+                here.copy_from_slice(&later[..width]);
                 multiply(here, &self.each[(i + 1) * width..][..width]);
             }
         }

@@ -1,10 +1,11 @@
 //! One chunk on the way forward: its outputs and the memory after it.
 
 use super::chunks::{CHUNK, Place};
+use super::extents::Widths;
 use super::fade::scale;
 use super::keys::KeyRows;
 use super::reader::Reader;
-use super::sequence::{Fading, Sequence, Widths};
+use super::sequence::{Fading, Sequence};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};

@@ -2,7 +2,7 @@
 
 use super::chunks::{Cut, Place};
 use super::division::{Divisible, Division, run};
-use super::sequence::{Extents, Widths};
+use super::extents::{Extents, Widths};
 use super::states;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;

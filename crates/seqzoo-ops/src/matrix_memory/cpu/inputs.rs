@@ -1,6 +1,7 @@
 //! A call's tensors as slices, and what a pass fills as tensors.
 
-use super::sequence::{Decay, Extents, Sequence, Widths};
+use super::extents::{Extents, Widths};
+use super::sequence::{Decay, Sequence};
 use super::states;
 use super::tokens::{Layout, Tokens, TokensMut};
 use crate::kernel::cpu::lanes::Real;

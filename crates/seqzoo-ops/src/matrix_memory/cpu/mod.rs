@@ -8,6 +8,7 @@ pub(crate) mod backward;
 pub(crate) mod backward_pass;
 pub(crate) mod chunks;
 pub(crate) mod division;
+pub(crate) mod extents;
 pub(crate) mod factors;
 pub(crate) mod fade;
 pub(crate) mod forward;

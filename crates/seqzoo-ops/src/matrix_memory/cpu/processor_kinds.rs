@@ -2,7 +2,8 @@
 
 use super::chunks::Cut;
 use super::division::Division;
-use super::sequence::{Decay, Extents, Sequence};
+use super::extents::Extents;
+use super::sequence::{Decay, Sequence};
 use super::tokens::{Layout, Tokens, TokensMut};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::{Output, filled, room};

@@ -1,50 +1,7 @@
 //! The operator's arguments as slices.
 
-use super::chunks::Place;
+use super::extents::Extents;
 use super::tokens::Tokens;
-use crate::kernel::cpu::lanes::{Real, lanes};
-use pulp::Simd;
-
-/// Extents of a call. The heads are those of the values.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Extents {
-    pub batch: usize,
-    pub time: usize,
-    pub heads: usize,
-    pub key: usize,
-    pub value: usize,
-}
-
-impl Extents {
-    /// Heads of all sequences together.
-    pub fn all_heads(&self) -> usize {
-        self.batch * self.heads
-    }
-
-    /// The number of a place's head among all.
-    pub fn head(&self, place: Place) -> usize {
-        place.batch * self.heads + place.head
-    }
-
-    /// Elements of one memory.
-    pub fn memory(&self) -> usize {
-        self.key * self.value
-    }
-}
-
-/// Widths of keys and values in scratch memory: whole vectors of this processor.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Widths {
-    pub key: usize,
-    pub value: usize,
-}
-
-impl Widths {
-    pub fn of<S: Simd, E: Real>(extents: &Extents) -> Self {
-        let lanes = lanes::<S, E>();
-        Self { key: extents.key.next_multiple_of(lanes), value: extents.value.next_multiple_of(lanes) }
-    }
-}
 
 /// How the memory decays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

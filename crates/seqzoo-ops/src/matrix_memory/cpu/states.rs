@@ -1,6 +1,6 @@
 //! Memories, whole or by ranges of their columns, between tensors and the buffers of a task.
 
-use super::sequence::{Extents, Widths};
+use super::extents::{Extents, Widths};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::output::Output;

@@ -1,11 +1,11 @@
-//! What every token keeps of the memory.
+//! The factor of every token.
 
 use cubecl::prelude::*;
 
 /// `exp(decay)`, and 0 where the memory is cleared: `[b, t, h, 1]` or `[b, t, h, k]`. One unit per
 /// number.
 ///
-/// A reset is a token that keeps nothing, in every channel; no other program knows of resets.
+/// A reset is a token whose factor is 0, in every channel; no other program knows of resets.
 #[cube(launch)]
 pub(super) fn factors<F: Float>(
     decay: &Tensor<F>,
@@ -28,7 +28,8 @@ pub(super) fn factors<F: Float>(
         // The remainder is 0 where the decay has size 1.
         let batch = (token / factors.shape(1)) % decay.shape(0);
         let time = (token % factors.shape(1)) % decay.shape(1);
-        let row = (batch * decay.shape(1) + time) * decay.shape(2) + head;
+        let own_head = head / (factors.shape(2) / decay.shape(2));
+        let row = (batch * decay.shape(1) + time) * decay.shape(2) + own_head;
         factor = decay[row * decay.shape(3) + channel].exp();
     }
     if comptime!(has_resets) {

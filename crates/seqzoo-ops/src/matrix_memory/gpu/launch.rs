@@ -76,14 +76,15 @@ pub(crate) fn factors(value: &CubeTensor, decay: Option<CubeTensor>, resets: Opt
     Factors { values: factors, channels: width > 1 }
 }
 
-/// The products `left · rightᵀ` inside the chunks, faded where `factors` is given.
+/// The products `left · rightᵀ` inside the chunks, for `heads` heads of values, faded where `factors` is given.
 pub(crate) fn products(
     left: &CubeTensor,
     right: &CubeTensor,
     factors: Option<&Factors>,
+    heads: usize,
     scale: f64,
 ) -> CubeTensor {
-    let [batch, time, heads, _] = left.meta.shape().dims();
+    let [batch, time, _, _] = left.meta.shape().dims();
     let out = empty(left, [batch, heads, chunks(time), CHUNK, CHUNK]);
     let (count, dim) = cubes(&left.client, batch * heads * chunks(time), products::UNITS as u32);
     products::products::launch(
@@ -192,7 +193,7 @@ pub(crate) fn within(
     scale: f64,
     turn: Turn,
 ) {
-    let [batch, time, heads, width] = query.meta.shape().dims();
+    let [batch, time, heads, width] = query_gradient.meta.shape().dims();
     let blocks = width.div_ceil(within::UNITS);
     let (count, dim) = cubes(&query.client, batch * heads * chunks(time) * blocks, within::UNITS as u32);
     let unread = decay_gradient.is_none().then(|| empty(query, [1, 1, 1, 1]));

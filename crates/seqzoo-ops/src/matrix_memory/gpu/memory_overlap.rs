@@ -3,7 +3,7 @@
 use super::tile::CHUNK;
 use cubecl::prelude::*;
 
-/// `Σ_v S[k, v] D[k, v]` of the memory before every chunk and the gradient of the memory behind it,
+/// `Σ_v S[k, v] D[k, v]` of the memory before every chunk and the gradient of the memory after it,
 /// where the chunk's first token has its decay gradient, `[b, t, h, k]`. One unit per chunk and key
 /// channel.
 #[cube(launch)]

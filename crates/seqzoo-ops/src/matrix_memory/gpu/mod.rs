@@ -18,10 +18,20 @@ pub(crate) mod tile;
 mod within;
 
 use burn::backend::ops::FloatTensorOps;
+use burn::tensor::Shape;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 
-/// The gradient of a tensor that was broadcast from `shape`.
+/// The gradient of a tensor of `shape`, which was broadcast and whose heads served several heads of the values: always
+/// summed in the same order.
 pub(crate) fn summed(gradient: CubeTensor, shape: [usize; 4]) -> CubeTensor {
+    let [batch, time, heads, channels] = gradient.meta.shape().dims();
+    let gradient = if shape[2] == heads {
+        gradient
+    } else {
+        let groups = Shape::new([batch, time, shape[2], heads / shape[2], channels]);
+        let sums = CubeBackend::float_sum_dim(CubeBackend::float_reshape(gradient, groups), 3);
+        CubeBackend::float_reshape(sums, Shape::new([batch, time, shape[2], channels]))
+    };
     let wide: [usize; 4] = gradient.meta.shape().dims();
     // The innermost axis first: it leaves least to the others.
     (0..4).rev().filter(|axis| shape[*axis] < wide[*axis]).fold(gradient, CubeBackend::float_sum_dim)

@@ -35,7 +35,8 @@ pub(super) fn products<F: Float>(
     if stream >= out.shape(0) * heads {
         terminate!();
     }
-    let place = Place { batch: stream / heads, head: stream % heads, from: (CUBE_POS % chunks) * CHUNK };
+    let place =
+        Place { batch: stream / heads, head: stream % heads, heads, from: (CUBE_POS % chunks) * CHUNK };
 
     let mut left_tile = Shared::<[F]>::new_slice(CHUNK * STRIDE);
     let mut right_tile = Shared::<[F]>::new_slice(CHUNK * STRIDE);

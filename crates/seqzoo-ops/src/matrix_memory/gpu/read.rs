@@ -1,6 +1,6 @@
 //! Reading the memory and the chunk itself.
 
-use super::tile::{CHUNK, Place, WIDTH, fade, load_chunk, load_memory};
+use super::tile::{CHUNK, Place, WIDTH, fade, load_chunk, load_memory, value_row};
 use cubecl::prelude::*;
 
 /// Units per cube: each has one column and `ROWS` rows of the output.
@@ -14,7 +14,7 @@ const ROWS: usize = CHUNK * COLUMNS / UNITS;
 /// Forward: the outputs, `(scale · q ⊙ through) S + A v`, from the memory before the chunk.
 ///
 /// In reverse: the gradients of the values, `(k ⊙ after) D + Aᵀ do`, from the gradient of the memory
-/// behind the chunk.
+/// after the chunk.
 ///
 /// One cube per chunk and block of columns.
 #[cube(launch)]
@@ -41,7 +41,7 @@ pub(super) fn read<F: Float>(
         terminate!();
     }
     let from_value = (CUBE_POS % blocks) * COLUMNS;
-    let place = Place { batch: stream / heads, head: stream % heads, from: (square % chunks) * CHUNK };
+    let place = Place { batch: stream / heads, head: stream % heads, heads, from: (square % chunks) * CHUNK };
 
     let unit = UNIT_POS as usize;
     let first_row = unit / COLUMNS;
@@ -99,7 +99,7 @@ pub(super) fn read<F: Float>(
     for r in 0..ROWS {
         let token = place.from + first_row + r * (UNITS / COLUMNS);
         if token < out.shape(1) && from_value + column < value_width {
-            let row = (place.batch * out.shape(1) + token) * heads + place.head;
+            let row = value_row(&place, out.shape(1), token);
             out[row * value_width + from_value + column] = sums[r];
         }
     }

@@ -1,6 +1,6 @@
 //! The gradients that queries and keys have through the memory.
 
-use super::tile::{CHUNK, Place, WIDTH, fade, load_chunk, load_memory};
+use super::tile::{CHUNK, Place, WIDTH, fade, load_chunk, load_memory, value_row};
 use cubecl::prelude::*;
 
 /// Units per cube: each has one column and `ROWS` rows of the output.
@@ -13,7 +13,7 @@ const STRIDE: usize = WIDTH + 1;
 
 /// Forward: what queries read, `through ⊙ (do Sᵀ)`, from the memory before the chunk.
 ///
-/// In reverse: what keys wrote, `after ⊙ (v Dᵀ)`, from the gradient of the memory behind the chunk.
+/// In reverse: what keys wrote, `after ⊙ (v Dᵀ)`, from the gradient of the memory after the chunk.
 ///
 /// One cube per chunk and tile of the keys' channels.
 #[cube(launch)]
@@ -37,7 +37,7 @@ pub(super) fn spread<F: Float>(
         terminate!();
     }
     let from_key = (CUBE_POS % tiles) * WIDTH;
-    let place = Place { batch: stream / heads, head: stream % heads, from: (square % chunks) * CHUNK };
+    let place = Place { batch: stream / heads, head: stream % heads, heads, from: (square % chunks) * CHUNK };
 
     let unit = UNIT_POS as usize;
     let first_row = unit / WIDTH;
@@ -89,7 +89,7 @@ pub(super) fn spread<F: Float>(
         let i = first_row + r * (UNITS / WIDTH);
         let token = place.from + i;
         if token < out.shape(1) && from_key + column < key_width {
-            let row = (place.batch * out.shape(1) + token) * heads + place.head;
+            let row = value_row(&place, out.shape(1), token);
             out[row * key_width + from_key + column] = fading[i * WIDTH + column] * sums[r];
         }
     }

@@ -17,24 +17,34 @@ pub(crate) const WIDTH: usize = 32;
 #[derive(CubeType, Clone, Copy)]
 pub(crate) struct Place {
     pub batch: usize,
+    /// Of the values.
     pub head: usize,
+    /// Heads of the values.
+    pub heads: usize,
     /// The first token.
     pub from: usize,
 }
 
-/// The row of `token` in a tensor `[b, t, h, _]`.
+/// The row of `token` in a tensor `[b, t, h', _]`, whose heads `h'` divide those of the values.
 #[cube]
-pub(crate) fn row<F: Float>(like: &Tensor<F>, place: &Place, token: usize) -> usize {
-    (place.batch * like.shape(1) + token) * like.shape(2) + place.head
+pub(crate) fn row<F: Float>(tensor: &Tensor<F>, place: &Place, token: usize) -> usize {
+    let own_heads = tensor.shape(2);
+    (place.batch * tensor.shape(1) + token) * own_heads + place.head / (place.heads / own_heads)
 }
 
-/// Where `channel` of `token` is in a tensor `[b, t, h, c]`.
+/// The row of `token` in a tensor `[b, t, h, _]` with the heads of the values.
+#[cube]
+pub(crate) fn value_row(place: &Place, time: usize, token: usize) -> usize {
+    (place.batch * time + token) * place.heads + place.head
+}
+
+/// Where `channel` of `token` is in a tensor `[b, t, h', c]`.
 #[cube]
 pub(crate) fn at<F: Float>(tensor: &Tensor<F>, place: &Place, token: usize, channel: usize) -> usize {
     row::<F>(tensor, place, token) * tensor.shape(3) + channel
 }
 
-/// What `token` keeps of the memory's `channel`; everything behind the last token.
+/// The factor of `token` and `channel`; 1 after the last token.
 #[cube]
 pub(crate) fn factor_of<F: Float>(
     factors: &Tensor<F>,
@@ -109,7 +119,7 @@ pub(crate) fn load_memory<F: Float>(
 }
 
 /// Multiplies the rows of a tile `[CHUNK, WIDTH]`, in rows of `stride`, by what is factors from the
-/// chunk's start through the token, or, in reverse, from behind the token to the chunk's end. One unit
+/// chunk's start through the token, or, in reverse, from after the token to the chunk's end. One unit
 /// per channel; `whole` receives what the whole chunk keeps.
 #[cube]
 pub(crate) fn fade<F: Float>(

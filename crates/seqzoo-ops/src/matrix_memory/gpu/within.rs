@@ -1,6 +1,6 @@
 //! The gradients inside the chunks.
 
-use super::tile::{CHUNK, Place, at, factor_of};
+use super::tile::{CHUNK, Place, at, factor_of, value_row};
 use cubecl::prelude::*;
 
 /// Units per cube: one per key channel.
@@ -8,7 +8,8 @@ pub(super) const UNITS: usize = 64;
 
 /// Adds what passes inside the chunk to the gradients of queries and keys, which hold what passes
 /// through the memory; and gathers the gradient of the log decays, which holds the overlap of the
-/// memories. One cube per chunk and block of channels; one unit per channel.
+/// memories. Queries and keys may have fewer heads than their gradients here, which are summed later. One cube per
+/// chunk and block of channels; one unit per channel.
 ///
 /// For every channel, with `G` the gradient of the products and `P_ij` what the tokens `j+1 ..= i` keep,
 ///
@@ -22,9 +23,8 @@ pub(super) const UNITS: usize = 64;
 /// multiplies is there and no other, so nothing is subtracted: a decay of `e^-30` has a gradient with
 /// as many digits as any other, and a reset has exactly none.
 ///
-/// With `before`, what reads comes in front of the token's own write (`j < i` in the first two lines), and it is a
-/// second reader: what the keys wrote is done with, so their gradients and those of the decays only grow by what
-/// this reader adds.
+/// With `before`, this runs the second reader (keys, which read before their token writes): the diagonal is excluded (`j < i` in
+/// the first two lines), and the results are added to the existing gradients of keys and decays.
 #[cube(launch)]
 pub(super) fn within<F: Float>(
     query: &Tensor<F>,
@@ -41,7 +41,7 @@ pub(super) fn within<F: Float>(
     #[define(F)] _dtype: ElemType,
 ) {
     let time = query.shape(1);
-    let heads = query.shape(2);
+    let heads = products_gradient.shape(1);
     let width = query.shape(3);
     let chunks = products_gradient.shape(2);
     let blocks = width.div_ceil(UNITS);
@@ -50,7 +50,7 @@ pub(super) fn within<F: Float>(
     if stream >= query.shape(0) * heads {
         terminate!();
     }
-    let place = Place { batch: stream / heads, head: stream % heads, from: (square % chunks) * CHUNK };
+    let place = Place { batch: stream / heads, head: stream % heads, heads, from: (square % chunks) * CHUNK };
 
     let mut gradient = Shared::<[F]>::new_slice(CHUNK * CHUNK);
     let mut index = UNIT_POS as usize;
@@ -75,7 +75,7 @@ pub(super) fn within<F: Float>(
         let mut reads = Array::<F>::new(CHUNK);
         let mut handed_on = F::new(0.0_f32);
         if comptime!(decays && !before) {
-            handed_on = decay_gradient[at::<F>(query, &place, place.from, channel)];
+            handed_on = decay_gradient[value_row(&place, time, place.from) * width + channel];
         }
         #[unroll]
         for i in 0..CHUNK {
@@ -85,9 +85,8 @@ pub(super) fn within<F: Float>(
             keeps[i] = factor_of::<F>(factors, &place, token, channel, channels);
             handed_on *= keeps[i];
             if token < time {
-                let here = at::<F>(query, &place, token, channel);
-                q[i] = scale * query[here];
-                dq[i] = query_gradient[here];
+                q[i] = scale * query[at::<F>(query, &place, token, channel)];
+                dq[i] = query_gradient[value_row(&place, time, token) * width + channel];
             }
             reads[i] = q[i] * dq[i];
         }
@@ -95,8 +94,8 @@ pub(super) fn within<F: Float>(
         for j in 0..CHUNK {
             let token = place.from + j;
             if token < time {
-                let here = at::<F>(key, &place, token, channel);
-                let k = key[here];
+                let here = value_row(&place, time, token) * width + channel;
+                let k = key[at::<F>(key, &place, token, channel)];
                 let mut dk = F::new(0.0_f32);
                 if comptime!(!before) {
                     dk = key_gradient[here];
@@ -136,7 +135,7 @@ pub(super) fn within<F: Float>(
         for i in 0..CHUNK {
             let token = place.from + i;
             if token < time {
-                let here = at::<F>(query, &place, token, channel);
+                let here = value_row(&place, time, token) * width + channel;
                 query_gradient[here] = scale * dq[i];
             }
         }

@@ -6,7 +6,8 @@ use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::matrix_memory::cpu::backward::Given;
 use crate::matrix_memory::cpu::backward_pass::BackwardChunk;
 use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
-use crate::matrix_memory::cpu::sequence::{Fading, Sequence, Widths};
+use crate::matrix_memory::cpu::extents::Widths;
+use crate::matrix_memory::cpu::sequence::{Fading, Sequence};
 use crate::matrix_memory::cpu::tokens::{Tokens, TokensMut};
 use pulp::Simd;
 use std::ops::Range;
@@ -34,7 +35,7 @@ impl<E: Real> Chunks<'_, E> {
     #[inline(always)]
     fn squares(&self, place: Place) -> [&[E]; 2] {
         let extents = &self.sequence.extents;
-        let start = (extents.head(place) * extents.time + place.chunk.start) * CHUNK;
+        let start = (place.head_number(extents) * extents.time + place.chunk.start) * CHUNK;
         [self.products, self.overlaps].map(|squares| &squares[start..][..place.chunk.length * CHUNK])
     }
 

@@ -36,7 +36,7 @@ impl<E: Real> Chunks<'_, E> {
     #[inline(always)]
     fn save(&self, place: Place, to: Output<'_, E>, square: &[E]) {
         let extents = &self.sequence.extents;
-        let start = (extents.head(place) * extents.time + place.chunk.start) * CHUNK;
+        let start = (place.head_number(extents) * extents.time + place.chunk.start) * CHUNK;
         // SAFETY: every chunk of every head is one task's.
         unsafe { to.write(start, &square[..place.chunk.length * CHUNK]) };
     }

@@ -17,7 +17,7 @@ pub(crate) const GROUP: usize = 4;
 
 /// Two matrices of one row per token, of `width` padded channels; `columns` of them are worked on.
 pub(super) struct Sides<'a, E> {
-    /// Right-hand sides in front, differences (or gradients of what is written) behind.
+    /// Right-hand sides before, differences (or gradients of what is written) after.
     pub open: &'a mut [E],
     /// `β` times that.
     pub solved: &'a mut [E],
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// Solves seven vectors of columns behind one that is left alone, and puts the solution into the equations.
+    /// Solves seven vectors of columns after one that is left alone, and puts the solution into the equations.
     fn check<S: Simd, const DOWN: bool, const MOST: usize>(simd: S, length: usize, each_channel: bool) {
         let vector = lanes::<S, f64>();
         let (width, columns) = (8 * vector, vector..8 * vector);
@@ -252,10 +252,10 @@ mod tests {
                 products[row * CHUNK + place] * solved[j * width + column]
             });
             let (found, size) = terms.fold((0.0, 1.0), |(sum, size), term| (sum + term, size + term.abs()));
-            let strength = beta[if each_channel { index } else { i }];
+            let own_beta = beta[if each_channel { index } else { i }];
             let difference: f64 = open[index] - before - found;
             assert!(difference.abs() < 1e-12 * size, "{length} tokens, {MOST} vectors: {difference:e}");
-            assert_eq!(solved[index], strength * open[index]);
+            assert_eq!(solved[index], own_beta * open[index]);
         }
     }
 

@@ -12,7 +12,7 @@ fn own(tensor: CubeTensor) -> CubeTensor {
 }
 
 /// The differences, the memories before the chunks and the last; or, in reverse, the gradients of what is written, of
-/// the memories behind the chunks and of the first. `upstream` is there in reverse.
+/// the memories after the chunks and of the first. `upstream` is there in reverse.
 #[allow(clippy::too_many_arguments, reason = "seven tensors and a direction")]
 pub(super) fn carry(
     keys: &CubeTensor,
@@ -24,8 +24,8 @@ pub(super) fn carry(
     start: CubeTensor,
     direction: Direction,
 ) -> (CubeTensor, CubeTensor, CubeTensor) {
-    let [batch, time, heads, key] = keys.meta.shape().dims();
-    let [_, _, _, value] = values.meta.shape().dims();
+    let [_, _, _, key] = keys.meta.shape().dims();
+    let [batch, time, heads, value] = values.meta.shape().dims();
     let memories = upstream.unwrap_or_else(|| empty(keys, [batch, heads, chunks(time), key, value]));
     let (values, last) = (own(values), own(start));
     let (count, dim) = cubes(&keys.client, batch * heads * value.div_ceil(WIDTH), carry::UNITS as u32);
@@ -56,8 +56,8 @@ pub(super) fn upstream(
     products: &CubeTensor,
     scale: f64,
 ) -> (CubeTensor, CubeTensor) {
-    let [batch, time, heads, key] = query.meta.shape().dims();
-    let [_, _, _, value] = output.meta.shape().dims();
+    let [_, _, _, key] = query.meta.shape().dims();
+    let [batch, time, heads, value] = output.meta.shape().dims();
     let of_written = empty(query, [batch, time, heads, value]);
     let of_memories = empty(query, [batch, heads, chunks(time), key, value]);
     let blocks = value.div_ceil(WIDTH);

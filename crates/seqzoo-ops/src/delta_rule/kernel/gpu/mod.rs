@@ -39,11 +39,12 @@ impl DeltaRuleBackend for CubeBackend {
     ) -> (Outputs<Self>, Saved<Self>) {
         let Inputs { query, key, value, beta, decay, memory, resets } = contiguous(inputs);
         let factors = shared::factors(&value, decay.clone().into_option(), resets.clone().into_option());
-        let overlaps = shared::products(&key, &key, Some(&factors), 1.0);
+        let [_, _, heads, _] = value.meta.shape().dims();
+        let overlaps = shared::products(&key, &key, Some(&factors), heads, 1.0);
         let (differences, states, memory) =
             launch::carry(&key, value, &beta, &factors, &overlaps, None, memory, Forward);
         let written = product(&beta, &differences);
-        let products = shared::products(&query, &key, Some(&factors), scale);
+        let products = shared::products(&query, &key, Some(&factors), heads, scale);
         let output = shared::read(&query, &written, &factors, &states, &products, scale, Forward);
         let saved = Saved { query, key, beta, decay, resets, states, differences, products, overlaps };
         (Outputs { output, memory }, saved)
@@ -56,7 +57,8 @@ impl DeltaRuleBackend for CubeBackend {
     ) -> Inputs<Self> {
         let Saved { query, key, beta, decay, resets, states, differences, products, overlaps } = saved;
         let [output, last] = [upstream.output, upstream.memory].map(into_contiguous);
-        let [_, time, _, _] = key.meta.shape().dims();
+        let [_, time, heads, _] = differences.meta.shape().dims();
+        let (query_shape, key_shape) = (query.meta.shape().dims(), key.meta.shape().dims());
         let beta_shape = beta.meta.shape().dims();
         let decay = decay.into_option();
         let decay_shape = decay.as_ref().map(|decay| decay.meta.shape().dims());
@@ -71,7 +73,7 @@ impl DeltaRuleBackend for CubeBackend {
         let d_beta = summed(product(&d_written, &differences), beta_shape);
 
         // The queries as readers, and the keys as writers.
-        let d_products = shared::products(&output, &written, None, 1.0);
+        let d_products = shared::products(&output, &written, None, heads, 1.0);
         let d_query = shared::spread(&output, &factors, &states, Forward);
         let d_key = shared::spread(&written, &factors, &state_gradients, Reverse);
         let d_decay = decay_shape.map(|_| shared::memory_overlap(&states, &state_gradients, time));
@@ -80,12 +82,12 @@ impl DeltaRuleBackend for CubeBackend {
 
         // The keys as readers: they read before their token writes. The scale is -1, for what they find is subtracted.
         let turn = Turn::BeforeTheWrite;
-        let d_overlaps = shared::products(&d_value, &written, None, 1.0);
+        let d_overlaps = shared::products(&d_value, &written, None, heads, 1.0);
         let d_reader = shared::spread(&d_value, &factors, &states, Forward);
         shared::within(&key, &key, &factors, &d_overlaps, &d_reader, &d_key, decay, -1.0, turn);
         Inputs {
-            query: d_query,
-            key: Self::float_add(d_key, d_reader),
+            query: summed(d_query, query_shape),
+            key: summed(Self::float_add(d_key, d_reader), key_shape),
             value: d_value,
             beta: d_beta,
             decay: Maybe::new(d_decay.zip(decay_shape).map(|(gradient, shape)| summed(gradient, shape))),

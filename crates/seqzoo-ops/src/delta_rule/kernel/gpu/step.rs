@@ -25,8 +25,11 @@ pub(super) fn step<F: Float>(
     }
     let keys = memory.shape(2);
     let width = memory.shape(3);
+    let heads = memory.shape(1);
     let stream = index / width;
     let column = index % width;
+    // Where the stream's query and key begin; its head may share them with others.
+    let shared = stream / heads * query.shape(2) + stream % heads / (heads / query.shape(2));
     let zero = F::new(0.0_f32);
 
     let mut held = zero;
@@ -35,22 +38,22 @@ pub(super) fn step<F: Float>(
         // A product would not clear a memory that is infinite.
         if factor != zero {
             held +=
-                key[stream * keys + channel] * (factor * memory[(stream * keys + channel) * width + column]);
+                key[shared * keys + channel] * (factor * memory[(stream * keys + channel) * width + column]);
         }
     }
-    let strength = beta[stream * beta.shape(3) + column % beta.shape(3)];
-    let written = strength * (values[index] - held);
+    let own_beta = beta[stream * beta.shape(3) + column % beta.shape(3)];
+    let written = own_beta * (values[index] - held);
 
     let mut sum = zero;
     for channel in 0..keys {
         let here = (stream * keys + channel) * width + column;
         let factor = factors[if comptime!(channels) { stream * keys + channel } else { stream }];
-        let mut number = key[stream * keys + channel] * written;
+        let mut number = key[shared * keys + channel] * written;
         if factor != zero {
             number += factor * memory[here];
         }
         last[here] = number;
-        sum += query[stream * keys + channel] * number;
+        sum += query[shared * keys + channel] * number;
     }
     values[index] = scale.get::<F>() * sum;
 }

@@ -1,6 +1,6 @@
 //! What the outputs of a chunk ask of what is written in it, and of the memory before it.
 
-use crate::matrix_memory::gpu::tile::{CHUNK, Place, WIDTH, fade, load_chunk};
+use crate::matrix_memory::gpu::tile::{CHUNK, Place, WIDTH, fade, load_chunk, value_row};
 use cubecl::prelude::*;
 
 /// Units per cube: each has one column and every `SLICES`-th row.
@@ -35,7 +35,7 @@ pub(super) fn upstream<F: Float>(
         terminate!();
     }
     let from_value = (CUBE_POS % blocks) * WIDTH;
-    let place = Place { batch: stream / heads, head: stream % heads, from: (square % chunks) * CHUNK };
+    let place = Place { batch: stream / heads, head: stream % heads, heads, from: (square % chunks) * CHUNK };
 
     let unit = UNIT_POS as usize;
     let slice = unit / WIDTH;
@@ -64,7 +64,7 @@ pub(super) fn upstream<F: Float>(
             sum += product[i * CHUNK + j] * output_tile[i * WIDTH + column];
         }
         if token < of_written.shape(1) && value < value_width {
-            let row = (place.batch * of_written.shape(1) + token) * heads + place.head;
+            let row = value_row(&place, of_written.shape(1), token);
             of_written[row * value_width + value] = sum;
         }
     }

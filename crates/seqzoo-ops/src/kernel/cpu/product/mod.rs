@@ -1,6 +1,9 @@
 //! Products of small matrices that are in cache.
 
+mod operands;
 mod tiles;
+
+pub(crate) use operands::{Onto, Strided};
 
 use super::lanes::{Real, lanes};
 use super::matrix::{MatMut, MatRef};
@@ -11,56 +14,6 @@ use tiles::Tiles;
 
 /// Rows in a tile, at most, where it is several vectors wide.
 pub(crate) const TILE_ROWS: usize = 6;
-
-/// What a product is added to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Onto<'a, E> {
-    /// Nothing: the target is overwritten.
-    Nothing,
-    /// What the target holds.
-    Target,
-    /// What the target holds, each row multiplied by its number.
-    Scaled(&'a [E]),
-}
-
-/// Which side of the diagonal of a matrix holds only zeros, most of which a product skips.
-#[derive(Clone, Copy, Debug)]
-enum Zeros {
-    Nowhere,
-    Above,
-    Below,
-}
-
-/// A matrix whose element (i, j) is `numbers[i · rows + j · columns]`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Strided<'a, E> {
-    numbers: &'a [E],
-    rows: usize,
-    columns: usize,
-    zeros: Zeros,
-}
-
-impl<'a, E> Strided<'a, E> {
-    /// Output of `stride` elements.
-    pub fn rows(numbers: &'a [E], stride: usize) -> Self {
-        Self { numbers, rows: stride, columns: 1, zeros: Zeros::Nowhere }
-    }
-
-    /// The transpose of a matrix with rows of `stride` elements.
-    pub fn transposed(numbers: &'a [E], stride: usize) -> Self {
-        Self { numbers, rows: 1, columns: stride, zeros: Zeros::Nowhere }
-    }
-
-    /// The matrix, which holds zeros above its diagonal.
-    pub fn lower(self) -> Self {
-        Self { zeros: Zeros::Above, ..self }
-    }
-
-    /// The matrix, which holds zeros below its diagonal.
-    pub fn upper(self) -> Self {
-        Self { zeros: Zeros::Below, ..self }
-    }
-}
 
 /// Rows, inner dimension and columns of a product; the columns are whole vectors.
 #[derive(Clone, Copy, Debug)]

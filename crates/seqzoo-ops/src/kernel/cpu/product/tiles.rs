@@ -1,6 +1,6 @@
 //! A product in tiles that stay in registers.
 
-use super::{Onto, Strided, Zeros};
+use super::operands::{Onto, Strided, Zeros};
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::prefetch::Prefetch;
 use pulp::Simd;

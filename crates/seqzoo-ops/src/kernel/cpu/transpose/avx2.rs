@@ -14,7 +14,7 @@ pub(super) const SIDE: usize = 8;
 #[target_feature(enable = "avx")]
 pub(super) unsafe fn tile(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
     for half in [0, 4] {
-        // Vector r holds four columns of row r, and behind them those of row r + 4.
+        // Vector r holds four columns of row r, and after them those of row r + 4.
         let mut rows = [_mm256_setzero_ps(); SIDE / 2];
         for (row, vector) in rows.iter_mut().enumerate() {
             // SAFETY: as the caller promises; loads are unaligned.

@@ -41,13 +41,13 @@ pub(super) unsafe fn tile(from: *const f32, from_stride: usize, to: *mut f32, to
         let [a, b, c, d] = [fours[column], fours[column + 4], fours[column + 8], fours[column + 12]];
         let (low, high) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0x88>(c, d));
         let (low_odd, high_odd) = (_mm512_shuffle_f32x4::<0xdd>(a, b), _mm512_shuffle_f32x4::<0xdd>(c, d));
-        let turned = [
+        let columns = [
             _mm512_shuffle_f32x4::<0x88>(low, high),
             _mm512_shuffle_f32x4::<0x88>(low_odd, high_odd),
             _mm512_shuffle_f32x4::<0xdd>(low, high),
             _mm512_shuffle_f32x4::<0xdd>(low_odd, high_odd),
         ];
-        for (lane, vector) in turned.into_iter().enumerate() {
+        for (lane, vector) in columns.into_iter().enumerate() {
             // SAFETY: as the caller promises; stores are unaligned.
             unsafe { _mm512_storeu_ps(to.add((4 * lane + column) * to_stride), vector) };
         }

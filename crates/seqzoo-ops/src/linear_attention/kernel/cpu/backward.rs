@@ -5,7 +5,8 @@ use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::matrix_memory::cpu::backward::{Backward, Given};
 use crate::matrix_memory::cpu::backward_pass::BackwardChunk;
 use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
-use crate::matrix_memory::cpu::sequence::{Fading, Sequence, Widths};
+use crate::matrix_memory::cpu::extents::Widths;
+use crate::matrix_memory::cpu::sequence::{Fading, Sequence};
 use crate::matrix_memory::cpu::tokens::{Tokens, TokensMut};
 use pulp::Simd;
 use std::ops::Range;
@@ -28,7 +29,7 @@ impl<E: Real> Chunks<'_, E> {
     #[inline(always)]
     fn products(&self, place: Place) -> &[E] {
         let extents = &self.sequence.extents;
-        let start = (extents.head(place) * extents.time + place.chunk.start) * CHUNK;
+        let start = (place.head_number(extents) * extents.time + place.chunk.start) * CHUNK;
         &self.products[start..][..place.chunk.length * CHUNK]
     }
 

@@ -4,9 +4,10 @@ use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::output::Output;
 use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
+use crate::matrix_memory::cpu::extents::Widths;
 use crate::matrix_memory::cpu::forward::Forward;
 use crate::matrix_memory::cpu::forward_pass::ForwardChunk;
-use crate::matrix_memory::cpu::sequence::{Sequence, Widths};
+use crate::matrix_memory::cpu::sequence::Sequence;
 use crate::matrix_memory::cpu::tokens::TokensMut;
 use pulp::Simd;
 use std::ops::Range;
@@ -50,7 +51,7 @@ impl<E: Real> ForwardChunk<E> for Chunks<'_, E> {
         // SAFETY: every token of every head is one task's.
         unsafe { self.output.store(place, output) };
         if let Some(saved) = self.products {
-            let start = (extents.head(place) * extents.time + place.chunk.start) * CHUNK;
+            let start = (place.head_number(extents) * extents.time + place.chunk.start) * CHUNK;
             // SAFETY: as above.
             unsafe { saved.write(start, &products[..place.chunk.length * CHUNK]) };
         }

@@ -7,9 +7,9 @@ use cubecl::prelude::*;
 pub(super) const UNITS: usize = 256;
 const ROWS: usize = WIDTH * WIDTH / UNITS;
 
-/// Forward: the memory before every chunk and behind the last, `S' = diag(factors) S + (k ⊙ after)ᵀ v`.
+/// Forward: the memory before every chunk and after the last, `S' = diag(factors) S + (k ⊙ after)ᵀ v`.
 ///
-/// In reverse: the gradient of the memory behind every chunk and before the first,
+/// In reverse: the gradient of the memory after every chunk and before the first,
 /// `D' = diag(factors) D + (scale · q ⊙ through)ᵀ do`.
 ///
 /// `start` and `last` are `[b, h, k, v]`, `memories` is `[b, h, n, k, v]`. One cube per sequence, head
@@ -59,7 +59,7 @@ pub(super) fn carry<F: Float>(
             memory[r] = start[stream * size + key * value_width + value];
             if comptime!(!reverse) {
                 // A product would not clear a memory that is infinite.
-                let begin = Place { batch: stream / heads, head: stream % heads, from: 0usize };
+                let begin = Place { batch: stream / heads, head: stream % heads, heads, from: 0usize };
                 if factor_of::<F>(factors, &begin, 0usize, key, channels) == F::new(0.0_f32) {
                     memory[r] = F::new(0.0_f32);
                 }
@@ -80,12 +80,12 @@ pub(super) fn carry<F: Float>(
             }
         }
 
-        let place = Place { batch: stream / heads, head: stream % heads, from: chunk * CHUNK };
+        let place = Place { batch: stream / heads, head: stream % heads, heads, from: chunk * CHUNK };
         let one = F::new(1.0_f32);
         load_chunk::<F>(&mut key_tile, keys, &place, from_key, scale.get::<F>(), WIDTH, WIDTH, UNITS);
         load_chunk::<F>(&mut value_tile, values, &place, from_value, one, WIDTH, WIDTH, UNITS);
         sync_cube();
-        // What is written behind a token fades after it; what is read at a token has faded through it.
+        // What is written after a token fades after it; what is read at a token has faded through it.
         fade::<F>(
             &mut key_tile,
             &mut whole,

@@ -15,8 +15,8 @@ pub(super) fn carry(
     scale: f64,
     direction: Direction,
 ) -> (CubeTensor, CubeTensor) {
-    let [batch, time, heads, key] = keys.meta.shape().dims();
-    let [_, _, _, value] = values.meta.shape().dims();
+    let [_, _, _, key] = keys.meta.shape().dims();
+    let [batch, time, heads, value] = values.meta.shape().dims();
     let memories = empty(keys, [batch, heads, chunks(time), key, value]);
     let last = empty(keys, [batch, heads, key, value]);
     let tiles = key.div_ceil(WIDTH) * value.div_ceil(WIDTH);

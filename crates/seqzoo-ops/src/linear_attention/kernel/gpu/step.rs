@@ -25,20 +25,23 @@ pub(super) fn step<F: Float>(
     }
     let keys = memory.shape(2);
     let values = memory.shape(3);
+    let heads = memory.shape(1);
     let stream = index / values;
     let column = index % values;
+    // Where the stream's query and key begin; its head may share them with others.
+    let shared = stream / heads * query.shape(2) + stream % heads / (heads / query.shape(2));
     let written = value[index];
     let mut sum = F::new(0.0_f32);
     for channel in 0..keys {
         let here = (stream * keys + channel) * values + column;
         let factor = factors[if comptime!(channels) { stream * keys + channel } else { stream }];
-        let mut number = key[stream * keys + channel] * written;
+        let mut number = key[shared * keys + channel] * written;
         // A product would not clear a memory that is infinite.
         if factor != F::new(0.0_f32) {
             number += factor * memory[here];
         }
         last[here] = number;
-        sum += query[stream * keys + channel] * number;
+        sum += query[shared * keys + channel] * number;
     }
     out[index] = scale.get::<F>() * sum;
 }

@@ -8,10 +8,11 @@ mod through_memory;
 mod within_chunk;
 
 use super::chunks::{BLOCK, CHUNK, Place};
+use super::extents::Widths;
 use super::factors::multiply;
 use super::fade::{blocks, clear_later, fade_from_the_start, fade_in_blocks, scale};
 use super::keys::KeyRows;
-use super::sequence::{Fading, Sequence, Widths};
+use super::sequence::{Fading, Sequence};
 use super::tokens::Tokens;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;

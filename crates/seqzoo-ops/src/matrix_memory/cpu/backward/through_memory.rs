@@ -1,7 +1,8 @@
 //! What rows and keys get through the memory.
 
+use super::super::extents::Extents;
 use super::super::fade::{fade_from_the_start, fade_to_the_end, scale_rows};
-use super::super::sequence::{Extents, Fading};
+use super::super::sequence::Fading;
 use super::Backward;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};
