@@ -70,6 +70,54 @@ where
     }))
 }
 
+/// Puts an operator on the tape: its name, its numbers of inputs and outputs, and the extension trait with its functions
+/// for the outputs alone, forward and vjp. Takes the structs `Inputs`, `Outputs`, `Saved` and `Settings` of its place.
+macro_rules! on_tape {
+    ($operator:ident[$inputs:literal, $outputs:literal]: $backend:ident { $alone:ident, $forward:ident, $vjp:ident }) => {
+        #[derive(Debug)]
+        struct $operator;
+
+        impl<B: $backend> $crate::kernel::tape::Operator<B, $inputs, $outputs> for $operator {
+            type Inputs = Inputs<B>;
+            type Outputs = Outputs<B>;
+            type Settings = Settings;
+            type Saved = Saved<B>;
+
+            fn outputs(inputs: Inputs<B>, settings: Settings) -> Outputs<B> {
+                B::$alone(inputs, settings)
+            }
+
+            fn forward(inputs: Inputs<B>, settings: Settings) -> (Outputs<B>, Saved<B>) {
+                B::$forward(inputs, settings)
+            }
+
+            fn vjp(saved: Saved<B>, upstream: Outputs<B>, settings: Settings) -> Inputs<B> {
+                B::$vjp(saved, upstream, settings)
+            }
+        }
+
+        impl<B, C> $backend for burn::backend::Autodiff<B, C>
+        where
+            B: $backend,
+            C: burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy,
+        {
+            fn $alone(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
+                $crate::kernel::tape::record::<B, C, $operator, _, _, $inputs, $outputs>(inputs, settings)
+            }
+
+            fn $forward(_: Inputs<Self>, _: Settings) -> (Outputs<Self>, Saved<Self>) {
+                unreachable!("the tape records the function for the outputs alone")
+            }
+
+            fn $vjp(_: Saved<Self>, _: Outputs<Self>, _: Settings) -> Inputs<Self> {
+                unreachable!("Burn's autodiff is first order, so a backward pass is never recorded")
+            }
+        }
+    };
+}
+
+pub(crate) use on_tape;
+
 /// Where the gradients of `K` outputs meet.
 #[derive(Debug)]
 struct Slots<B: Backend, const K: usize>(Arc<Mutex<[Option<FloatTensor<B>>; K]>>);

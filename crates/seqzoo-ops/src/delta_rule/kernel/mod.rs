@@ -11,10 +11,9 @@ mod gpu;
 pub(crate) use cpu::GROUP;
 
 use super::problem::Problem;
-use crate::kernel::tape::{self, Operator};
+use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
+use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 /// The arguments of a call, in one dtype, `f32` or `f64`. `HK` and `HD` divide `H`.
@@ -98,41 +97,7 @@ pub(crate) trait DeltaRuleBackend: Backend {
     ) -> Inputs<Self>;
 }
 
-#[derive(Debug)]
-struct DeltaRule;
-
-impl<B: DeltaRuleBackend> Operator<B, 7, 2> for DeltaRule {
-    type Inputs = Inputs<B>;
-    type Outputs = Outputs<B>;
-    type Settings = Settings;
-    type Saved = Saved<B>;
-
-    fn outputs(inputs: Inputs<B>, settings: Settings) -> Outputs<B> {
-        B::delta_rule(inputs, settings)
-    }
-
-    fn forward(inputs: Inputs<B>, settings: Settings) -> (Outputs<B>, Saved<B>) {
-        B::delta_rule_forward(inputs, settings)
-    }
-
-    fn vjp(saved: Saved<B>, upstream: Outputs<B>, settings: Settings) -> Inputs<B> {
-        B::delta_rule_vjp(saved, upstream, settings)
-    }
-}
-
-impl<B: DeltaRuleBackend, C: CheckpointStrategy> DeltaRuleBackend for Autodiff<B, C> {
-    fn delta_rule(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
-        tape::record::<B, C, DeltaRule, _, _, 7, 2>(inputs, settings)
-    }
-
-    fn delta_rule_forward(_: Inputs<Self>, _: Settings) -> (Outputs<Self>, Saved<Self>) {
-        unreachable!("autodiff records `delta_rule`")
-    }
-
-    fn delta_rule_vjp(_: Saved<Self>, _: Outputs<Self>, _: Settings) -> Inputs<Self> {
-        unreachable!("Burn's autodiff is first order, so a backward pass is never recorded")
-    }
-}
+on_tape!(DeltaRule[7, 2]: DeltaRuleBackend { delta_rule, delta_rule_forward, delta_rule_vjp });
 
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem) -> (Tensor<4>, Tensor<4>) {

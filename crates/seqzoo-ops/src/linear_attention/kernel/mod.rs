@@ -9,10 +9,9 @@ mod gpu;
 
 use super::problem::Problem;
 use super::{LinearAttentionState, normaliser};
-use crate::kernel::tape::{self, Operator};
+use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
+use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 /// The arguments of a call, in one dtype, `f32` or `f64`. `HK` and `HD` divide `H`.
@@ -88,41 +87,7 @@ pub(crate) trait LinearAttentionBackend: Backend {
     ) -> Inputs<Self>;
 }
 
-#[derive(Debug)]
-struct LinearAttention;
-
-impl<B: LinearAttentionBackend> Operator<B, 6, 2> for LinearAttention {
-    type Inputs = Inputs<B>;
-    type Outputs = Outputs<B>;
-    type Settings = Settings;
-    type Saved = Saved<B>;
-
-    fn outputs(inputs: Inputs<B>, settings: Settings) -> Outputs<B> {
-        B::linear_attention(inputs, settings)
-    }
-
-    fn forward(inputs: Inputs<B>, settings: Settings) -> (Outputs<B>, Saved<B>) {
-        B::linear_attention_forward(inputs, settings)
-    }
-
-    fn vjp(saved: Saved<B>, upstream: Outputs<B>, settings: Settings) -> Inputs<B> {
-        B::linear_attention_vjp(saved, upstream, settings)
-    }
-}
-
-impl<B: LinearAttentionBackend, C: CheckpointStrategy> LinearAttentionBackend for Autodiff<B, C> {
-    fn linear_attention(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
-        tape::record::<B, C, LinearAttention, _, _, 6, 2>(inputs, settings)
-    }
-
-    fn linear_attention_forward(_: Inputs<Self>, _: Settings) -> (Outputs<Self>, Saved<Self>) {
-        unreachable!("autodiff records `linear_attention`")
-    }
-
-    fn linear_attention_vjp(_: Saved<Self>, _: Outputs<Self>, _: Settings) -> Inputs<Self> {
-        unreachable!("Burn's autodiff is first order, so a backward pass is never recorded")
-    }
-}
+on_tape!(LinearAttention[6, 2]: LinearAttentionBackend { linear_attention, linear_attention_forward, linear_attention_vjp });
 
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem) -> (Tensor<4>, LinearAttentionState) {

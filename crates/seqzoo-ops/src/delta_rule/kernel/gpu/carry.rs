@@ -169,7 +169,7 @@ pub(super) fn carry<F: Float>(
 fn begin<F: Float>(
     memory: &mut Array<F>,
     factors: &Tensor<F>,
-    last: &Tensor<F>,
+    last: &mut Tensor<F>,
     stream: usize,
     slice: usize,
     value: usize,
@@ -262,7 +262,7 @@ fn collect<F: Float>(
     betas: &mut Shared<[F]>,
     partial: &Shared<[F]>,
     beta: &Tensor<F>,
-    differences: &Tensor<F>,
+    differences: &mut Tensor<F>,
     place: &Place,
     value: usize,
     value_width: usize,
