@@ -26,9 +26,9 @@ pub enum Form {
 /// The forms that an operator has on a device. It always has [`Form::Naive`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Forms {
-    /// What [`Form::Auto`] takes without a kernel: in chunks or the whole sequence at once.
+    /// The form that [`Form::Auto`] takes without a kernel: in chunks or the whole sequence at once.
     pub many_tokens: Form,
-    /// What it takes for one token.
+    /// The form that it takes for one token.
     pub one_token: Form,
     /// The kernel of the device, if the operator has one there.
     pub kernel: Option<Kernel>,

@@ -1,5 +1,6 @@
 //! The law: each token attends to what is visible from it.
 
+use super::parallel::HIDDEN;
 use super::{AttentionState, Problem};
 use burn::tensor::{Bool, Tensor, activation::softmax};
 
@@ -39,7 +40,7 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, AttentionState) {
         let scores = query.clone().narrow(1, t, 1).swap_dims(1, 2).matmul(keys.swap_dims(2, 3)) * scale;
         let hidden = seen.visible.clone().map(|visible| visible.bool_not().unsqueeze_dims::<4>(&[1, 2]));
         let scores = match hidden {
-            Some(hidden) => scores.clone().mask_fill(hidden.expand(scores.dims()), -1e30),
+            Some(hidden) => scores.clone().mask_fill(hidden.expand(scores.dims()), HIDDEN),
             None => scores,
         };
         outputs.push(softmax(scores, 3).matmul(values).swap_dims(1, 2)); // [b, 1, h, v]

@@ -5,7 +5,7 @@ use crate::segments::segment_ids;
 use burn::tensor::{Bool, Device, Int, Tensor, activation::softmax, module, ops::AttentionModuleOptions};
 
 /// Stands for minus infinity, whose literal some shader languages refuse.
-const HIDDEN: f64 = -1e30;
+pub(super) const HIDDEN: f64 = -1e30;
 
 pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
     let Problem { query, key, value, cache, scale, window, resets } = problem;

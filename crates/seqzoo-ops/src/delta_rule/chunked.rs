@@ -52,7 +52,7 @@ pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, Tensor<4>) {
 
 /// Products inside the chunks and tokens at their edges, `[b, h, n, c, _]`.
 struct Faded {
-    /// What token j wrote as the query of token i reads it; 0 where j is later.
+    /// The product of the query of token i with the key of token j, decayed; 0 where j is later.
     read: Tensor<5>,
     /// The same for the key of token i; where j is not earlier, whatever it may be.
     overlap: Tensor<5>,
@@ -60,7 +60,7 @@ struct Faded {
     query: Tensor<5>,
     key_reads: Tensor<5>,
     key_writes: Tensor<5>,
-    /// What the chunk leaves of the memory, `[b|1, h|1, n, k|1, 1]`.
+    /// The factor of the memory over the chunk, `[b|1, h|1, n, k|1, 1]`.
     factors: Option<Tensor<5>>,
 }
 

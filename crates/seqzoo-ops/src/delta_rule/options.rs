@@ -1,4 +1,4 @@
-//! What travels with the inputs: betas, what is known of the keys, and options.
+//! Betas, the policy on the length of keys, and options.
 
 use crate::Form;
 use burn::tensor::{Bool, Tensor};
@@ -13,7 +13,7 @@ pub enum Beta {
     Vector(Tensor<4>),
 }
 
-/// What is done about the length of keys.
+/// The policy on the length of keys.
 ///
 /// The transition `I - β k kᵀ` has the eigenvalue `1 - β ‖k‖²`. With unit keys and `β` up to 2 that is at least
 /// -1; beyond it the memory grows with every token and soon is NaN.
@@ -39,7 +39,7 @@ pub struct DeltaRuleOptions {
     pub initial_state: Option<Tensor<4>>,
     /// Multiplies the queries, after any normalisation. `None`: `K^-1/2`.
     pub scale: Option<f64>,
-    /// What is done about the length of keys.
+    /// The policy on the length of keys.
     pub keys: Keys,
     /// `[B, T]`, true where the memory is cleared before the token.
     pub resets: Option<Tensor<2, Bool>>,

@@ -1,9 +1,9 @@
-//! What travels with the inputs: state and options.
+//! State and options.
 
 use crate::Form;
 use burn::tensor::{Bool, Tensor};
 
-/// What the recurrence remembers.
+/// The state of the recurrence.
 #[derive(Clone, Debug)]
 pub struct LinearAttentionState {
     /// The memory `S`, `[B, H, K, V]`.

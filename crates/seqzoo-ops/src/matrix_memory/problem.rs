@@ -1,4 +1,4 @@
-//! What every operator with a matrix memory is given, checked.
+//! The checked arguments that every operator with a matrix memory has.
 
 use super::decay::Decay;
 use crate::checks;

@@ -23,7 +23,7 @@ struct Pieces {
     length: usize,
 }
 
-/// What is listed, and how far it has been asked for: the entry, and the piece of it.
+/// A list of memory to prefetch, and how far that has been done: the entry, and the piece of it.
 #[derive(Debug, Default)]
 pub(crate) struct Prefetch {
     list: Vec<Pieces>,

@@ -1,4 +1,4 @@
-//! What the CubeCL programs of several operators are made of: one source for CUDA, ROCm, Metal, Vulkan and
+//! CubeCL programs: one source for CUDA, ROCm, Metal, Vulkan and
 //! WebGPU.
 //!
 //! All arithmetic is in the tensors' own dtype, and no program asks for anything beyond shared memory and

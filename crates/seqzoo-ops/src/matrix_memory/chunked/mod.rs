@@ -1,4 +1,4 @@
-//! What the chunk-parallel forms share, in plain tensor operations: cutting a sequence, and decays inside a chunk.
+//! The common ground of the chunk-parallel forms, in tensor operations: cutting a sequence, decays inside a chunk.
 
 pub(crate) mod halving;
 pub(crate) mod triangular;

@@ -27,9 +27,9 @@ pub(crate) enum Direction {
 /// Whose gradients [`within`] completes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// What reads the memory after its token has written, and what was written.
+    /// The queries, which read after their token has written, and the writes.
     First,
-    /// What reads the memory before its token writes, in addition to the first.
+    /// The keys, which read before their token writes, in addition to the first.
     BeforeTheWrite,
 }
 

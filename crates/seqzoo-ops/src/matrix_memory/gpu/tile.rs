@@ -1,4 +1,4 @@
-//! What the programs share: the chunk, where it lies, and tiles of it in shared memory.
+//! The chunk that a cube works on, and tiles of it in shared memory.
 //!
 //! `reverse` runs time backwards. A memory that is read through `exp(through_i)` on the way forward
 //! is, on the way back, a gradient that is read through `exp(after_j)`, so one program serves both.

@@ -71,7 +71,7 @@ pub(super) fn within<F: Float>(
         let mut q = Array::<F>::new(CHUNK);
         let mut dq = Array::<F>::new(CHUNK);
         let mut keeps = Array::<F>::new(CHUNK);
-        // What token i reads of everything in front of the token that the loop below has reached.
+        // The part of token i's output from tokens before the one that the loop below has reached.
         let mut reads = Array::<F>::new(CHUNK);
         let mut handed_on = F::new(0.0_f32);
         if comptime!(decays && !before) {

@@ -151,7 +151,7 @@ impl<E: Real, const DOWN: bool> System<'_, E, DOWN> {
                     to.add(n * width).cast::<E::Vector<S>>().write_unaligned(vector);
                 }
             };
-            // What a token that is done, `from`, adds to number `i` of the group.
+            // Adds a token that is done, `from`, to number `i` of the group.
             let (of_group, of_done) = if DOWN { (CHUNK, 1) } else { (1, CHUNK) };
             let triangle = self.triangle.add(start * of_group);
             let add = |sums: &mut [E::Vector<S>; N], i: usize, from: usize, done: [E::Vector<S>; N]| {

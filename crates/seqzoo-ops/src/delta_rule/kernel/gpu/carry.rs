@@ -197,7 +197,7 @@ fn begin<F: Float>(
     }
 }
 
-/// What the keys find in the memory, in `SLICES / 2` partial sums for every token and column.
+/// The reads of the keys, in `SLICES / 2` partial sums for every token and column.
 #[cube]
 fn find<F: Float>(
     partial: &mut Shared<[F]>,
@@ -224,7 +224,7 @@ fn find<F: Float>(
         let from = tile * WIDTH;
         load_chunk::<F>(key_tile, keys, place, from, F::new(1.0_f32), WIDTH, WIDTH, UNITS);
         sync_cube();
-        // What is read at a token has faded through it; what is written after it fades from there on.
+        // A read has faded through its token; a write fades from after its token on.
         fade::<F>(key_tile, whole, factors, place, from, key_width, WIDTH, reverse, channels);
         sync_cube();
         #[unroll]

@@ -48,7 +48,7 @@ pub(super) fn carry(
     (values, memories, last)
 }
 
-/// What the outputs' gradients ask of what their own chunk writes, and of the memory before it.
+/// The gradients of a chunk's writes and of the memory before it, from its outputs.
 pub(super) fn upstream(
     query: &CubeTensor,
     output: &CubeTensor,

@@ -1,4 +1,4 @@
-//! What the outputs of a chunk ask of what is written in it, and of the memory before it.
+//! The gradients that the outputs of a chunk give to its writes and to the memory before it.
 
 use crate::matrix_memory::gpu::tile::{CHUNK, Place, WIDTH, fade, load_chunk, value_row};
 use cubecl::prelude::*;

@@ -1,13 +1,13 @@
 //! The matrices of a product.
 
-/// What a product is added to.
+/// The matrix that a product is added to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Onto<'a, E> {
     /// Nothing: the target is overwritten.
     Nothing,
-    /// What the target holds.
+    /// The target.
     Target,
-    /// What the target holds, each row multiplied by its number.
+    /// The target, each row multiplied by its number.
     Scaled(&'a [E]),
 }
 

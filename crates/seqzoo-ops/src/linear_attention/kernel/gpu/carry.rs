@@ -85,7 +85,7 @@ pub(super) fn carry<F: Float>(
         load_chunk::<F>(&mut key_tile, keys, &place, from_key, scale.get::<F>(), WIDTH, WIDTH, UNITS);
         load_chunk::<F>(&mut value_tile, values, &place, from_value, one, WIDTH, WIDTH, UNITS);
         sync_cube();
-        // What is written after a token fades after it; what is read at a token has faded through it.
+        // A write fades from after its token on; a read has faded through its token.
         fade::<F>(
             &mut key_tile,
             &mut whole,

@@ -21,7 +21,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
     ) {
         let (width, keys) = (self.keys.width, &self.keys);
         let row = |i: usize| i * width..(i + 1) * width;
-        // What passes over the whole chunk, then what comes in and is read at the token or after it.
+        // Terms that pass over the whole chunk, then those that come in and are read at the token or after it.
         let mut sum = match given.before {
             Some(before) => keys.factors.total[0] * dot(simd, before, given.memory_gradient),
             None => E::default(),
@@ -32,13 +32,13 @@ impl<E: Real, const N: usize> Backward<E, N> {
             }
             self.decay_gradient[i] = sum;
         }
-        // What is written before the token and goes out.
+        // Writes before the token that go out of the chunk.
         let mut sum = E::default();
         for i in 0..length {
             self.decay_gradient[i] += sum;
             sum += dot(simd, &keys.rows[row(i)], &self.key_gradient[row(i)]);
         }
-        // What is written before the token and read at it or after it.
+        // Writes before the token that are read at it or after it.
         let (mut columns, ones) = ([E::default(); CHUNK], [E::ONE; CHUNK]);
         for i in (1..length).rev() {
             for (reader, products) in self.readers.iter().zip(products) {
@@ -110,7 +110,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
         for (start, tokens) in blocks(length) {
             for column in 0..vectors {
                 let at = |i: usize| i * vectors + column;
-                // What comes into the block, or is written in it, and is read at the token or after it.
+                // Terms that come into the block, or are written in it, and are read at the token or after it.
                 let mut from_outside = over[at(start / BLOCK)];
                 let mut inside = zero;
                 for i in (start..start + tokens).rev() {
@@ -123,7 +123,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
                     let crosses = i != start;
                     gradient[at] = if crosses { E::plus(simd, from_outside, inside) } else { from_outside };
                 }
-                // What is written before the token and goes out of the block.
+                // Writes before the token that go out of the block.
                 let mut written = zero;
                 for at in (start..start + tokens).map(at) {
                     gradient[at] = E::plus(simd, gradient[at], written);

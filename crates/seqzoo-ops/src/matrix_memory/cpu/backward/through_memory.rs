@@ -1,4 +1,4 @@
-//! What rows and keys get through the memory.
+//! The gradients of rows and keys through the memory.
 
 use super::super::extents::Extents;
 use super::super::fade::{fade_from_the_start, fade_to_the_end, scale_rows};
@@ -11,7 +11,7 @@ use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use pulp::Simd;
 
 impl<E: Real, const N: usize> Backward<E, N> {
-    /// What the rows get from reading the memory before the chunk: `through ⊙ (dO Sᵀ)`, where every
+    /// The gradient of the rows from reading the memory before the chunk: `through ⊙ (dO Sᵀ)`, where every
     /// channel has its own decay without the part of `through` inside the block.
     #[inline(always)]
     pub(super) fn d_rows_through_memory<S: Simd>(
@@ -38,7 +38,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
         }
     }
 
-    /// What the keys get from having written into the memory: `after ⊙ (V dSᵀ)`, where every channel has its own
+    /// The gradient of the keys from writing into the memory: `after ⊙ (V dSᵀ)`, where every channel has its own
     /// decay without the part of `after` inside the block.
     #[inline(always)]
     pub(super) fn d_keys_through_memory<S: Simd>(

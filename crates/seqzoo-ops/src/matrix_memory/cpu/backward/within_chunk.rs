@@ -1,4 +1,4 @@
-//! What rows and keys get from each other inside the chunk.
+//! The gradients of rows and keys inside the chunk.
 
 use super::super::chunks::{BLOCK, CHUNK};
 use super::super::factors::multiply;
@@ -38,7 +38,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
         }
     }
 
-    /// What rows and keys get from the other block, and the decays inside their own.
+    /// The gradients of rows and keys from the other block, and the decays inside their own.
     #[inline(always)]
     pub(super) fn d_tokens_between_blocks<S: Simd>(&mut self, simd: S, length: usize) {
         let (width, keys) = (self.keys.width, &self.keys);
@@ -70,7 +70,7 @@ impl<E: Real, const N: usize> Backward<E, N> {
         multiply(&mut self.key_gradient[all], &keys.factors.after);
     }
 
-    /// What rows and keys get from other tokens of their block.
+    /// The gradients of rows and keys from other tokens of their block.
     #[inline(always)]
     pub(super) fn d_tokens_in_blocks<S: Simd>(&mut self, simd: S, length: usize) {
         let (width, keys) = (self.keys.width, &self.keys);
