@@ -1,7 +1,7 @@
 //! Extents of the CPU kernels, for benchmarks that count their multiply-adds.
 
 use crate::kernel::cpu::product;
-use crate::matrix_memory::cpu::chunks;
+use crate::matrix_memory::kernel::cpu::chunks;
 
 /// Tokens per chunk.
 pub const CHUNK: usize = chunks::CHUNK;

@@ -4,9 +4,6 @@
 //! attention writes the value itself; the delta rule first reads the memory with the key, to know what to correct.
 
 pub(crate) mod chunked;
-#[cfg(feature = "flex")]
-pub(crate) mod cpu;
 pub(crate) mod decay;
-#[cfg(feature = "cube")]
-pub(crate) mod gpu;
+pub(crate) mod kernel;
 pub(crate) mod problem;

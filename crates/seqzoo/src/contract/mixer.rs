@@ -51,7 +51,7 @@ pub trait SequenceMixer: Module + ModuleDisplay {
     /// Default: plain tensor operations on the whole sequence.
     fn report(&self, time: usize, device: &Device) -> Report {
         let _ = (time, device);
-        Report { form: Form::Parallel, kernel: None, reason: "plain tensor operations" }
+        Report::form(Form::Parallel, "plain tensor operations")
     }
 
     /// Reads a state that [`MixerState::save`] wrote.

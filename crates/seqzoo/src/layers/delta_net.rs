@@ -1,12 +1,12 @@
 //! DeltaNet: a memory that replaces what it holds under a key.
 
-use crate::ops::{Decay, Report};
+use crate::ops::Decay;
 use crate::parts::{ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, projection};
-use crate::{ConfigError, LayerConfig, SequenceMixer};
+use crate::{ConfigError, LayerConfig};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 crate::layer!(DeltaNet, "delta_net", DeltaNetConfig);
 
@@ -111,30 +111,7 @@ crate::state! {
     }
 }
 
-impl SequenceMixer for DeltaNet {
-    type State = DeltaNetState;
-
-    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
-        let (memory, convolutions) = self.heads.init_state(batch, device);
-        Self::State { memory, convolutions }
-    }
-
-    fn forward_packed(
-        &self,
-        input: Tensor<3>,
-        resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
-    ) -> (Tensor<3>, Self::State) {
-        let state = state.map(|state| (state.memory, state.convolutions));
-        let (decay, gate) = self.decay_and_gate(&input);
-        let (output, (memory, convolutions)) = self.heads.forward(input, decay, gate, resets, state);
-        (output, Self::State { memory, convolutions })
-    }
-
-    fn report(&self, time: usize, device: &Device) -> Report {
-        self.heads.report(time, device)
-    }
-}
+super::delta_mixer::delta_mixer!(DeltaNet, DeltaNetState);
 
 impl DeltaNet {
     /// How the memory fades, and what gates the outputs.

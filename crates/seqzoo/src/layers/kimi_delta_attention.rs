@@ -1,15 +1,15 @@
 //! Kimi delta attention: the delta rule in a memory whose key channels fade one by one.
 
-use crate::ops::{Decay, Report};
+use crate::ops::Decay;
 use crate::parts::{
     ConvStates, DecayGate, DeltaHeads, DeltaLayout, DeltaOptions, GateActivation, ProjectionInit,
     biased_projection, projection,
 };
-use crate::{ConfigError, LayerConfig, SequenceMixer};
+use crate::{ConfigError, LayerConfig};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 crate::layer!(KimiDeltaAttention, "kimi_delta_attention", KimiDeltaAttentionConfig);
 
@@ -149,30 +149,7 @@ crate::state! {
     }
 }
 
-impl SequenceMixer for KimiDeltaAttention {
-    type State = KimiDeltaAttentionState;
-
-    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
-        let (memory, convolutions) = self.heads.init_state(batch, device);
-        Self::State { memory, convolutions }
-    }
-
-    fn forward_packed(
-        &self,
-        input: Tensor<3>,
-        resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
-    ) -> (Tensor<3>, Self::State) {
-        let state = state.map(|state| (state.memory, state.convolutions));
-        let (decay, gate) = self.decay_and_gate(&input);
-        let (output, (memory, convolutions)) = self.heads.forward(input, decay, gate, resets, state);
-        (output, Self::State { memory, convolutions })
-    }
-
-    fn report(&self, time: usize, device: &Device) -> Report {
-        self.heads.report(time, device)
-    }
-}
+super::delta_mixer::delta_mixer!(KimiDeltaAttention, KimiDeltaAttentionState);
 
 impl KimiDeltaAttention {
     /// The log decays `[B, T, H, K]`.

@@ -13,6 +13,7 @@
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
 
 mod base_conv;
+mod delta_mixer;
 mod delta_net;
 mod gated_delta_net;
 mod gated_delta_product;

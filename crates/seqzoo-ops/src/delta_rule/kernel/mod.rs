@@ -13,6 +13,7 @@ pub(crate) use cpu::GROUP;
 use super::problem::Problem;
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
+use crate::matrix_memory::kernel::Outputs;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
@@ -31,14 +32,6 @@ pub(crate) struct Inputs<B: Backend> {
     pub resets: Maybe<B>, // [b, t], 1 where the memory is cleared before the token and 0 elsewhere
 }
 tensors!(Inputs[7]: query, key, value, beta, memory; maybe decay, resets);
-
-#[derive(ExtensionType, Clone, Debug)]
-#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
-pub(crate) struct Outputs<B: Backend> {
-    pub output: FloatTensor<B>, // [b, t, h, v]
-    pub memory: FloatTensor<B>, // [b, h, k, v], after the last token
-}
-tensors!(Outputs[2]: output, memory);
 
 /// The tensors that the backward pass reads; the values themselves are not among them. Only the backend that made the
 /// last four knows their layout.

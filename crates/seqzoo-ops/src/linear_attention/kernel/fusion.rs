@@ -1,8 +1,8 @@
 //! The shapes of what the kernels return, which Burn's fusion wants to know before they run.
 
-use super::{InputsMetadata, OutputsMetadata, SavedMetadata, Settings};
+use super::{InputsMetadata, SavedMetadata, Settings};
 use crate::kernel::tensors::MaybeMetadata;
-use crate::matrix_memory::gpu::specs;
+use crate::matrix_memory::kernel::{OutputsMetadata, gpu::specs};
 
 pub(super) fn outputs(inputs: &InputsMetadata, _: &Settings) -> OutputsMetadata {
     OutputsMetadata { output: inputs.value.clone(), memory: inputs.memory.clone() }

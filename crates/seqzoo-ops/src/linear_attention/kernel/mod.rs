@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::{LinearAttentionState, normaliser};
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
+use crate::matrix_memory::kernel::Outputs;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
@@ -28,14 +29,6 @@ pub(crate) struct Inputs<B: Backend> {
     pub resets: Maybe<B>, // [b, t], 1 where the memory is cleared before the token and 0 elsewhere
 }
 tensors!(Inputs[6]: query, key, value, memory; maybe decay, resets);
-
-#[derive(ExtensionType, Clone, Debug)]
-#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
-pub(crate) struct Outputs<B: Backend> {
-    pub output: FloatTensor<B>, // [b, t, h, v]
-    pub memory: FloatTensor<B>, // [b, h, k, v], after the last token
-}
-tensors!(Outputs[2]: output, memory);
 
 /// The tensors that the backward pass reads. Only the backend that made `states` and `products` knows their layout.
 #[derive(ExtensionType, Clone, Debug)]

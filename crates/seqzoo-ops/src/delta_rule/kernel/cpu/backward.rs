@@ -7,12 +7,12 @@ use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::dot::dot;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};
-use crate::matrix_memory::cpu::backward::{Backward as Chunks, Given};
-use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
-use crate::matrix_memory::cpu::extents::Widths;
-use crate::matrix_memory::cpu::factors::multiply;
-use crate::matrix_memory::cpu::sequence::Sequence;
-use crate::matrix_memory::cpu::tokens::{Tokens, TokensMut};
+use crate::matrix_memory::kernel::cpu::backward::{Backward as Chunks, Given};
+use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Place};
+use crate::matrix_memory::kernel::cpu::extents::Widths;
+use crate::matrix_memory::kernel::cpu::factors::multiply;
+use crate::matrix_memory::kernel::cpu::sequence::Sequence;
+use crate::matrix_memory::kernel::cpu::tokens::{Tokens, TokensMut};
 use pulp::Simd;
 use std::ops::Range;
 

@@ -3,12 +3,12 @@
 use super::backward::Backward;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};
-use crate::matrix_memory::cpu::backward::Given;
-use crate::matrix_memory::cpu::backward_pass::BackwardChunk;
-use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
-use crate::matrix_memory::cpu::extents::Widths;
-use crate::matrix_memory::cpu::sequence::{Fading, Sequence};
-use crate::matrix_memory::cpu::tokens::{Tokens, TokensMut};
+use crate::matrix_memory::kernel::cpu::backward::Given;
+use crate::matrix_memory::kernel::cpu::backward_walk::BackwardChunk;
+use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Place};
+use crate::matrix_memory::kernel::cpu::extents::Widths;
+use crate::matrix_memory::kernel::cpu::sequence::{Fading, Sequence};
+use crate::matrix_memory::kernel::cpu::tokens::{Tokens, TokensMut};
 use pulp::Simd;
 use std::ops::Range;
 

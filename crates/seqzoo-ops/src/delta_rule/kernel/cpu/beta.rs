@@ -3,10 +3,10 @@
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::MatMut;
-use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
-use crate::matrix_memory::cpu::factors::multiply;
-use crate::matrix_memory::cpu::fade::scale_rows;
-use crate::matrix_memory::cpu::tokens::Tokens;
+use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Place};
+use crate::matrix_memory::kernel::cpu::factors::multiply;
+use crate::matrix_memory::kernel::cpu::fade::scale_rows;
+use crate::matrix_memory::kernel::cpu::tokens::Tokens;
 use pulp::Simd;
 
 /// One number per token, or one row of the padded width of the values.

@@ -6,12 +6,12 @@ use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
-use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
-use crate::matrix_memory::cpu::extents::Widths;
-use crate::matrix_memory::cpu::forward::Forward as Chunks;
-use crate::matrix_memory::cpu::reader::Reader;
-use crate::matrix_memory::cpu::sequence::Sequence;
-use crate::matrix_memory::cpu::tokens::Tokens;
+use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Place};
+use crate::matrix_memory::kernel::cpu::extents::Widths;
+use crate::matrix_memory::kernel::cpu::forward::Forward as Chunks;
+use crate::matrix_memory::kernel::cpu::reader::Reader;
+use crate::matrix_memory::kernel::cpu::sequence::Sequence;
+use crate::matrix_memory::kernel::cpu::tokens::Tokens;
 use pulp::Simd;
 use std::ops::Range;
 

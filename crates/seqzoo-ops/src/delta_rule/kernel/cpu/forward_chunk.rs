@@ -4,10 +4,10 @@ use super::forward::Forward;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::output::Output;
-use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
-use crate::matrix_memory::cpu::forward_pass::ForwardChunk;
-use crate::matrix_memory::cpu::sequence::Sequence;
-use crate::matrix_memory::cpu::tokens::{Tokens, TokensMut};
+use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Place};
+use crate::matrix_memory::kernel::cpu::forward_walk::ForwardChunk;
+use crate::matrix_memory::kernel::cpu::sequence::Sequence;
+use crate::matrix_memory::kernel::cpu::tokens::{Tokens, TokensMut};
 use pulp::Simd;
 use std::ops::Range;
 

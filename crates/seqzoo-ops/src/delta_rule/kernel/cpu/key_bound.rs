@@ -3,10 +3,10 @@
 use crate::delta_rule::keys::refuse;
 use crate::kernel::cpu::dot::dot;
 use crate::kernel::cpu::lanes::Real;
-use crate::matrix_memory::cpu::division::cores;
-use crate::matrix_memory::cpu::extents::Extents;
-use crate::matrix_memory::cpu::sequence::Sequence;
-use crate::matrix_memory::cpu::tokens::Tokens;
+use crate::matrix_memory::kernel::cpu::division::cores;
+use crate::matrix_memory::kernel::cpu::extents::Extents;
+use crate::matrix_memory::kernel::cpu::sequence::Sequence;
+use crate::matrix_memory::kernel::cpu::tokens::Tokens;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;

@@ -17,11 +17,12 @@ pub(crate) use solve::GROUP;
 use super::{DeltaRuleBackend, Inputs, Outputs, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::tensors::Maybe;
-use crate::matrix_memory::cpu::backward_pass::BackwardPass;
-use crate::matrix_memory::cpu::chunks::{CHUNK, Cut};
-use crate::matrix_memory::cpu::division::Division;
-use crate::matrix_memory::cpu::forward_pass::ForwardPass;
-use crate::matrix_memory::cpu::inputs::{Inputs as Call, Room, numbers, slot_size, tokens};
+use crate::matrix_memory::kernel::cpu::backward_walk::BackwardWalk;
+use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Cut};
+use crate::matrix_memory::kernel::cpu::division::Division;
+use crate::matrix_memory::kernel::cpu::forward_walk::ForwardWalk;
+use crate::matrix_memory::kernel::cpu::inputs::{Inputs as Call, Room, numbers, slot_size, tokens};
+use crate::matrix_memory::kernel::cpu::pass::{Carry, Pass};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex};
 use burn::tensor::DType;
@@ -44,7 +45,8 @@ impl DeltaRuleBackend for Flex {
     fn delta_rule_vjp(saved: Saved<Self>, upstream: Outputs<Self>, settings: Settings) -> Inputs<Self> {
         let Saved { query, key, beta, decay, resets, states, differences, products, overlaps } = saved;
         let beta = beta.to_contiguous();
-        let call = call(query, key, differences, decay, resets, settings);
+        // Backwards, the differences take the place of the values.
+        let call = Call::new([query, key, differences], decay, resets, settings.scale);
         let rest = [states, products, overlaps, upstream.output, upstream.memory];
         match call.dtype() {
             DType::F64 => backward::<f64>(&call, &beta, rest),
@@ -53,24 +55,11 @@ impl DeltaRuleBackend for Flex {
     }
 }
 
-/// `value` holds the values, or the differences, which take their place in a backward pass.
-fn call(
-    query: FlexTensor,
-    key: FlexTensor,
-    value: FlexTensor,
-    decay: Maybe<Flex>,
-    resets: Maybe<Flex>,
-    settings: Settings,
-) -> Call {
-    let (decay, resets) = (decay.into_option(), resets.into_option());
-    Call { query, key, value, decay, resets, scale: settings.scale }.contiguous()
-}
-
 /// The outputs and, if asked for, the last four tensors of [`Saved`].
 fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<[FlexTensor; 4]>) {
     let Inputs { query, key, value, beta, decay, memory, resets } = inputs;
     let beta = beta.to_contiguous();
-    let call = call(query, key, value, decay, resets, settings);
+    let call = Call::new([query, key, value], decay, resets, settings.scale);
     match call.dtype() {
         DType::F64 => forward::<f64>(&call, &beta, memory, settings.bounded, save),
         _ => forward::<f32>(&call, &beta, memory, settings.bounded, save),
@@ -107,22 +96,22 @@ fn forward<E: Real + Element>(
         if save {
             squares = Some([(); 2].map(|()| Room::flat(extents.all_heads() * extents.time * CHUNK)));
         }
-        Arch::new().dispatch(ForwardPass {
-            chunks: forward_chunk::Chunks {
-                sequence,
-                beta,
-                output: output.tokens(),
-                differences: differences.as_mut().map(Room::tokens),
-                squares: squares.as_mut().map(|[products, overlaps]| Squares {
-                    products: products.output(),
-                    overlaps: overlaps.output(),
-                }),
+        Arch::new().dispatch(Pass {
+            walk: ForwardWalk {
+                chunks: forward_chunk::Chunks {
+                    sequence,
+                    beta,
+                    output: output.tokens(),
+                    differences: differences.as_mut().map(Room::tokens),
+                    squares: squares.as_mut().map(|[products, overlaps]| Squares {
+                        products: products.output(),
+                        overlaps: overlaps.output(),
+                    }),
+                },
+                states: states.as_mut().map(Room::output),
             },
-            extents,
-            cut: &cut,
-            memory: numbers(&memory),
-            last: last.output(),
-            states: states.as_mut().map(Room::output),
+            carry: Carry { extents, cut: &cut, start: numbers(&memory), end: last.output() },
+            group: 1,
             division,
         });
     }
@@ -150,26 +139,25 @@ fn backward<E: Real + Element>(call: &Call, beta: &FlexTensor, rest: [FlexTensor
         [&call.query, &call.key, &call.value, beta].map(|tensor| Room::<E>::like(tensor, heads));
     let (mut memory, mut decay) = (Room::<E>::like(&upstream_memory, heads), call.decay_room::<E>());
     let mut state_gradients = Room::flat(if by_chunks { numbers::<E>(&states).len() } else { 0 });
-    Arch::new().dispatch(BackwardPass {
-        chunks: backward_chunk::Chunks {
-            sequence,
-            beta: tokens(beta, heads),
-            products: numbers(&products),
-            overlaps: numbers(&overlaps),
-            upstream: tokens(&upstream, heads),
-            d_query: query.tokens(),
-            d_key: key.tokens(),
-            d_value: value.tokens(),
-            d_beta: d_beta.tokens(),
-            d_decay: decay.as_mut().map(Room::tokens),
+    Arch::new().dispatch(Pass {
+        walk: BackwardWalk {
+            chunks: backward_chunk::Chunks {
+                sequence,
+                beta: tokens(beta, heads),
+                products: numbers(&products),
+                overlaps: numbers(&overlaps),
+                upstream: tokens(&upstream, heads),
+                d_query: query.tokens(),
+                d_key: key.tokens(),
+                d_value: value.tokens(),
+                d_beta: d_beta.tokens(),
+                d_decay: decay.as_mut().map(Room::tokens),
+            },
+            states: numbers(&states),
+            state_gradients: state_gradients.output(),
         },
-        extents,
-        cut: &cut,
+        carry: Carry { extents, cut: &cut, start: numbers(&upstream_memory), end: memory.output() },
         group: sequence.group(),
-        states: numbers(&states),
-        upstream_memory: numbers(&upstream_memory),
-        d_memory: memory.output(),
-        state_gradients: state_gradients.output(),
         division,
     });
     // SAFETY: a pass fills the gradients of all tokens and of the initial memories of all heads.

@@ -8,7 +8,7 @@
 use super::beta::BetaRows;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::prefetch::Prefetch;
-use crate::matrix_memory::cpu::chunks::CHUNK;
+use crate::matrix_memory::kernel::cpu::chunks::CHUNK;
 use pulp::Simd;
 use std::ops::Range;
 
@@ -195,8 +195,8 @@ impl<E: Real, const DOWN: bool> System<'_, E, DOWN> {
 mod tests {
     use super::*;
     use crate::kernel::cpu::processor_kinds::{Here, Narrow, Plain, Runner, numbers};
-    use crate::matrix_memory::cpu::chunks::{Chunk, Place};
-    use crate::matrix_memory::cpu::tokens::{Layout, Tokens};
+    use crate::matrix_memory::kernel::cpu::chunks::{Chunk, Place};
+    use crate::matrix_memory::kernel::cpu::tokens::{Layout, Tokens};
     use pulp::WithSimd;
 
     /// Groups of every size and width, whatever the processor would choose.

@@ -2,8 +2,8 @@
 
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::Output;
-use crate::matrix_memory::cpu::sequence::{Fading, Sequence};
-use crate::matrix_memory::cpu::tokens::Tokens;
+use crate::matrix_memory::kernel::cpu::sequence::{Fading, Sequence};
+use crate::matrix_memory::kernel::cpu::tokens::Tokens;
 use pulp::{Simd, WithSimd};
 
 /// A forward pass over one token of every sequence.

@@ -1,6 +1,8 @@
 //! The memory from chunk to chunk, and what every token finds wrong in it.
 
-use crate::matrix_memory::gpu::tile::{CHUNK, Place, WIDTH, at, factor_of, fade, load_chunk, value_row};
+use crate::matrix_memory::kernel::gpu::tile::{
+    CHUNK, Place, WIDTH, at, factor_of, fade, load_chunk, value_row,
+};
 use cubecl::prelude::*;
 
 /// Units per cube: each has one column of the memory and every `SLICES`-th of its rows.

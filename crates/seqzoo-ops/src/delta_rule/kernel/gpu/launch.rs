@@ -1,8 +1,8 @@
 //! The programs of the delta rule alone as functions of tensors.
 
 use super::{carry, step, upstream};
-use crate::matrix_memory::gpu::launch::{APART, Direction, Factors, chunks, cubes, empty, scalar};
-use crate::matrix_memory::gpu::tile::WIDTH;
+use crate::matrix_memory::kernel::gpu::launch::{APART, Direction, Factors, chunks, cubes, empty, scalar};
+use crate::matrix_memory::kernel::gpu::tile::WIDTH;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;
 

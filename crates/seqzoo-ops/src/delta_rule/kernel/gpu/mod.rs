@@ -14,10 +14,10 @@ mod step;
 mod upstream;
 
 use super::{DeltaRuleBackend, Inputs, Outputs, Saved, Settings};
-use crate::kernel::tensors::{Maybe, Tensors};
-use crate::matrix_memory::gpu::launch::Direction::{Forward, Reverse};
-use crate::matrix_memory::gpu::launch::Turn;
-use crate::matrix_memory::gpu::{launch as shared, summed};
+use crate::kernel::tensors::Maybe;
+use crate::matrix_memory::kernel::gpu::launch::Direction::{Forward, Reverse};
+use crate::matrix_memory::kernel::gpu::launch::Turn;
+use crate::matrix_memory::kernel::gpu::{contiguous, launch as shared, summed};
 use burn::backend::ops::FloatTensorOps;
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 
@@ -95,10 +95,6 @@ impl DeltaRuleBackend for CubeBackend {
             resets: Maybe::Absent,
         }
     }
-}
-
-fn contiguous(inputs: Inputs<CubeBackend>) -> Inputs<CubeBackend> {
-    Inputs::from_array(inputs.into_array().map(|tensor| tensor.map(into_contiguous)))
 }
 
 /// The product, number by number; the first may be as wide as one number per token and head.

@@ -1,6 +1,6 @@
 //! The gradients that the outputs of a chunk give to its writes and to the memory before it.
 
-use crate::matrix_memory::gpu::tile::{CHUNK, Place, WIDTH, fade, load_chunk, value_row};
+use crate::matrix_memory::kernel::gpu::tile::{CHUNK, Place, WIDTH, fade, load_chunk, value_row};
 use cubecl::prelude::*;
 
 /// Units per cube: each has one column and every `SLICES`-th row.

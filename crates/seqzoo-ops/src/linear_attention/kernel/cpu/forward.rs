@@ -3,12 +3,12 @@
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::output::Output;
-use crate::matrix_memory::cpu::chunks::{CHUNK, Place};
-use crate::matrix_memory::cpu::extents::Widths;
-use crate::matrix_memory::cpu::forward::Forward;
-use crate::matrix_memory::cpu::forward_pass::ForwardChunk;
-use crate::matrix_memory::cpu::sequence::Sequence;
-use crate::matrix_memory::cpu::tokens::TokensMut;
+use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Place};
+use crate::matrix_memory::kernel::cpu::extents::Widths;
+use crate::matrix_memory::kernel::cpu::forward::Forward;
+use crate::matrix_memory::kernel::cpu::forward_walk::ForwardChunk;
+use crate::matrix_memory::kernel::cpu::sequence::Sequence;
+use crate::matrix_memory::kernel::cpu::tokens::TokensMut;
 use pulp::Simd;
 use std::ops::Range;
 

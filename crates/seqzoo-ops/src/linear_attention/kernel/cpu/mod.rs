@@ -10,11 +10,12 @@ mod tests;
 use super::{Inputs, LinearAttentionBackend, Outputs, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::tensors::Maybe;
-use crate::matrix_memory::cpu::backward_pass::BackwardPass;
-use crate::matrix_memory::cpu::chunks::{CHUNK, Cut};
-use crate::matrix_memory::cpu::division::Division;
-use crate::matrix_memory::cpu::forward_pass::ForwardPass;
-use crate::matrix_memory::cpu::inputs::{Inputs as Call, Room, numbers, slot_size, tokens};
+use crate::matrix_memory::kernel::cpu::backward_walk::BackwardWalk;
+use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Cut};
+use crate::matrix_memory::kernel::cpu::division::Division;
+use crate::matrix_memory::kernel::cpu::forward_walk::ForwardWalk;
+use crate::matrix_memory::kernel::cpu::inputs::{Inputs as Call, Room, numbers, slot_size, tokens};
+use crate::matrix_memory::kernel::cpu::pass::{Carry, Pass};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex};
 use burn::tensor::DType;
@@ -35,7 +36,7 @@ impl LinearAttentionBackend for Flex {
 
     fn linear_attention_vjp(saved: Saved<Self>, upstream: Outputs<Self>, settings: Settings) -> Inputs<Self> {
         let Saved { query, key, value, decay, resets, states, products } = saved;
-        let call = call(query, key, value, decay, resets, settings);
+        let call = Call::new([query, key, value], decay, resets, settings.scale);
         let rest = [states, products, upstream.output, upstream.memory];
         match call.dtype() {
             DType::F64 => backward::<f64>(&call, rest),
@@ -44,22 +45,10 @@ impl LinearAttentionBackend for Flex {
     }
 }
 
-fn call(
-    query: FlexTensor,
-    key: FlexTensor,
-    value: FlexTensor,
-    decay: Maybe<Flex>,
-    resets: Maybe<Flex>,
-    settings: Settings,
-) -> Call {
-    let (decay, resets) = (decay.into_option(), resets.into_option());
-    Call { query, key, value, decay, resets, scale: settings.scale }.contiguous()
-}
-
 /// The outputs and, if asked for, the states and products of [`Saved`].
 fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<[FlexTensor; 2]>) {
     let Inputs { query, key, value, decay, memory, resets } = inputs;
-    let call = call(query, key, value, decay, resets, settings);
+    let call = Call::new([query, key, value], decay, resets, settings.scale);
     match call.dtype() {
         DType::F64 => forward::<f64>(&call, memory, save),
         _ => forward::<f32>(&call, memory, save),
@@ -86,17 +75,17 @@ fn forward<E: Real + Element>(
         let by_chunks = division == Division::Chunks;
         states = (save || by_chunks).then(|| Room::flat(cut.all_slots() * slot_size::<E>(&extents)));
         products = save.then(|| Room::flat(extents.all_heads() * extents.time * CHUNK));
-        Arch::new().dispatch(ForwardPass {
-            chunks: forward::Chunks {
-                sequence,
-                output: output.tokens(),
-                products: products.as_mut().map(Room::output),
+        Arch::new().dispatch(Pass {
+            walk: ForwardWalk {
+                chunks: forward::Chunks {
+                    sequence,
+                    output: output.tokens(),
+                    products: products.as_mut().map(Room::output),
+                },
+                states: states.as_mut().map(Room::output),
             },
-            extents,
-            cut: &cut,
-            memory: numbers(&memory),
-            last: last.output(),
-            states: states.as_mut().map(Room::output),
+            carry: Carry { extents, cut: &cut, start: numbers(&memory), end: last.output() },
+            group: 1,
             division,
         });
     }
@@ -119,23 +108,22 @@ fn backward<E: Real + Element>(call: &Call, rest: [FlexTensor; 4]) -> Inputs<Fle
         [&call.query, &call.key, &call.value].map(|tensor| Room::<E>::like(tensor, heads));
     let (mut memory, mut decay) = (Room::<E>::like(&upstream_memory, heads), call.decay_room::<E>());
     let mut state_gradients = Room::flat(if by_chunks { numbers::<E>(&states).len() } else { 0 });
-    Arch::new().dispatch(BackwardPass {
-        chunks: backward::Chunks {
-            sequence,
-            products: numbers(&products),
-            upstream: tokens(&upstream, heads),
-            d_query: query.tokens(),
-            d_key: key.tokens(),
-            d_value: value.tokens(),
-            d_decay: decay.as_mut().map(Room::tokens),
+    Arch::new().dispatch(Pass {
+        walk: BackwardWalk {
+            chunks: backward::Chunks {
+                sequence,
+                products: numbers(&products),
+                upstream: tokens(&upstream, heads),
+                d_query: query.tokens(),
+                d_key: key.tokens(),
+                d_value: value.tokens(),
+                d_decay: decay.as_mut().map(Room::tokens),
+            },
+            states: numbers(&states),
+            state_gradients: state_gradients.output(),
         },
-        extents,
-        cut: &cut,
+        carry: Carry { extents, cut: &cut, start: numbers(&upstream_memory), end: memory.output() },
         group: sequence.group(),
-        states: numbers(&states),
-        upstream_memory: numbers(&upstream_memory),
-        d_memory: memory.output(),
-        state_gradients: state_gradients.output(),
         division,
     });
     // SAFETY: a pass fills the gradients of all tokens and of the initial memories of all heads.

@@ -2,7 +2,7 @@
 
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::Output;
-use crate::matrix_memory::cpu::sequence::{Fading, Sequence};
+use crate::matrix_memory::kernel::cpu::sequence::{Fading, Sequence};
 use pulp::{Simd, WithSimd};
 
 /// A forward pass over one token of every sequence.

@@ -4,11 +4,12 @@ use super::{backward, forward};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::{Output, filled, room};
 use crate::kernel::cpu::processor_kinds::{Runner, room_of};
-use crate::matrix_memory::cpu::backward_pass::BackwardPass;
-use crate::matrix_memory::cpu::chunks::CHUNK;
-use crate::matrix_memory::cpu::division::Division;
-use crate::matrix_memory::cpu::forward_pass::ForwardPass;
-use crate::matrix_memory::cpu::processor_kinds::{
+use crate::matrix_memory::kernel::cpu::backward_walk::BackwardWalk;
+use crate::matrix_memory::kernel::cpu::chunks::CHUNK;
+use crate::matrix_memory::kernel::cpu::division::Division;
+use crate::matrix_memory::kernel::cpu::forward_walk::ForwardWalk;
+use crate::matrix_memory::kernel::cpu::pass::{Carry, Pass};
+use crate::matrix_memory::kernel::cpu::processor_kinds::{
     Batch, EXTENTS, Kind, PADDED, Passes, TokenRoom, check_all, decay_room,
 };
 
@@ -22,17 +23,17 @@ impl Passes for LinearAttention {
         let (mut output, mut last) = (TokenRoom::like(sequence.value), room(batch.memory.len()));
         let mut states = zeros(cut.all_slots() * EXTENTS.value * PADDED);
         let mut products = zeros(EXTENTS.all_heads() * EXTENTS.time * CHUNK);
-        run.run(ForwardPass {
-            chunks: forward::Chunks {
-                sequence,
-                output: output.tokens(),
-                products: Some(Output::new(&mut products)),
+        run.run(Pass {
+            walk: ForwardWalk {
+                chunks: forward::Chunks {
+                    sequence,
+                    output: output.tokens(),
+                    products: Some(Output::new(&mut products)),
+                },
+                states: Some(Output::new(&mut states)),
             },
-            extents: EXTENTS,
-            cut,
-            memory: &batch.memory,
-            last: Output::new(&mut last),
-            states: Some(Output::new(&mut states)),
+            carry: Carry { extents: EXTENTS, cut, start: &batch.memory, end: Output::new(&mut last) },
+            group: 1,
             division,
         });
         let mut state_gradients = zeros(states.len());
@@ -41,23 +42,27 @@ impl Passes for LinearAttention {
         let mut gradients = [sequence.query, sequence.key, sequence.value].map(TokenRoom::like);
         let [query, key, value] = &mut gradients;
         let (mut decay, mut memory) = (decay_room(&batch), room(batch.memory.len()));
-        run.run(BackwardPass {
-            chunks: backward::Chunks {
-                sequence,
-                products: &products,
-                upstream: batch.upstream(),
-                d_query: query.tokens(),
-                d_key: key.tokens(),
-                d_value: value.tokens(),
-                d_decay: decay.as_mut().map(TokenRoom::tokens),
+        run.run(Pass {
+            walk: BackwardWalk {
+                chunks: backward::Chunks {
+                    sequence,
+                    products: &products,
+                    upstream: batch.upstream(),
+                    d_query: query.tokens(),
+                    d_key: key.tokens(),
+                    d_value: value.tokens(),
+                    d_decay: decay.as_mut().map(TokenRoom::tokens),
+                },
+                states: &states,
+                state_gradients: Output::new(&mut state_gradients),
             },
-            extents: EXTENTS,
-            cut,
+            carry: Carry {
+                extents: EXTENTS,
+                cut,
+                start: &batch.upstream_memory,
+                end: Output::new(&mut memory),
+            },
             group: sequence.group(),
-            states: &states,
-            upstream_memory: &batch.upstream_memory,
-            d_memory: Output::new(&mut memory),
-            state_gradients: Output::new(&mut state_gradients),
             division,
         });
         // SAFETY: both passes fill all of their outputs.

@@ -1,6 +1,6 @@
 //! The memory, from chunk to chunk.
 
-use crate::matrix_memory::gpu::tile::{CHUNK, Place, WIDTH, factor_of, fade, load_chunk};
+use crate::matrix_memory::kernel::gpu::tile::{CHUNK, Place, WIDTH, factor_of, fade, load_chunk};
 use cubecl::prelude::*;
 
 /// Units per cube: each holds `ROWS` numbers of the memory.

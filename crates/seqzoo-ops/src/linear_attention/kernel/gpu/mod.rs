@@ -12,10 +12,10 @@ mod launch;
 mod step;
 
 use super::{Inputs, LinearAttentionBackend, Outputs, Saved, Settings};
-use crate::kernel::tensors::{Maybe, Tensors};
-use crate::matrix_memory::gpu::launch::Direction::{Forward, Reverse};
-use crate::matrix_memory::gpu::launch::Turn;
-use crate::matrix_memory::gpu::{launch as shared, summed};
+use crate::kernel::tensors::Maybe;
+use crate::matrix_memory::kernel::gpu::launch::Direction::{Forward, Reverse};
+use crate::matrix_memory::kernel::gpu::launch::Turn;
+use crate::matrix_memory::kernel::gpu::{contiguous, launch as shared, summed};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 impl LinearAttentionBackend for CubeBackend {
@@ -73,8 +73,4 @@ impl LinearAttentionBackend for CubeBackend {
             resets: Maybe::Absent,
         }
     }
-}
-
-fn contiguous(inputs: Inputs<CubeBackend>) -> Inputs<CubeBackend> {
-    Inputs::from_array(inputs.into_array().map(|tensor| tensor.map(into_contiguous)))
 }

@@ -6,8 +6,9 @@ use super::states;
 use super::tokens::{Layout, Tokens, TokensMut};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::{Output, filled, room};
+use crate::kernel::tensors::Maybe;
 use burn::backend::flex::{FlexTensor, Layout as TensorLayout};
-use burn::backend::{Element, TensorMetadata};
+use burn::backend::{Element, Flex, TensorMetadata};
 use burn::tensor::{Bytes, DType, Shape};
 use pulp::{Arch, Simd, WithSimd};
 use std::mem::MaybeUninit;
@@ -24,10 +25,16 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
-    pub fn contiguous(self) -> Self {
-        let Self { query, key, value, decay, resets, scale } = self;
+    /// Contiguous tensors, as all slices here want them.
+    pub fn new(
+        [query, key, value]: [FlexTensor; 3],
+        decay: Maybe<Flex>,
+        resets: Maybe<Flex>,
+        scale: f64,
+    ) -> Self {
         let [query, key, value] = [query, key, value].map(|tensor| tensor.to_contiguous());
-        let [decay, resets] = [decay, resets].map(|tensor| tensor.map(|tensor| tensor.to_contiguous()));
+        let [decay, resets] =
+            [decay, resets].map(|tensor| tensor.into_option().map(|tensor| tensor.to_contiguous()));
         Self { query, key, value, decay, resets, scale }
     }
 
