@@ -33,6 +33,9 @@ pub enum Error {
     /// An argument of the command line that names nothing.
     #[error("{0}")]
     Argument(String),
+    /// A checkpoint that cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] seqzoo::CheckpointError),
     /// The user stopped the program.
     #[error("interrupted; the same command with --resume continues from the last checkpoint")]
     Interrupted,

@@ -6,6 +6,8 @@
 //! * [`models`]: a language model over any pattern of layers, and generation from it.
 //! * [`mod@state`]: what a layer remembers, to save, load, fork, select and detach.
 //! * [`parts`]: the modules that layers share.
+//! * [`training`]: a checkpoint of a training, resumable to the same bits.
+//! * [`files`]: files that are whole or not there.
 //! * [`WeightDecay`]: which parameters an optimizer should decay.
 //! * [`layer!`] and [`state!`](crate::state!): declare a layer of your own; `testing` (a feature) holds it to the law.
 //! * [`ops`]: the operators beneath, without parameters.
@@ -36,12 +38,14 @@
 
 pub use seqzoo_ops as ops;
 
+pub mod files;
 pub mod layers;
 pub mod models;
 pub mod parts;
 pub mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod training;
 
 mod contract;
 mod error;

@@ -3,7 +3,7 @@
 //! ```text
 //! experiment.json          what was run
 //! runs/<key>/run.json      one run's configuration; the key is its hash
-//! runs/<key>/checkpoints/  while it runs
+//! runs/<key>/checkpoint/   while it runs
 //! runs/<key>/result.json   once it is done
 //! results.jsonl            all results of the experiment, a line each
 //! report.html, report.md, accuracy_against_state.svg
@@ -118,9 +118,9 @@ impl Store {
     pub fn keep(&self, run: &RunConfig, result: &RunResult) -> Result<(), Error> {
         let directory = self.run(run)?;
         write_json(&directory.join("result.json"), result)?;
-        let checkpoints = directory.join("checkpoints");
-        match std::fs::remove_dir_all(&checkpoints) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&checkpoints, error)),
+        let checkpoint = directory.join("checkpoint");
+        match std::fs::remove_dir_all(&checkpoint) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&checkpoint, error)),
             _ => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! How far a run is: what a checkpoint holds beside parameters and optimizer.
+//! How far a run is: what a checkpoint holds beside parameters, optimizer and step.
 
 use crate::experiment::RunConfig;
 use crate::results::CurvePoint;
@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 /// How far a run is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Progress {
-    /// Steps taken.
-    pub step: usize,
     /// The evaluations so far.
     pub curve: Vec<CurvePoint>,
     /// Seconds spent in training steps.

@@ -1,11 +1,10 @@
 //! A run under way: model, optimizer, progress and checkpoints, step after step.
 
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{Checkpoint, Training};
 use super::cost::cost;
 use super::evaluate::evaluate;
 use super::forms::forms;
 use super::optimizer::optimizer;
-use super::progress::Progress;
 use super::step::step;
 use crate::experiment::{RunConfig, StepPlan};
 use crate::machine::Machine;
@@ -14,9 +13,9 @@ use crate::results::{CurvePoint, RunResult, SliceAccuracy};
 use crate::task::{Batch, Split};
 use crate::{Error, stop};
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use seqzoo::models::LanguageModel;
+use seqzoo::training::Random;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -35,10 +34,8 @@ pub(super) struct Session<'a> {
     run: &'a RunConfig,
     device: &'a Device,
     training_device: Device,
-    checkpoints: Checkpoints,
-    model: LanguageModel,
-    optimizer: ModuleOptimizer,
-    pub progress: Progress,
+    checkpoint: Checkpoint,
+    training: Training,
     /// The loss when it was last looked at.
     loss: f64,
     /// The time of the last checkpoint.
@@ -51,49 +48,50 @@ impl<'a> Session<'a> {
     /// Continues from the last checkpoint, or begins.
     pub fn start(run: &'a RunConfig, directory: &Path, device: &'a Device) -> Result<Self, Error> {
         let training_device = device.clone().autodiff();
-        let checkpoints = Checkpoints::new(directory);
+        let checkpoint = Checkpoint::new(directory);
         let model = fresh(run, &training_device)?;
-        let resumed = checkpoints.load(model.clone(), |model| optimizer(model, &run.training))?;
-        let (model, optimizer, progress) = match resumed {
-            Some(resumed) => resumed,
+        let optimizer = |model: &_| optimizer(model, &run.training);
+        let training = match checkpoint.load(model.clone(), optimizer)? {
+            Some(training) => training,
             None => {
-                let optimizer = optimizer(&model, &run.training);
-                (model, optimizer, Progress::default())
+                let optimizer = optimizer(&model);
+                // Nothing is drawn after the parameters: the examples follow from the seed and the step.
+                Training::new(model, optimizer, Random::new(run.seed))
             }
         };
-        let loss = progress.curve.last().map_or(f64::NAN, |point| point.loss);
+        let loss = training.progress.curve.last().map_or(f64::NAN, |point| point.loss);
         let now = Instant::now();
         let (saved, counted) = (now, now);
-        Ok(Self {
-            run,
-            device,
-            training_device,
-            checkpoints,
-            model,
-            optimizer,
-            progress,
-            loss,
-            saved,
-            counted,
-        })
+        Ok(Self { run, device, training_device, checkpoint, training, loss, saved, counted })
+    }
+
+    /// How many steps were taken.
+    pub fn step(&self) -> usize {
+        self.training.step as usize
+    }
+
+    /// Whether the run ends before its last step.
+    pub fn finished(&self) -> bool {
+        self.training.progress.finished(self.run)
     }
 
     /// One training step, then the evaluation and the checkpoint that are due.
     pub fn advance(mut self, meter: &Meter) -> Result<Self, Error> {
-        let plan = self.run.training.plan(&self.run.task, self.progress.step);
+        let plan = self.run.training.plan(&self.run.task, self.step());
         self = self.learn(&plan);
-        let tokens_per_second = self.progress.tokens as f64 / self.progress.training_seconds;
-        meter.step(self.progress.step, self.loss, tokens_per_second);
-        if plan.evaluate && !self.progress.diverged {
+        let (step, progress) = (self.step(), &mut self.training.progress);
+        meter.step(step, self.loss, progress.tokens as f64 / progress.training_seconds);
+        if plan.evaluate && !progress.diverged {
             // An interrupted evaluation leaves no checkpoint: the resumed run makes it again.
-            let slices = evaluate(&self.model.valid(), self.run, self.device).ok_or(Error::Interrupted)?;
-            meter.evaluated(self.progress.step, self.loss, &slices);
-            self.progress.curve.push(CurvePoint { step: self.progress.step, loss: self.loss, slices });
+            let slices =
+                evaluate(&self.training.model.valid(), self.run, self.device).ok_or(Error::Interrupted)?;
+            meter.evaluated(step, self.loss, &slices);
+            progress.curve.push(CurvePoint { step, loss: self.loss, slices });
         }
         let stopping = stop::asked();
         if plan.evaluate || stopping || self.saved.elapsed() > CHECKPOINT_AFTER {
             self.count_seconds();
-            self.checkpoints.save(&self.model, &self.optimizer, &self.progress)?;
+            self.checkpoint.save(&self.training)?;
             self.saved = Instant::now();
         }
         if stopping { Err(Error::Interrupted) } else { Ok(self) }
@@ -107,11 +105,12 @@ impl<'a> Session<'a> {
         let batch =
             Batch::new(&run.task, run.seed, Split::Train, plan.segment, examples, &self.training_device);
         let rate = run.learning_rate * plan.rate;
-        let (model, loss) = step(self.model, &mut self.optimizer, &batch, rate, run.training.clip_norm);
-        self.model = model;
-        let progress = &mut self.progress;
-        progress.step += 1;
-        if progress.step == 1 || progress.step.is_multiple_of(LOOK) || plan.evaluate {
+        let (model, loss) =
+            step(self.training.model, &mut self.training.optimizer, &batch, rate, run.training.clip_norm);
+        self.training.model = model;
+        self.training.step += 1;
+        let (step, progress) = (self.step(), &mut self.training.progress);
+        if step == 1 || step.is_multiple_of(LOOK) || plan.evaluate {
             self.loss = f64::from(loss.into_scalar::<f32>());
             progress.diverged = !self.loss.is_finite();
         }
@@ -121,22 +120,22 @@ impl<'a> Session<'a> {
     }
 
     fn count_seconds(&mut self) {
-        self.progress.wall_seconds += self.counted.elapsed().as_secs_f64();
+        self.training.progress.wall_seconds += self.counted.elapsed().as_secs_f64();
         self.counted = Instant::now();
     }
 
     /// The result of a run that has ended.
     pub fn finish(mut self, machine: &Machine) -> RunResult {
         let run = self.run;
-        let forms = forms(&self.model, longest(run), &self.training_device);
-        let model = self.model.valid();
-        let slices = match self.progress.curve.last() {
-            Some(point) if !self.progress.diverged => point.slices.clone(),
+        let forms = forms(&self.training.model, longest(run), &self.training_device);
+        let model = self.training.model.valid();
+        let slices = match self.training.progress.curve.last() {
+            Some(point) if !self.training.progress.diverged => point.slices.clone(),
             _ => lost(run),
         };
         let (state, step_microseconds) = cost(&model, run, self.device);
         self.count_seconds();
-        let progress = self.progress;
+        let (steps, progress) = (self.step(), self.training.progress);
         RunResult {
             key: run.key(),
             contestant: run.contestant.clone(),
@@ -148,7 +147,7 @@ impl<'a> Session<'a> {
             diverged: progress.diverged,
             parameters: model.num_params(),
             state,
-            steps: progress.step,
+            steps,
             training_tokens_per_second: progress.tokens as f64 / progress.training_seconds,
             step_microseconds,
             wall_seconds: progress.wall_seconds,

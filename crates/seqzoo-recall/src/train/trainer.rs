@@ -24,8 +24,8 @@ pub fn train(
 ) -> Result<RunResult, Error> {
     let mut session = Session::start(run, directory, device)?;
     let total = run.training.steps(&run.task);
-    let meter = reporter.run(&run.title(), total, session.progress.step);
-    while session.progress.step < total && !session.progress.finished(run) {
+    let meter = reporter.run(&run.title(), total, session.step());
+    while session.step() < total && !session.finished() {
         session = session.advance(&meter)?;
     }
     let result = session.finish(machine);

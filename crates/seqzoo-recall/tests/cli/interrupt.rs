@@ -1,6 +1,6 @@
 //! A run that is stopped at any moment continues to the same result.
 
-use super::tool::Workplace;
+use super::tool::{CHECKPOINT, Workplace};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -11,12 +11,7 @@ const STEPS: usize = 500;
 fn wait_for_checkpoint(out: &Path) {
     for _ in 0..2000 {
         let runs = std::fs::read_dir(out.join("runs")).into_iter().flatten().flatten();
-        let mut steps = runs
-            .filter_map(|run| std::fs::read_dir(run.path().join("checkpoints")).ok())
-            .flatten()
-            .flatten()
-            .map(|step| step.path().join("progress.json"));
-        if steps.any(|progress| progress.exists()) {
+        if runs.map(|run| run.path().join(CHECKPOINT)).any(|checkpoint| checkpoint.exists()) {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -5,4 +5,5 @@ mod help;
 mod interrupt;
 mod mistakes;
 mod reports;
+mod saves;
 mod tool;

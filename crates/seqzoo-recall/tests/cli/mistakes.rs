@@ -1,6 +1,6 @@
 //! Bad input gets one clear sentence, exit code 2, and loses nothing.
 
-use super::tool::Workplace;
+use super::tool::{CHECKPOINT, Workplace};
 
 fn refused(arguments: &[&str], sentence: &str) {
     let workplace = Workplace::new(5);
@@ -145,18 +145,20 @@ fn a_damaged_checkpoint_says_what_to_do() {
     child.kill().unwrap();
     child.wait().unwrap();
     let run = std::fs::read_dir(workplace.path("out/runs")).unwrap().next().unwrap().unwrap().path();
-    let mut steps: Vec<_> =
-        std::fs::read_dir(run.join("checkpoints")).unwrap().map(|step| step.unwrap().path()).collect();
-    steps.retain(|step| step.join("progress.json").exists());
-    for name in ["progress.json", "model.bpk", "optimizer.bpk"] {
-        let path = steps[0].join(name);
-        let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let path = run.join(CHECKPOINT);
+    let whole = std::fs::read(&path).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let last = whole.len() - 1;
+    for damaged in [whole[..last / 2].to_vec(), vec![], flipped(20), flipped(last / 2), flipped(last)] {
+        std::fs::write(&path, damaged).unwrap();
         let said = workplace.recall(&["run", "small.toml", "--out", "out", "--resume"]);
-        assert_eq!(said.code, Some(2), "{name}: {}", said.err);
-        assert!(said.err.contains("to start this run again"), "{name}: {}", said.err);
-        assert!(!said.err.contains("panicked"), "{name}: {}", said.err);
-        std::fs::write(&path, whole).unwrap();
+        assert_eq!(said.code, Some(2), "{}", said.err);
+        assert!(said.err.contains("to start this run again"), "{}", said.err);
+        assert!(!said.err.contains("panicked"), "{}", said.err);
     }
 }
 

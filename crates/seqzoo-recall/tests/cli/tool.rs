@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
+/// The checkpoint of a run, in its directory.
+pub const CHECKPOINT: &str = "checkpoint/training.safetensors";
+
 /// A directory with two small experiments in it: `small.toml` of recall, `states.toml` of state tracking.
 pub struct Workplace {
     pub directory: TempDir,
@@ -86,12 +89,17 @@ impl Workplace {
     }
 
     pub fn recall(&self, arguments: &[&str]) -> Said {
-        let output = self.command(arguments).output().unwrap();
-        Said {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        said(&mut self.command(arguments))
+    }
+
+    /// Runs the binary on a system whose files hold no more than `blocks` blocks of 512 bytes: a write beyond fails,
+    /// as on a full disk.
+    #[cfg(unix)]
+    pub fn recall_with_files_of(&self, blocks: usize, arguments: &[&str]) -> Said {
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_recall")]).args(arguments);
+        said(command.current_dir(self.directory.path()).stdin(Stdio::null()))
     }
 
     pub fn start(&self, arguments: &[&str]) -> Child {
@@ -114,5 +122,14 @@ impl Workplace {
                 serde_json::from_str::<seqzoo_recall::results::RunResult>(line).unwrap().reproducible()
             })
             .collect()
+    }
+}
+
+fn said(command: &mut Command) -> Said {
+    let output = command.output().unwrap();
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
     }
 }

@@ -20,7 +20,12 @@ impl LanguageModelConfig {
     /// If there are no tokens, channels or layers, a layer's channels are not the model's, or a
     /// layer's configuration describes no layer.
     pub fn try_init(&self, device: &Device) -> Result<LanguageModel, ConfigError> {
-        self.try_init_with(
+        self.try_undrawn(device).inspect(draw_parameters)
+    }
+
+    /// The model before its parameters are drawn: for weights that are read.
+    pub(super) fn try_undrawn(&self, device: &Device) -> Result<LanguageModel, ConfigError> {
+        self.try_undrawn_with(
             |index| {
                 let layer = self.pattern.iter().cycle().nth(index).ok_or_else(no_layer)?;
                 let (found, wanted) = (layer.d_model(), self.d_model);
@@ -51,6 +56,14 @@ impl LanguageModelConfig {
     /// If there are no tokens, channels or layers, or `layer` returns an error.
     pub fn try_init_with<M: SequenceMixer>(
         &self,
+        layer: impl FnMut(usize) -> Result<M, ConfigError>,
+        device: &Device,
+    ) -> Result<LanguageModel<M>, ConfigError> {
+        self.try_undrawn_with(layer, device).inspect(draw_parameters)
+    }
+
+    fn try_undrawn_with<M: SequenceMixer>(
+        &self,
         mut layer: impl FnMut(usize) -> Result<M, ConfigError>,
         device: &Device,
     ) -> Result<LanguageModel<M>, ConfigError> {
@@ -59,7 +72,7 @@ impl LanguageModelConfig {
             .map(|index| layer(index).map(|mixer| self.block(mixer, device)))
             .collect::<Result<_, _>>()?;
         let normal = Initializer::Normal { mean: 0.0, std: self.embedding_std };
-        let model = LanguageModel {
+        Ok(LanguageModel {
             embedding: EmbeddingConfig::new(self.vocab_size, self.d_model)
                 .with_initializer(normal.clone())
                 .init(device),
@@ -72,9 +85,7 @@ impl LanguageModelConfig {
                     .init(device)
             }),
             config: Box::new(self.clone()),
-        };
-        draw_parameters(&model);
-        Ok(model)
+        })
     }
 
     /// The model with sequence mixers of your own, as in [`try_init_with`](Self::try_init_with).

@@ -2,11 +2,12 @@
 
 mod block;
 mod build;
-mod checkpoint;
 mod config;
+mod directory;
 mod generate;
 mod language_model;
 mod sampling;
+mod weights;
 
 pub use block::{Block, ChannelMixer, ChannelMixerConfig, Norm, NormKind};
 pub use config::LanguageModelConfig;

@@ -1,7 +1,7 @@
 //! State files: safetensors with the layer's name and a format version in the metadata.
 
 use super::{Mask, MixerState, StateMapper, StatePart};
-use crate::StateError;
+use crate::{StateError, files};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
@@ -20,24 +20,19 @@ pub(super) fn save<S: MixerState>(state: &S, path: &Path) -> Result<(), StateErr
         ("layer".to_string(), state.layer()),
         ("numbers".to_string(), serde_json::to_string(&collect.numbers).expect("numbers are JSON")),
     ]);
+    if let Some(problem) = collect.problem {
+        return Err(StateError::mismatch(path, problem));
+    }
     let views = collect.tensors.iter().map(|(name, stored)| {
         let view = TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes);
         (name.clone(), view.expect("the bytes fit the shape"))
     });
     let bytes = serialize(views, Some(metadata)).map_err(|error| StateError::malformed(path, error))?;
-    write_whole(path, &bytes).map_err(|error| StateError::io(path, error))
-}
-
-/// Writes beside `path` and renames, so that an interrupted write leaves the old file.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".partial");
-    std::fs::write(&beside, bytes)?;
-    std::fs::rename(&beside, path)
+    files::write(path, bytes).map_err(|error| StateError::io(path, error))
 }
 
 pub(super) fn load<S: MixerState>(template: S, path: &Path, device: &Device) -> Result<S, StateError> {
-    let bytes = std::fs::read(path).map_err(|error| StateError::io(path, error))?;
+    let bytes = files::read(path).map_err(|error| StateError::io(path, error))?;
     let malformed = |error: &dyn ToString| StateError::malformed(path, error.to_string());
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| malformed(&error))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| malformed(&error))?;
@@ -60,11 +55,10 @@ pub(super) fn load<S: MixerState>(template: S, path: &Path, device: &Device) -> 
     }
     let numbers = serde_json::from_str(entry("numbers")).map_err(|error| malformed(&error))?;
 
-    let mut restore = Restore { file: &file, numbers, device, batch: None, used: 0, problem: None };
+    let mut restore =
+        Restore { file: &file, numbers, device, batch: None, used: 0, numbers_used: 0, problem: None };
     let state = template.map_state(&mut restore);
-    if restore.problem.is_none() && restore.used != file.len() {
-        restore.problem = Some(format!("it holds {} tensors, {} are wanted", file.len(), restore.used));
-    }
+    restore.check_that_all_is_used();
     match restore.problem {
         Some(problem) => Err(StateError::mismatch(path, problem)),
         None => Ok(state),
@@ -81,18 +75,23 @@ struct Stored {
 struct Collect {
     tensors: Vec<(String, Stored)>,
     numbers: HashMap<String, u64>,
+    problem: Option<String>,
 }
 
 impl StateMapper for Collect {
     fn tensor<const D: usize>(&mut self, name: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
         let data = tensor.to_data();
-        let dtype = match data.dtype() {
-            DType::F64 => Dtype::F64,
-            DType::F32 => Dtype::F32,
-            other => unreachable!("a state is f32 or f64, not {other:?}"),
-        };
-        let stored = Stored { dtype, shape: tensor.dims().to_vec(), bytes: data.as_bytes().to_vec() };
-        self.tensors.push((name.to_string(), stored));
+        match stored(data.dtype()) {
+            Some(dtype) => {
+                let stored = Stored { dtype, shape: tensor.dims().to_vec(), bytes: data.as_bytes().to_vec() };
+                self.tensors.push((name.to_string(), stored));
+            }
+            None => {
+                let problem =
+                    format!("`{name}` is {:?}, but a state file holds f64, f32, f16 and bf16", data.dtype());
+                self.problem.get_or_insert(problem);
+            }
+        }
         tensor
     }
 
@@ -120,13 +119,23 @@ struct Restore<'a> {
     device: &'a Device,
     batch: Option<usize>,
     used: usize,
+    numbers_used: usize,
     problem: Option<String>,
 }
 
-impl Restore<'_> {
-    /// The bytes under `name`, if they have the extents wanted. Extents of `None` are free; the
-    /// batch is free but the same for all tensors.
-    fn find(&mut self, name: &str, dtype: Dtype, extents: &[Option<usize>]) -> Option<TensorData> {
+impl<'a> Restore<'a> {
+    fn check_that_all_is_used(&mut self) {
+        let (tensors, numbers) = (self.file.len(), self.numbers.len());
+        if self.used != tensors {
+            self.fail(format!("it holds {tensors} tensors, {} are wanted", self.used));
+        } else if self.numbers_used != numbers {
+            self.fail(format!("it holds {numbers} numbers, {} are wanted", self.numbers_used));
+        }
+    }
+
+    /// The contents under `name`, if they have the extents wanted. Extents of `None` are free; the batch is free but
+    /// the same for all tensors.
+    fn find(&mut self, name: &str, extents: &[Option<usize>]) -> Option<TensorView<'a>> {
         let Ok(view) = self.file.tensor(name) else {
             self.fail(format!("the tensor `{name}` is missing"));
             return None;
@@ -140,8 +149,9 @@ impl Restore<'_> {
             .map(|(axis, extent)| if axis == 0 { Some(batch) } else { *extent })
             .collect();
         let fits = shape.len() == wanted.len()
-            && shape.iter().zip(&wanted).all(|(found, wanted)| wanted.is_none_or(|wanted| wanted == *found));
-        if !fits || shape.contains(&0) {
+            && shape.iter().zip(&wanted).all(|(found, wanted)| wanted.is_none_or(|wanted| wanted == *found))
+            && !shape[1..].contains(&0);
+        if !fits {
             let wanted: Vec<String> = wanted
                 .iter()
                 .map(|extent| extent.map_or("any".to_string(), |extent| extent.to_string()))
@@ -149,16 +159,27 @@ impl Restore<'_> {
             self.fail(format!("`{name}` has the shape {shape:?}, but [{}] is wanted", wanted.join(", ")));
             return None;
         }
-        if view.dtype() != dtype {
-            self.fail(format!("`{name}` is {:?}, but {dtype:?} is wanted", view.dtype()));
+        Some(view)
+    }
+
+    /// The floats under `name` as `dtype`, if that can hold them; as the file has them where `dtype` is `None`.
+    fn floats<const D: usize>(
+        &mut self,
+        name: &str,
+        dtype: Option<DType>,
+        extents: &[Option<usize>],
+    ) -> Option<Tensor<D>> {
+        let view = self.find(name, extents)?;
+        let found = loaded(view.dtype()).filter(|found| dtype.is_none_or(|wanted| widens(*found, wanted)));
+        let Some(found) = found else {
+            let wanted = dtype.map_or("a float".into(), |wanted| format!("{wanted:?}"));
+            let problem = format!("`{name}` is {:?}, but {wanted} is wanted", view.dtype());
+            self.fail(problem);
             return None;
-        }
-        let kind = match dtype {
-            Dtype::F64 => DType::F64,
-            Dtype::F32 => DType::F32,
-            _ => DType::U8,
         };
-        Some(TensorData::from_bytes_vec(view.data().to_vec(), shape.to_vec(), kind))
+        let wanted = dtype.unwrap_or(found);
+        let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), found);
+        Some(Tensor::from_data(data.convert_dtype(wanted), (self.device, wanted)))
     }
 
     fn fail(&mut self, problem: String) {
@@ -166,18 +187,31 @@ impl Restore<'_> {
     }
 }
 
-fn stored(dtype: DType) -> Dtype {
-    if dtype == DType::F64 { Dtype::F64 } else { Dtype::F32 }
+/// The dtype of a file for the floats `dtype`.
+fn stored(dtype: DType) -> Option<Dtype> {
+    match dtype {
+        DType::F64 => Some(Dtype::F64),
+        DType::F32 => Some(Dtype::F32),
+        DType::F16 => Some(Dtype::F16),
+        DType::BF16 => Some(Dtype::BF16),
+        _ => None,
+    }
+}
+
+/// The floats that a file holds as `dtype`.
+fn loaded(dtype: Dtype) -> Option<DType> {
+    [DType::F64, DType::F32, DType::F16, DType::BF16].into_iter().find(|float| stored(*float) == Some(dtype))
+}
+
+/// Whether every number of `from` is one of `into`.
+fn widens(from: DType, into: DType) -> bool {
+    from == into || (from.size() < into.size() && stored(into).is_some())
 }
 
 impl StateMapper for Restore<'_> {
     fn tensor<const D: usize>(&mut self, name: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
         let extents: Vec<_> = tensor.dims().into_iter().map(Some).collect();
-        let dtype = tensor.dtype();
-        match self.find(name, stored(dtype), &extents) {
-            Some(data) => Tensor::from_data(data, (self.device, dtype)),
-            None => tensor,
-        }
+        self.floats(name, Some(tensor.dtype()), &extents).unwrap_or(tensor)
     }
 
     fn cache<const D: usize>(
@@ -186,22 +220,22 @@ impl StateMapper for Restore<'_> {
         cache: Option<Tensor<D>>,
         extents: [usize; D],
     ) -> Option<Tensor<D>> {
-        let Ok(view) = self.file.tensor(name) else { return None };
-        // An empty cache says nothing of its dtype; the file's float is as good.
-        let dtype = match (&cache, view.dtype()) {
-            (Some(cache), _) => cache.dtype(),
-            (None, Dtype::F64) => DType::F64,
-            (None, _) => DType::F32,
-        };
+        self.file.tensor(name).ok()?;
         let mut extents: Vec<_> = extents.into_iter().map(Some).collect();
         extents[1] = None;
-        let data = self.find(name, stored(dtype), &extents)?;
-        Some(Tensor::from_data(data, (self.device, dtype)))
+        // An empty cache says nothing of its dtype; the file's float is as good.
+        self.floats(name, cache.map(|cache| cache.dtype()), &extents)
     }
 
     fn mask(&mut self, name: &str, _: Option<Mask>) -> Option<Mask> {
         self.file.tensor(name).ok()?;
-        let data = self.find(name, Dtype::U8, &[None, None])?;
+        let view = self.find(name, &[None, None])?;
+        if view.dtype() != Dtype::U8 {
+            let problem = format!("`{name}` is {:?}, but U8 is wanted", view.dtype());
+            self.fail(problem);
+            return None;
+        }
+        let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), DType::U8);
         Some(Tensor::from_data(data.convert::<bool>(), self.device))
     }
 
@@ -213,7 +247,10 @@ impl StateMapper for Restore<'_> {
 
     fn number(&mut self, name: &str, number: u64) -> u64 {
         match self.numbers.get(name) {
-            Some(stored) => *stored,
+            Some(stored) => {
+                self.numbers_used += 1;
+                *stored
+            }
             None => {
                 self.fail(format!("the number `{name}` is missing"));
                 number

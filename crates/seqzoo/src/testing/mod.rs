@@ -14,11 +14,13 @@
 //! ```
 
 mod double;
+mod interruption;
 mod outcome;
 mod random;
 mod trial;
 
 pub use double::double;
+pub use interruption::{Interruption, interrupted};
 pub use random::{flags, randomised};
 pub use trial::Trial;
 

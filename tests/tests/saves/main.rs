@@ -1,0 +1,6 @@
+//! What is saved is whole: whatever ends a save, and whoever else reads and writes.
+
+mod interrupted;
+mod kinds;
+mod shared;
+mod training;
