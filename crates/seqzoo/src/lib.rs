@@ -43,6 +43,7 @@ pub mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+mod config;
 mod contract;
 mod error;
 mod mixer;
