@@ -49,6 +49,7 @@ mod error;
 mod mixer;
 mod weight_decay;
 
+pub use config::check_floats;
 pub use contract::{Layer, LayerConfig, SequenceMixer};
 pub use error::{CheckpointError, ConfigError, GenerateError, StateError};
 pub use mixer::{AnyState, Mixer, MixerConfig};

@@ -14,7 +14,7 @@ use std::fmt::{Debug, Display, Formatter};
 /// # Errors
 ///
 /// A sentence that names the first option that is not, by its path.
-pub(crate) fn check_floats<C: Serialize>(subject: &str, config: &C) -> Result<(), ConfigError> {
+pub fn check_floats<C: Serialize>(subject: &str, config: &C) -> Result<(), ConfigError> {
     config.serialize(Walk(String::new())).map_err(|Problem(problem)| ConfigError::new(subject, problem))
 }
 

@@ -5,7 +5,7 @@ mod json;
 mod read;
 mod size;
 
-pub(crate) use floats::check_floats;
+pub use floats::check_floats;
 pub(crate) use json::Unrepeated;
 pub(crate) use read::read;
 pub(crate) use size::{MAX_CHANNELS, check_channels, check_memory, check_numbers, check_parameters};

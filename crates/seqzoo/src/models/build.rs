@@ -5,7 +5,7 @@ use super::config::LanguageModelConfig;
 use super::language_model::LanguageModel;
 use crate::config::{check_channels, check_floats, check_memory, check_numbers, check_parameters};
 use crate::parts::SwiGlu;
-use crate::{ConfigError, SequenceMixer};
+use crate::{ConfigError, Mixer, SequenceMixer};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{EmbeddingConfig, Initializer, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
@@ -24,19 +24,16 @@ impl LanguageModelConfig {
     /// If there are no tokens, channels or layers, a layer's channels are not the model's, a
     /// layer's configuration describes no layer, a number is out of its range, or there is no memory for the parameters.
     pub fn try_init(&self, device: &Device) -> Result<LanguageModel, ConfigError> {
-        self.try_init_with(
-            |index| {
-                let place = index.checked_rem(self.pattern.len()).ok_or_else(no_layer)?;
-                let layer = &self.pattern[place];
-                let (found, wanted) = (layer.d_model(), self.d_model);
-                ConfigError::unless(found == wanted, NAME, || {
-                    let kind = layer.kind();
-                    format!("the layer {kind} has d_model = {found}, the model {wanted}; they must be equal")
-                })?;
-                layer.try_init(device)
-            },
-            device,
-        )
+        self.try_init_with(|index| self.layer(index, device), device)
+    }
+
+    /// How many parameters the model has, none of which is drawn for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_init`](Self::try_init), but for the memory.
+    pub fn num_params(&self, device: &Device) -> Result<usize, ConfigError> {
+        check_parameters(NAME, &self.undrawn(|index| self.layer(index, device), device)?)
     }
 
     /// The model.
@@ -56,6 +53,18 @@ impl LanguageModelConfig {
     /// If there are no tokens, channels or layers, `layer` returns an error, a number is out of its range, or there is
     /// no memory for the parameters.
     pub fn try_init_with<M: SequenceMixer>(
+        &self,
+        layer: impl FnMut(usize) -> Result<M, ConfigError>,
+        device: &Device,
+    ) -> Result<LanguageModel<M>, ConfigError> {
+        let model = self.undrawn(layer, device)?;
+        check_memory(NAME, check_parameters(NAME, &model)?, device)?;
+        draw_parameters(&model);
+        Ok(model)
+    }
+
+    /// The model, its parameters waiting for their first use.
+    fn undrawn<M: SequenceMixer>(
         &self,
         mut layer: impl FnMut(usize) -> Result<M, ConfigError>,
         device: &Device,
@@ -80,9 +89,19 @@ impl LanguageModelConfig {
             config: Box::new(self.clone()),
         };
         check_floats(NAME, self)?;
-        check_memory(NAME, check_parameters(NAME, &model)?, device)?;
-        draw_parameters(&model);
         Ok(model)
+    }
+
+    /// The sequence mixer of the layer `index`, from the pattern.
+    fn layer(&self, index: usize, device: &Device) -> Result<Mixer, ConfigError> {
+        let place = index.checked_rem(self.pattern.len()).ok_or_else(no_layer)?;
+        let layer = &self.pattern[place];
+        let (found, wanted) = (layer.d_model(), self.d_model);
+        ConfigError::unless(found == wanted, NAME, || {
+            let kind = layer.kind();
+            format!("the layer {kind} has d_model = {found}, the model {wanted}; they must be equal")
+        })?;
+        layer.try_init(device)
     }
 
     /// The model with sequence mixers of your own, as in [`try_init_with`](Self::try_init_with).
