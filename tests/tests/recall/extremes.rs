@@ -154,11 +154,14 @@ fn what_no_machine_holds_is_refused() {
 
 #[test]
 fn a_field_that_there_is_not_is_refused_inside_of_others() {
-    assert!(
-        problem("fresh = { steps = 2000 }", "fresh = { steps = 2000, step = 1 }")
-            .contains("unknown field `step`")
-    );
-    assert!(problem("warmup = 0.05", "warmup = 0.05, warm = 1").contains("unknown field `warm`"));
+    for (from, to, sentence) in [
+        ("fresh = { steps = 2000 }", "fresh = { steps = 2000, step = 1 }", "unexpected keys in table: step"),
+        ("warmup = 0.05", "warmup = 0.05, warm = 1", "unexpected keys in table: warm"),
+        ("reserved = 64", "reserved = 64, reservd = 1", "reservd"),
+    ] {
+        let text = problem(from, to);
+        assert!(text.contains(sentence), "{text}");
+    }
     let text = problem("initializer = \"FanIn\"", "initializer = { Normal = { std = 0.1, sdt = 1 } }");
     assert!(text.contains("`initializer.Normal`: there is no option `sdt`"), "{text}");
 }
