@@ -1,9 +1,12 @@
 //! Configurations of language models: reading them, and what describes no model.
 
+use burn::module::Module;
 use seqzoo::MixerConfig;
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig};
 use seqzoo::parts::ProjectionInit;
 use seqzoo_tests::plain;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 const LAYER: &str = r#"{"kind": "base_conv", "d_model": 16}"#;
 
@@ -112,6 +115,42 @@ fn a_model_that_no_machine_holds_is_an_error() {
     let many = LanguageModelConfig::new(11, 1 << 14, convolutions(1 << 14)).with_num_layers(Some(1 << 12));
     let text = refusal(many);
     assert!(text.contains("parameters, but at most 68719476736 are wanted"), "{text}");
+}
+
+#[test]
+fn every_number_in_every_field_is_a_model_or_an_error() {
+    let device = plain();
+    let published = LanguageModelConfig::new(11, 16, convolutions(16)).to_string();
+    let mut fields: Value = serde_json::from_str(&published).unwrap();
+    fields["channel_mixer"] = json!({"SwiGluOf": {"hidden": 8}});
+    let whole = [0, 1, 2, 3, 1 << 24, 1 << 31, 1 << 32, 1 << 40, 1 << 63, u64::MAX].map(Value::from);
+    let floats = [-1.0, 0.0, 1e-300, 1e-30, 0.5, 1e300].map(Value::from);
+    for number in whole.iter().chain(&floats) {
+        for name in fields.as_object().unwrap().keys() {
+            for value in [
+                number.clone(),
+                json!({"SwiGluOf": {"hidden": number}}),
+                json!({"Normal": {"std": number}}),
+                json!([{"kind": "base_conv", "d_model": number, "width": number}]),
+            ] {
+                let mut changed = fields.clone();
+                changed[name] = value;
+                let start = Instant::now();
+                let read = LanguageModelConfig::from_json(&changed.to_string());
+                let counted = read.and_then(|config| config.num_params(&device));
+                assert!(start.elapsed() < Duration::from_secs(1), "{name} = {number}: {counted:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parameters_are_counted_as_they_are_drawn() {
+    let device = plain();
+    for pattern in super::small::patterns() {
+        let config = super::small::config(pattern);
+        assert_eq!(config.num_params(&device).unwrap(), config.init(&device).num_params());
+    }
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn a_field_that_there_is_not_is_refused_inside_of_others() {
     for (from, to, sentence) in [
         ("fresh = { steps = 2000 }", "fresh = { steps = 2000, step = 1 }", "unexpected keys in table: step"),
         ("warmup = 0.05", "warmup = 0.05, warm = 1", "unexpected keys in table: warm"),
-        ("reserved = 64", "reserved = 64, reservd = 1", "reservd"),
+        ("reserved = 64", "reserved = 64, reservd = 1", "expected map with a single key"),
     ] {
         let text = problem(from, to);
         assert!(text.contains(sentence), "{text}");

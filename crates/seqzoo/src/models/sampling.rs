@@ -97,7 +97,8 @@ impl Sampler {
     pub fn try_next(&mut self, logits: &[f32]) -> Result<usize, GenerateError> {
         let mut order: Vec<usize> =
             (0..logits.len()).filter(|token| logits[*token] > f32::NEG_INFINITY).collect();
-        let likely = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]);
+        // Adding 0 makes the two zeros equal.
+        let likely = |a: &usize, b: &usize| (logits[*b] + 0.0).total_cmp(&(logits[*a] + 0.0));
         // `min_by` takes the first of equals, and a stable sort keeps it in front.
         let Some(best) = order.iter().copied().min_by(likely) else {
             return Err(GenerateError::NoToken { logits: logits.len() });
@@ -179,6 +180,11 @@ mod tests {
     #[test]
     fn greedy_takes_the_most_likely() {
         assert_eq!(Sampler::new(Sampling::Greedy).unwrap().next(&LOGITS), 1);
+        assert_eq!(
+            Sampler::new(Sampling::Greedy).unwrap().next(&[-1.0, -0.0, 0.0]),
+            1,
+            "the first among equals"
+        );
     }
 
     #[test]
