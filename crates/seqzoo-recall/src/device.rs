@@ -23,6 +23,11 @@ pub fn names() -> Vec<&'static str> {
     BACKENDS.into_iter().filter(|(_, enabled)| *enabled).map(|(name, _)| name).collect()
 }
 
+/// Whether the tensors of the device `name` are in the memory of the host.
+pub fn in_host_memory(name: &str) -> bool {
+    ["cpu", "flex", "ndarray"].contains(&name)
+}
+
 /// The device `name`, or the first compiled in.
 pub fn find(name: Option<&str>) -> Result<(String, Device), Error> {
     let names = names();

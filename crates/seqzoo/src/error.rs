@@ -107,7 +107,7 @@ impl CheckpointError {
     }
 }
 
-/// A prompt or sampling options from which nothing can be generated.
+/// A prompt, a state, sampling options or logits from which nothing can be generated.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum GenerateError {
     /// The prompt holds no token.
@@ -127,6 +127,12 @@ pub enum GenerateError {
     /// A sampling option is out of range.
     #[error("{0}")]
     Sampling(String),
+    /// Nothing can be drawn: all tokens are masked, or the model computes what is not a number.
+    #[error("none of the {logits} logits is a number above minus infinity, so that no token can be drawn")]
+    NoToken {
+        /// How many logits there are.
+        logits: usize,
+    },
 }
 
 impl GenerateError {

@@ -47,11 +47,13 @@ pub mod state;
 pub mod testing;
 pub mod training;
 
+mod config;
 mod contract;
 mod error;
 mod mixer;
 mod weight_decay;
 
+pub use config::check_floats;
 pub use contract::{Layer, LayerConfig, SequenceMixer};
 pub use error::{CheckpointError, ConfigError, GenerateError, StateError};
 pub use mixer::{AnyState, Mixer, MixerConfig};

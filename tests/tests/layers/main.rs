@@ -2,6 +2,7 @@
 
 mod configurations;
 mod decays;
+mod extremes;
 mod golden;
 mod golden_delta;
 mod identities;

@@ -3,9 +3,9 @@
 use super::small::{VOCABULARY, model, patterns};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use seqzoo::MixerState;
-use seqzoo::models::{LanguageModel, Sampler, Sampling};
+use seqzoo::models::{LanguageModel, Parked, Sampler, Sampling};
 use seqzoo::state::{StateMapper, StatePart};
+use seqzoo::{GenerateError, MixerState};
 use seqzoo_tests::{autodiff, plain};
 
 const PROMPT: [usize; 5] = [3, 1, 4, 1, 5];
@@ -63,6 +63,40 @@ fn a_saved_stream_goes_on_where_it_stopped() {
         let state = model.load_state(&path, &device).unwrap();
         text.extend(model.generate_from(state, &pending, Sampling::Greedy).unwrap().take(12));
         assert_eq!(text, whole);
+    }
+}
+
+#[test]
+fn a_parked_generation_goes_on_as_if_it_had_not_stopped() {
+    let (device, directory) = (plain(), tempfile::tempdir().unwrap());
+    let path = directory.path().join("stream.state");
+    for sampling in [Sampling::Greedy, random(5)] {
+        let model = model(patterns().pop().unwrap(), &device);
+        let whole: Vec<usize> = model.generate(&PROMPT, sampling.clone()).unwrap().take(20).collect();
+        let mut stream = model.generate(&PROMPT, sampling).unwrap();
+        let mut text: Vec<usize> = stream.by_ref().take(10).collect();
+        let parked = stream.park();
+        parked.state.save(&path).unwrap();
+        let rest = serde_json::to_string(&(&parked.pending, &parked.sampler)).unwrap();
+        let (pending, sampler) = serde_json::from_str(&rest).unwrap();
+        let state = model.load_state(&path, &device).unwrap();
+        text.extend(model.resume(Parked { state, pending, sampler }).unwrap().take(10));
+        assert_eq!(text, whole);
+    }
+}
+
+#[test]
+fn a_model_that_computes_nan_ends_its_generation_with_the_reason() {
+    let device = plain();
+    let mut broken = model(patterns().pop().unwrap(), &device);
+    broken.embedding.weight = broken.embedding.weight.map(|weight| weight.mul_scalar(f32::NAN));
+    for sampling in [Sampling::Greedy, random(1)] {
+        let mut stream = broken.generate(&PROMPT, sampling).unwrap();
+        assert_eq!(stream.error(), None);
+        assert_eq!((stream.next(), stream.next()), (None, None));
+        let reason = GenerateError::NoToken { logits: VOCABULARY };
+        assert_eq!(stream.error(), Some(&reason));
+        assert_eq!(stream.try_next(), Err(reason));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The recall suite as a library: the law of its data, its recipes.
 
+mod extremes;
 mod hashes;
 mod mqar;
 mod recipes;

@@ -49,6 +49,10 @@ pub(super) fn find(name: &str) -> Result<Experiment, Error> {
 fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
     let (device_name, device) = device::find(common.device.as_deref())?;
     let machine = Machine::here(&device_name, use_threads(common)?);
+    if device::in_host_memory(&device_name) {
+        let unheld = |problem| Error::Experiment { experiment: experiment.name.clone(), problem };
+        experiment.check_memory().map_err(unheld)?;
+    }
     let directory = common.out.clone().unwrap_or_else(|| Path::new("runs").join(&experiment.name));
     let store = Store::create(&directory, experiment, common.resume)?;
     stop::listen();

@@ -1,6 +1,5 @@
 //! Who takes part: a pattern of layers under a name.
 
-use crate::device;
 use crate::error::ensure;
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig, NormKind};
 use seqzoo::{ConfigError, MixerConfig};
@@ -115,18 +114,11 @@ pub struct Contestant {
 }
 
 impl Contestant {
-    /// Says what is wrong with a layer, if anything is, without drawing parameters for long.
-    pub(super) fn check(&self, width: usize) -> Result<(), String> {
+    /// Says what is wrong with the contestant but for its layers, if anything is.
+    pub(super) fn check(&self) -> Result<(), String> {
         let printable = !self.name.trim().is_empty() && !self.name.chars().any(char::is_control);
         ensure!(printable, "its name must be printable and not empty");
         ensure!(!self.layers.is_empty(), "it has no layers; name at least one");
-        let (_, device) = device::find(device::names().last().copied()).map_err(|error| error.to_string())?;
-        for layer in &self.layers {
-            layer
-                .config(width)
-                .and_then(|config| config.try_init(&device))
-                .map_err(|error| error.to_string())?;
-        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Experiment;
 use crate::Error;
+use seqzoo::check_floats;
 use std::path::Path;
 
 impl Experiment {
@@ -22,6 +23,10 @@ impl Experiment {
     /// A sentence about the mistake in the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let experiment: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        // What a layer's options hold is JSON by now, in which NaN has become nothing.
+        let mut document: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
+        document.retain(|part, _| part == "contestants");
+        check_floats(&experiment.name, &document).map_err(|error| error.to_string())?;
         experiment.check().map_err(|error| error.to_string())?;
         Ok(experiment)
     }

@@ -6,6 +6,7 @@ mod expectation;
 mod file;
 mod run;
 mod shipped;
+mod size;
 mod step_plan;
 mod training;
 
@@ -20,6 +21,7 @@ pub use training::{Batching, Data, Decay, Schedule, StopRule, Training};
 use crate::Error;
 use crate::error::ensure;
 use crate::task::Task;
+use seqzoo::check_floats;
 use serde::{Deserialize, Serialize};
 
 /// Everything that one `recall run` does.
@@ -97,10 +99,12 @@ impl Experiment {
             let twice = self.contestants[..index].iter().any(|other| other.name == *name);
             ensure!(!twice, "two contestants are called `{name}`");
             for width in &self.model.widths {
-                contestant.check(*width).map_err(|problem| format!("the contestant `{name}`: {problem}"))?;
+                self.check_contestant(contestant, *width)
+                    .map_err(|problem| format!("the contestant `{name}`: {problem}"))?;
             }
         }
-        self.expectations.iter().try_for_each(|expectation| expectation.check(self))
+        self.expectations.iter().try_for_each(|expectation| expectation.check(self))?;
+        check_floats(&self.name, self).map_err(|error| error.to_string())
     }
 }
 

@@ -20,16 +20,17 @@ pub struct StepPlan {
 }
 
 impl Training {
-    /// The number of steps of a whole run.
+    /// The number of steps of a whole run; `usize::MAX` where there are more.
     pub fn steps(&self, task: &Task) -> usize {
         match self.data {
             Data::Fresh { steps } => steps,
-            Data::Fixed { epochs } => epochs * self.steps_per_epoch(task),
+            Data::Fixed { epochs } => epochs.saturating_mul(self.steps_per_epoch(task)),
         }
     }
 
     fn steps_per_epoch(&self, task: &Task) -> usize {
-        task.segments(Split::Train).iter().map(|segment| self.batches(segment)).sum()
+        let segments = task.segments(Split::Train);
+        segments.iter().fold(0, |sum, segment| sum.saturating_add(self.batches(segment)))
     }
 
     /// The number of batches of a segment of a fixed set; the last one may be smaller.

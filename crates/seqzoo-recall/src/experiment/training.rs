@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where the training examples come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Data {
     /// New examples at every step, the segments taking turns: nothing can be memorised.
     Fresh {
@@ -23,7 +23,7 @@ pub enum Data {
 
 /// How the learning rate changes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// Linear warm-up over a fraction of the steps, then a cosine to 0, at every step.
     WarmupCosine {
@@ -123,6 +123,9 @@ pub struct Training {
 /// A larger batch is taken for a mistake.
 const MAX_EXAMPLES: usize = 1 << 20;
 
+/// More steps than this are taken for a mistake: years on any machine.
+const MAX_STEPS: usize = 1 << 32;
+
 fn test_batch() -> usize {
     64
 }
@@ -139,7 +142,13 @@ impl Training {
             self.evaluate_every != Some(0),
             "`evaluate_every` is 0; leave it out or give a number of steps"
         );
-        ensure!((0.0..1.0).contains(&self.beta_2), "`beta_2` must be at least 0 and below 1");
+        let beta_2 = self.beta_2;
+        ensure!((0.0..1.0).contains(&beta_2), "`beta_2` must be at least 0 and below 1");
+        // AdamW divides by 1 minus a power of it, in `f32`.
+        ensure!(
+            (beta_2 as f32) < 1.0,
+            "`beta_2` is {beta_2}, which is 1 in the f32 that is computed with; at most 0.9999999 is wanted"
+        );
         ensure!(
             self.weight_decay.is_finite() && self.weight_decay >= 0.0,
             "`weight_decay` must be a finite number of at least 0"
@@ -179,6 +188,10 @@ impl Training {
                 );
             }
         }
+        ensure!(
+            self.steps(task) <= MAX_STEPS,
+            "the training has more than {MAX_STEPS} steps; make `steps`, `epochs` or the segments smaller"
+        );
         Ok(())
     }
 }

@@ -18,6 +18,15 @@ pub use state_tracking::{StateTracking, StateTrackingSegment};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
+/// Longer examples are taken for a mistake.
+const MAX_LENGTH: usize = 1 << 24;
+
+/// More tokens in the vocabulary are taken for a mistake.
+const MAX_TOKENS: usize = 1 << 24;
+
+/// More examples of a segment are taken for a mistake.
+const MAX_SEGMENT: usize = 1 << 32;
+
 /// Any task of the suite, as data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -125,6 +134,19 @@ impl Task {
             ensure!(
                 !self.segments(split).is_empty(),
                 "there is no {name} segment; give at least one `[[task.{name}]]`"
+            );
+        }
+        for (slice, examples) in
+            [Split::Train, Split::Test].into_iter().flat_map(|split| self.segments(split))
+        {
+            let length = slice.length;
+            ensure!(
+                length <= MAX_LENGTH,
+                "a segment has length {length}, but at most {MAX_LENGTH} tokens are wanted"
+            );
+            ensure!(
+                examples <= MAX_SEGMENT,
+                "a segment has {examples} examples, but at most {MAX_SEGMENT} are wanted"
             );
         }
         match self {

@@ -1,6 +1,6 @@
 //! Multi-query associative recall.
 
-use super::{Coordinates, Draws, Example, Slice, Split};
+use super::{Coordinates, Draws, Example, MAX_TOKENS, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,7 @@ fn zoology_power() -> f64 {
 impl Mqar {
     pub(super) fn vocabulary(&self) -> usize {
         match self.filler {
-            Filler::Reserved(count) => self.vocab_size + count,
+            Filler::Reserved(count) => self.vocab_size.saturating_add(count),
             _ => self.vocab_size,
         }
     }
@@ -161,6 +161,11 @@ impl Mqar {
             *filler != Filler::Reserved(0),
             "the reserved filler alphabet is empty; give it at least 1 token"
         );
+        let vocabulary = self.vocabulary();
+        ensure!(
+            vocabulary <= MAX_TOKENS,
+            "vocab_size and filler are {vocabulary} tokens together, but at most {MAX_TOKENS} are wanted"
+        );
         ensure!(
             power_a.is_finite(),
             "power_a = {power_a}, but a number is wanted (0.01 is usual, 1 uniform)"
@@ -170,7 +175,7 @@ impl Mqar {
             for MqarSegment { length, pairs, .. } in segments {
                 let segment = format!("the {split} segment of {pairs} pairs in {length} tokens");
                 ensure!(
-                    *pairs > 0 && length % 2 == 0 && 4 * pairs <= *length,
+                    *pairs > 0 && length % 2 == 0 && *pairs <= length / 4,
                     "{segment}: an even length of at least 4 tokens per pair is wanted"
                 );
                 ensure!(*pairs <= keys, "{segment}: vocab_size = {vocab_size} gives only {keys} keys");

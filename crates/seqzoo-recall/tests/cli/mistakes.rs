@@ -66,6 +66,20 @@ fn configurations_that_describe_nothing() {
         ("pairs = 2 }]", "pairs = 2, examples = 7 }]", "has no number of `examples`; leave it out"),
         ("\"attention\"", "\"\"", "its name must be printable"),
         ("= [3]", "= [3", "TOML parse error"),
+        (
+            "num_heads = 2, conv_size",
+            "clamp_min = nan, num_heads = 2, conv_size",
+            "clamp_min = NaN, but a finite number",
+        ),
+        ("beta_2 = 0.98", "beta_2 = 0.99999999", "which is 1 in the f32"),
+        ("conv_size = 3", "conv_size = 100000000000", "the taps would be of shape [8, 100000000000]"),
+        // The second contestant, which is checked before the first is trained.
+        (
+            "num_heads = 2 }]",
+            "num_heads = 2, head_dim = 1000000000 }]",
+            "the number of channels of all heads",
+        ),
+        ("examples = 8 }", "tokens = 9223372036854775807 }", "a batch must hold 1 to 1048576 examples"),
     ];
     refuses("small.toml", &changes);
 }

@@ -2,6 +2,7 @@
 
 use super::SequenceMixer;
 use crate::ConfigError;
+use crate::config::{check_floats, check_parameters};
 use burn::config::Config;
 use burn::tensor::Device;
 
@@ -34,6 +35,22 @@ pub trait LayerConfig: Config + Clone {
     ///
     /// If the configuration describes no layer.
     fn try_init(&self, device: &Device) -> Result<Self::Layer, ConfigError>;
+
+    /// The layer that `make` makes, if every float of the configuration is one that `f32` holds and no parameter is
+    /// larger than any machine holds. Parameters are drawn at their first use, so that nothing is allocated for it.
+    ///
+    /// # Errors
+    ///
+    /// If `make` returns one, or a sentence that names the option or the parameter.
+    fn checked(
+        &self,
+        make: impl FnOnce() -> Result<Self::Layer, ConfigError>,
+    ) -> Result<Self::Layer, ConfigError> {
+        let layer = make()?;
+        check_floats(Self::KIND, self)?;
+        check_parameters(Self::KIND, &layer)?;
+        Ok(layer)
+    }
 }
 
 /// Declares a [`Layer`]: the type, its name, and its configuration.
@@ -43,8 +60,8 @@ pub trait LayerConfig: Config + Clone {
 /// ```
 ///
 /// The configuration is a [`Config`] with a field `d_model`, a constructor `new(d_model)` and a method
-/// `try_init(&self, &Device) -> Result<Layer, ConfigError>`; it gets a method `init` that panics with the text of
-/// that error. The state of the layer is declared by [`state!`](crate::state!).
+/// `try_init(&self, &Device) -> Result<Layer, ConfigError>`, which may [check](crate::LayerConfig::checked) what all
+/// layers check; it gets a method `init` that panics with the text of that error. The state of the layer is declared by [`state!`](crate::state!).
 #[macro_export]
 macro_rules! layer {
     ($layer:ident, $kind:literal, $config:ident) => {
@@ -65,7 +82,7 @@ macro_rules! layer {
             }
 
             fn try_init(&self, device: &$crate::macros::Device) -> Result<$layer, $crate::ConfigError> {
-                $config::try_init(self, device)
+                $crate::LayerConfig::checked(self, || $config::try_init(self, device))
             }
         }
 
@@ -76,7 +93,7 @@ macro_rules! layer {
             ///
             /// Where [`try_init`](Self::try_init) returns an error, with its text.
             pub fn init(&self, device: &$crate::macros::Device) -> $layer {
-                self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+                $crate::LayerConfig::try_init(self, device).unwrap_or_else(|error| panic!("{error}"))
             }
         }
     };

@@ -31,12 +31,14 @@ impl BaseConvConfig {
     ///
     /// If there are no channels or fewer than 2 taps.
     pub fn try_init(&self, device: &Device) -> Result<BaseConv, ConfigError> {
-        let (d_model, width) = (self.d_model, self.width);
-        self.initializer.check(Self::KIND)?;
-        let conv = ShortConvConfig::new(d_model).with_width(width).with_bias(true).with_activation(false);
-        Ok(BaseConv {
-            conv: conv.try_init(device)?,
-            projection: biased_projection(d_model, d_model, self.initializer, device),
+        self.checked(|| {
+            let (d_model, width) = (self.d_model, self.width);
+            self.initializer.check(Self::KIND)?;
+            let conv = ShortConvConfig::new(d_model).with_width(width).with_bias(true).with_activation(false);
+            Ok(BaseConv {
+                conv: conv.try_init(device)?,
+                projection: biased_projection(d_model, d_model, self.initializer, device),
+            })
         })
     }
 }

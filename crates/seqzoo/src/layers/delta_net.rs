@@ -57,19 +57,26 @@ impl DeltaNetConfig {
     ///
     /// If the heads do not divide the channels, a convolution has fewer than 2 taps, or a number is out of its range.
     pub fn try_init(&self, device: &Device) -> Result<DeltaNet, ConfigError> {
-        let layout =
-            DeltaLayout::expanded(Self::KIND, self.d_model, self.num_heads, self.expand_k, self.expand_v)?;
-        let options = DeltaOptions {
-            conv_size: self.conv_size,
-            conv_bias: self.conv_bias,
-            use_beta: self.use_beta,
-            allow_neg_eigval: self.allow_neg_eigval,
-            norm_epsilon: self.norm_epsilon,
-            initializer: self.initializer,
-        };
-        let heads = DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?;
-        let gate = || projection(self.d_model, layout.width(), self.initializer, device);
-        Ok(DeltaNet { heads, gate: self.output_gate.then(gate) })
+        self.checked(|| {
+            let layout = DeltaLayout::expanded(
+                Self::KIND,
+                self.d_model,
+                self.num_heads,
+                self.expand_k,
+                self.expand_v,
+            )?;
+            let options = DeltaOptions {
+                conv_size: self.conv_size,
+                conv_bias: self.conv_bias,
+                use_beta: self.use_beta,
+                allow_neg_eigval: self.allow_neg_eigval,
+                norm_epsilon: self.norm_epsilon,
+                initializer: self.initializer,
+            };
+            let heads = DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?;
+            let gate = || projection(self.d_model, layout.width(), self.initializer, device);
+            Ok(DeltaNet { heads, gate: self.output_gate.then(gate) })
+        })
     }
 }
 

@@ -64,31 +64,33 @@ impl GatedDeltaProductConfig {
     /// If there are no heads, channels or steps, the value heads are no multiple of the key heads, `expand_v` makes no
     /// whole number of channels, a convolution has fewer than 2 taps, or a number is out of its range.
     pub fn try_init(&self, device: &Device) -> Result<GatedDeltaProduct, ConfigError> {
-        let layout = DeltaLayout::of_heads(
-            Self::KIND,
-            self.d_model,
-            self.num_heads,
-            self.num_v_heads,
-            self.head_dim,
-            self.expand_v,
-        )?;
-        let steps = self.num_householder;
-        ConfigError::unless(steps > 0, Self::KIND, || "num_householder is 0; give it at least 1".into())?;
-        let layout = DeltaLayout { steps, ..layout };
-        let options = DeltaOptions {
-            conv_size: self.conv_size,
-            conv_bias: self.conv_bias,
-            use_beta: true,
-            allow_neg_eigval: self.allow_neg_eigval,
-            norm_epsilon: self.norm_epsilon,
-            initializer: self.initializer,
-        };
-        let decay = || ScalarDecay::new(self.d_model, layout.heads, self.initializer, device);
-        let gate = || projection(self.d_model, layout.width(), self.initializer, device);
-        Ok(GatedDeltaProduct {
-            heads: DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?,
-            decay: self.forget_gate.then(decay),
-            gate: self.output_gate.then(gate),
+        self.checked(|| {
+            let layout = DeltaLayout::of_heads(
+                Self::KIND,
+                self.d_model,
+                self.num_heads,
+                self.num_v_heads,
+                self.head_dim,
+                self.expand_v,
+            )?;
+            let steps = self.num_householder;
+            ConfigError::unless(steps > 0, Self::KIND, || "num_householder is 0; give it at least 1".into())?;
+            let layout = DeltaLayout { steps, ..layout };
+            let options = DeltaOptions {
+                conv_size: self.conv_size,
+                conv_bias: self.conv_bias,
+                use_beta: true,
+                allow_neg_eigval: self.allow_neg_eigval,
+                norm_epsilon: self.norm_epsilon,
+                initializer: self.initializer,
+            };
+            let decay = || ScalarDecay::new(self.d_model, layout.heads, self.initializer, device);
+            let gate = || projection(self.d_model, layout.width(), self.initializer, device);
+            Ok(GatedDeltaProduct {
+                heads: DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?,
+                decay: self.forget_gate.then(decay),
+                gate: self.output_gate.then(gate),
+            })
         })
     }
 }

@@ -65,41 +65,48 @@ impl GatedLinearAttentionConfig {
     /// If the heads do not divide the channels, the convolution has fewer than 2 taps, or the gate's
     /// rank or normalizer is not positive.
     pub fn try_init(&self, device: &Device) -> Result<GatedLinearAttention, ConfigError> {
-        let layout = HeadLayout::expanded(
-            Self::KIND,
-            self.d_model,
-            self.num_heads,
-            self.num_kv_heads,
-            self.expand_k,
-            self.expand_v,
-        )?;
-        let rank = self.gate_low_rank_dim;
-        ConfigError::unless(rank > 0, Self::KIND, || "gate_low_rank_dim is 0; give it at least 1".into())?;
-        ConfigError::unless(self.gate_logit_normalizer > 0.0, Self::KIND, || {
-            format!("gate_logit_normalizer = {}, but a positive number is wanted", self.gate_logit_normalizer)
-        })?;
-        ConfigError::unless(self.clamp_min.is_none_or(|min| min <= 0.0), Self::KIND, || {
-            format!("clamp_min = {}, but log decays are at most 0", self.clamp_min.unwrap_or_default())
-        })?;
-        let keys = layout.key_value_heads * layout.key;
-        self.initializer.check(Self::KIND)?;
-        ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
-        let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
-        let width = layout.heads * layout.value;
-        let gate = self.output_gate.then(|| projection(self.d_model, width, self.initializer, device));
-        Ok(GatedLinearAttention {
-            query,
-            key,
-            value,
-            decay_down: projection(self.d_model, rank, self.initializer, device),
-            decay_up: biased_projection(rank, keys, self.initializer, device),
-            gate,
-            output: layout.output(self.d_model, self.initializer, device),
-            norm: GatedRmsNorm::new(layout.value, self.norm_epsilon, device),
-            convolutions: layout.convolutions(self.conv_size, self.conv_bias, device)?,
-            layout,
-            normalizer: self.gate_logit_normalizer,
-            clamp_min: self.clamp_min,
+        self.checked(|| {
+            let layout = HeadLayout::expanded(
+                Self::KIND,
+                self.d_model,
+                self.num_heads,
+                self.num_kv_heads,
+                self.expand_k,
+                self.expand_v,
+            )?;
+            let rank = self.gate_low_rank_dim;
+            ConfigError::unless(rank > 0, Self::KIND, || {
+                "gate_low_rank_dim is 0; give it at least 1".into()
+            })?;
+            ConfigError::unless(self.gate_logit_normalizer > 0.0, Self::KIND, || {
+                format!(
+                    "gate_logit_normalizer = {}, but a positive number is wanted",
+                    self.gate_logit_normalizer
+                )
+            })?;
+            ConfigError::unless(self.clamp_min.is_none_or(|min| min <= 0.0), Self::KIND, || {
+                format!("clamp_min = {}, but log decays are at most 0", self.clamp_min.unwrap_or_default())
+            })?;
+            let keys = layout.key_value_heads * layout.key;
+            self.initializer.check(Self::KIND)?;
+            ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
+            let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
+            let width = layout.heads * layout.value;
+            let gate = self.output_gate.then(|| projection(self.d_model, width, self.initializer, device));
+            Ok(GatedLinearAttention {
+                query,
+                key,
+                value,
+                decay_down: projection(self.d_model, rank, self.initializer, device),
+                decay_up: biased_projection(rank, keys, self.initializer, device),
+                gate,
+                output: layout.output(self.d_model, self.initializer, device),
+                norm: GatedRmsNorm::new(layout.value, self.norm_epsilon, device),
+                convolutions: layout.convolutions(self.conv_size, self.conv_bias, device)?,
+                layout,
+                normalizer: self.gate_logit_normalizer,
+                clamp_min: self.clamp_min,
+            })
         })
     }
 }

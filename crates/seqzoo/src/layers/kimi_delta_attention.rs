@@ -62,37 +62,39 @@ impl KimiDeltaAttentionConfig {
     /// If there are no heads or channels, the value heads are no multiple of the key heads, `expand_v` makes no whole
     /// number of channels, a convolution has fewer than 2 taps, or a number is out of its range.
     pub fn try_init(&self, device: &Device) -> Result<KimiDeltaAttention, ConfigError> {
-        let layout = DeltaLayout::of_heads(
-            Self::KIND,
-            self.d_model,
-            self.num_heads,
-            self.num_v_heads,
-            self.head_dim,
-            self.expand_v,
-        )?;
-        let options = DeltaOptions {
-            conv_size: self.conv_size,
-            conv_bias: self.conv_bias,
-            use_beta: true,
-            allow_neg_eigval: self.allow_neg_eigval,
-            norm_epsilon: self.norm_epsilon,
-            initializer: self.initializer,
-        };
-        let mut heads = DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?;
-        heads.norm = heads.norm.with_activation(GateActivation::Sigmoid);
-        let decay_gate = DecayGate::new(layout.heads, layout.key, RATES, device);
-        let linear = |from, to| projection(from, to, self.initializer, device);
-        let rank = layout.value;
-        Ok(KimiDeltaAttention {
-            heads,
-            decay_down: linear(self.d_model, rank),
-            decay_up: linear(rank, layout.heads * layout.key),
-            decay_gate: match self.lower_bound {
-                Some(lower_bound) => decay_gate.bounded(Self::KIND, lower_bound, device)?,
-                None => decay_gate,
-            },
-            gate_down: linear(self.d_model, rank),
-            gate_up: biased_projection(rank, layout.width(), self.initializer, device),
+        self.checked(|| {
+            let layout = DeltaLayout::of_heads(
+                Self::KIND,
+                self.d_model,
+                self.num_heads,
+                self.num_v_heads,
+                self.head_dim,
+                self.expand_v,
+            )?;
+            let options = DeltaOptions {
+                conv_size: self.conv_size,
+                conv_bias: self.conv_bias,
+                use_beta: true,
+                allow_neg_eigval: self.allow_neg_eigval,
+                norm_epsilon: self.norm_epsilon,
+                initializer: self.initializer,
+            };
+            let mut heads = DeltaHeads::try_init(Self::KIND, self.d_model, layout, options, device)?;
+            heads.norm = heads.norm.with_activation(GateActivation::Sigmoid);
+            let decay_gate = DecayGate::new(layout.heads, layout.key, RATES, device);
+            let linear = |from, to| projection(from, to, self.initializer, device);
+            let rank = layout.value;
+            Ok(KimiDeltaAttention {
+                heads,
+                decay_down: linear(self.d_model, rank),
+                decay_up: linear(rank, layout.heads * layout.key),
+                decay_gate: match self.lower_bound {
+                    Some(lower_bound) => decay_gate.bounded(Self::KIND, lower_bound, device)?,
+                    None => decay_gate,
+                },
+                gate_down: linear(self.d_model, rank),
+                gate_up: biased_projection(rank, layout.width(), self.initializer, device),
+            })
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Linear attention with a choice of feature maps.
 
+use crate::config::check_numbers;
 use crate::ops::linear_attention::{
     self as op, Decay, LinearAttentionOptions, linear_attention, linear_attention_report,
 };
@@ -85,39 +86,47 @@ impl LinearAttentionConfig {
     ///
     /// If the heads do not divide the channels, or the feature map has no room.
     pub fn try_init(&self, device: &Device) -> Result<LinearAttention, ConfigError> {
-        let Self { d_model, num_heads, num_kv_heads, expand_k, expand_v, .. } = *self;
-        let layout = match self.feature_dim {
-            None => HeadLayout::expanded(Self::KIND, d_model, num_heads, num_kv_heads, expand_k, expand_v)?,
-            Some(0) => {
-                return Err(ConfigError::new(Self::KIND, "feature_dim is 0; give it at least 1 channel"));
-            }
-            Some(keys) => HeadLayout::of_keys(Self::KIND, d_model, num_heads, num_kv_heads, keys, expand_v)?,
-        };
-        self.initializer.check(Self::KIND)?;
-        ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
-        ConfigError::unless_finite(Self::KIND, "normaliser_epsilon", self.normaliser_epsilon)?;
-        ConfigError::unless(self.scale.is_none_or(f64::is_finite), Self::KIND, || {
-            "scale is not a finite number".into()
-        })?;
-        let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
-        let key_map = match self.tie_feature_map {
-            true => None,
-            false => Some(self.feature_map.try_init(layout.key, device)?),
-        };
-        Ok(LinearAttention {
-            query,
-            key,
-            value,
-            output: layout.output(self.d_model, self.initializer, device),
-            query_map: self.feature_map.try_init(layout.key, device)?,
-            key_map,
-            norm: self.output_norm.then(|| RmsNorm::new(layout.value, self.norm_epsilon, device)),
-            layout,
-            features: self.feature_map.features(layout.key),
-            norm_query: self.norm_q,
-            norm_key: self.norm_k,
-            scale: self.scale,
-            normaliser: self.normalise.then_some(self.normaliser_epsilon),
+        self.checked(|| {
+            let Self { d_model, num_heads, num_kv_heads, expand_k, expand_v, .. } = *self;
+            let layout = match self.feature_dim {
+                None => {
+                    HeadLayout::expanded(Self::KIND, d_model, num_heads, num_kv_heads, expand_k, expand_v)?
+                }
+                Some(0) => {
+                    return Err(ConfigError::new(Self::KIND, "feature_dim is 0; give it at least 1 channel"));
+                }
+                Some(keys) => {
+                    HeadLayout::of_keys(Self::KIND, d_model, num_heads, num_kv_heads, keys, expand_v)?
+                }
+            };
+            self.initializer.check(Self::KIND)?;
+            ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
+            ConfigError::unless_finite(Self::KIND, "normaliser_epsilon", self.normaliser_epsilon)?;
+            ConfigError::unless(self.scale.is_none_or(f64::is_finite), Self::KIND, || {
+                "scale is not a finite number".into()
+            })?;
+            let features = self.feature_map.features(layout.key);
+            check_numbers(Self::KIND, "the state of each sequence", &[layout.heads, features, layout.value])?;
+            let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
+            let key_map = match self.tie_feature_map {
+                true => None,
+                false => Some(self.feature_map.try_init(layout.key, device)?),
+            };
+            Ok(LinearAttention {
+                query,
+                key,
+                value,
+                output: layout.output(self.d_model, self.initializer, device),
+                query_map: self.feature_map.try_init(layout.key, device)?,
+                key_map,
+                norm: self.output_norm.then(|| RmsNorm::new(layout.value, self.norm_epsilon, device)),
+                layout,
+                features,
+                norm_query: self.norm_q,
+                norm_key: self.norm_k,
+                scale: self.scale,
+                normaliser: self.normalise.then_some(self.normaliser_epsilon),
+            })
         })
     }
 }

@@ -56,27 +56,29 @@ impl MultiScaleRetentionConfig {
     ///
     /// If the heads do not divide the channels, or a head has an odd number of key channels.
     pub fn try_init(&self, device: &Device) -> Result<MultiScaleRetention, ConfigError> {
-        let layout = HeadLayout::expanded(
-            Self::KIND,
-            self.d_model,
-            self.num_heads,
-            self.num_kv_heads,
-            self.expand_k,
-            self.expand_v,
-        )?;
-        self.initializer.check(Self::KIND)?;
-        ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
-        let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
-        Ok(MultiScaleRetention {
-            query,
-            key,
-            value,
-            gate: projection(self.d_model, layout.heads * layout.value, self.initializer, device),
-            output: layout.output(self.d_model, self.initializer, device),
-            norm: GatedRmsNorm::new(layout.value, self.norm_epsilon, device),
-            convolutions: layout.convolutions(self.conv_size, self.conv_bias, device)?,
-            rotary: Rotary::new(Self::KIND, self.rotary_base, layout.key)?,
-            layout,
+        self.checked(|| {
+            let layout = HeadLayout::expanded(
+                Self::KIND,
+                self.d_model,
+                self.num_heads,
+                self.num_kv_heads,
+                self.expand_k,
+                self.expand_v,
+            )?;
+            self.initializer.check(Self::KIND)?;
+            ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
+            let [query, key, value] = layout.projections(self.d_model, self.initializer, device);
+            Ok(MultiScaleRetention {
+                query,
+                key,
+                value,
+                gate: projection(self.d_model, layout.heads * layout.value, self.initializer, device),
+                output: layout.output(self.d_model, self.initializer, device),
+                norm: GatedRmsNorm::new(layout.value, self.norm_epsilon, device),
+                convolutions: layout.convolutions(self.conv_size, self.conv_bias, device)?,
+                rotary: Rotary::new(Self::KIND, self.rotary_base, layout.key)?,
+                layout,
+            })
         })
     }
 }

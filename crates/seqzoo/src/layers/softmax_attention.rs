@@ -1,5 +1,6 @@
 //! Softmax attention: the layer that forgets nothing, and what that costs.
 
+use crate::config::check_channels;
 use crate::ops::Report;
 use crate::ops::attention::{AttentionOptions, AttentionState, attention, attention_report};
 use crate::parts::{
@@ -50,42 +51,51 @@ impl SoftmaxAttentionConfig {
     /// If the heads do not divide the channels, the window is 0, or rotary positions are asked for
     /// with an odd head.
     pub fn try_init(&self, device: &Device) -> Result<SoftmaxAttention, ConfigError> {
-        let heads = self.num_heads;
-        let key_value_heads = self.num_kv_heads.unwrap_or(heads);
-        check_heads(Self::KIND, self.d_model, heads, key_value_heads)?;
-        let head_dim = match self.head_dim {
-            Some(head_dim) => head_dim,
-            None => {
-                ConfigError::unless(self.d_model.is_multiple_of(heads), Self::KIND, || {
-                    format!(
-                        "num_heads = {heads} does not divide d_model = {}; change one, or set head_dim",
-                        self.d_model
-                    )
-                })?;
-                self.d_model / heads
-            }
-        };
-        ConfigError::unless(head_dim > 0, Self::KIND, || "head_dim is 0; give it at least 1 channel".into())?;
-        ConfigError::unless(self.window != Some(0), Self::KIND, || {
-            "window = 0, but at least 1 is wanted: a token sees itself".into()
-        })?;
-        let rotary = match self.rotary {
-            true => Some(Rotary::new(Self::KIND, self.rotary_base, head_dim)?),
-            false => None,
-        };
-        self.initializer.check(Self::KIND)?;
-        let into = if self.qkv_bias { biased_projection } else { projection };
-        let input = |width| into(self.d_model, width, self.initializer, device);
-        Ok(SoftmaxAttention {
-            query: input(heads * head_dim),
-            key: input(key_value_heads * head_dim),
-            value: input(key_value_heads * head_dim),
-            output: self.initializer.output_projection(heads * head_dim, self.d_model, device),
-            heads,
-            key_value_heads,
-            head_dim,
-            window: self.window,
-            rotary,
+        self.checked(|| {
+            let heads = self.num_heads;
+            let key_value_heads = self.num_kv_heads.unwrap_or(heads);
+            check_heads(Self::KIND, self.d_model, heads, key_value_heads)?;
+            let head_dim = match self.head_dim {
+                Some(head_dim) => head_dim,
+                None => {
+                    ConfigError::unless(self.d_model.is_multiple_of(heads), Self::KIND, || {
+                        format!(
+                            "num_heads = {heads} does not divide d_model = {}; change one, or set head_dim",
+                            self.d_model
+                        )
+                    })?;
+                    self.d_model / heads
+                }
+            };
+            ConfigError::unless(head_dim > 0, Self::KIND, || {
+                "head_dim is 0; give it at least 1 channel".into()
+            })?;
+            check_channels(
+                Self::KIND,
+                "the number of channels of all heads",
+                heads.saturating_mul(head_dim),
+            )?;
+            ConfigError::unless(self.window != Some(0), Self::KIND, || {
+                "window = 0, but at least 1 is wanted: a token sees itself".into()
+            })?;
+            let rotary = match self.rotary {
+                true => Some(Rotary::new(Self::KIND, self.rotary_base, head_dim)?),
+                false => None,
+            };
+            self.initializer.check(Self::KIND)?;
+            let into = if self.qkv_bias { biased_projection } else { projection };
+            let input = |width| into(self.d_model, width, self.initializer, device);
+            Ok(SoftmaxAttention {
+                query: input(heads * head_dim),
+                key: input(key_value_heads * head_dim),
+                value: input(key_value_heads * head_dim),
+                output: self.initializer.output_projection(heads * head_dim, self.d_model, device),
+                heads,
+                key_value_heads,
+                head_dim,
+                window: self.window,
+                rotary,
+            })
         })
     }
 }

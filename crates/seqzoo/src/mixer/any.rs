@@ -1,5 +1,6 @@
 //! Any layer of the zoo, and any layer's state.
 
+use crate::config::read;
 use crate::layers::*;
 use crate::ops::Report;
 use crate::state::StateMapper;
@@ -78,9 +79,13 @@ macro_rules! zoo {
                 .expect("a configuration is JSON")
             }
 
-            pub(super) fn replaced_by(&self, value: serde_json::Value) -> serde_json::Result<Self> {
+            /// The same layer where `options` does not say otherwise.
+            pub(super) fn replaced_by(
+                &self,
+                options: serde_json::Map<String, serde_json::Value>,
+            ) -> Result<Self, ConfigError> {
                 match self {
-                    $(Self::$layer(_) => serde_json::from_value(value).map(Self::$layer),)*
+                    $(Self::$layer(config) => read($layer::KIND, config, options).map(Self::$layer),)*
                 }
             }
         }

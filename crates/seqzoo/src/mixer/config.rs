@@ -2,6 +2,7 @@
 
 use super::any::MixerConfig;
 use crate::ConfigError;
+use crate::config::Unrepeated;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -11,7 +12,7 @@ impl MixerConfig {
     ///
     /// # Errors
     ///
-    /// If there is no such layer or option, or an option has a value of the wrong type.
+    /// If there is no such layer or option, at any depth, or an option has a value of the wrong type.
     pub fn from_options(
         kind: &str,
         d_model: usize,
@@ -21,25 +22,7 @@ impl MixerConfig {
             let known = Self::KINDS.join(", ");
             return Err(ConfigError::new(kind, format!("there is no such layer; the layers are {known}")));
         };
-        let Value::Object(mut fields) = published.to_value() else {
-            unreachable!("a configuration is a JSON object")
-        };
-        for (name, value) in options {
-            if !fields.contains_key(&name) {
-                let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-                let problem = format!("there is no option `{name}`; its options are {}", known.join(", "));
-                return Err(ConfigError::new(kind, problem));
-            }
-            let mut changed = fields.clone();
-            changed.insert(name.clone(), value);
-            published
-                .replaced_by(Value::Object(changed.clone()))
-                .map_err(|error| ConfigError::new(kind, format!("the option `{name}`: {error}")))?;
-            fields = changed;
-        }
-        published
-            .replaced_by(Value::Object(fields))
-            .map_err(|error| ConfigError::new(kind, error.to_string()))
+        published.replaced_by(options)
     }
 }
 
@@ -55,17 +38,17 @@ impl Serialize for MixerConfig {
 
 impl<'de> Deserialize<'de> for MixerConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut object = Map::deserialize(deserializer)?;
+        let Unrepeated(Value::Object(mut object)) = Unrepeated::deserialize(deserializer)? else {
+            return Err(D::Error::custom("a layer is an object with a `kind`"));
+        };
         let Some(Value::String(kind)) = object.remove("kind") else {
             return Err(D::Error::missing_field("kind"));
         };
-        let d_model = match object.get("d_model") {
-            None => return Err(D::Error::missing_field("d_model")),
-            Some(value) => value.as_u64().ok_or_else(|| {
-                D::Error::custom(format!("`d_model` is {value}, but a whole number is wanted"))
-            })?,
-        };
-        Self::from_options(&kind, d_model as usize, object).map_err(D::Error::custom)
+        if !object.contains_key("d_model") {
+            return Err(D::Error::missing_field("d_model"));
+        }
+        // The object says it, and replaces this one.
+        Self::from_options(&kind, 1, object).map_err(D::Error::custom)
     }
 }
 

@@ -3,13 +3,17 @@
 use super::block::{Block, ChannelMixer, ChannelMixerConfig, Norm};
 use super::config::LanguageModelConfig;
 use super::language_model::LanguageModel;
+use crate::config::{check_channels, check_floats, check_memory, check_numbers, check_parameters};
 use crate::parts::SwiGlu;
-use crate::{ConfigError, SequenceMixer};
+use crate::{ConfigError, Mixer, SequenceMixer};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{EmbeddingConfig, Initializer, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
-const NAME: &str = "language model";
+pub(super) const NAME: &str = "language model";
+
+/// More layers than this are taken for a mistake.
+const MAX_LAYERS: usize = 1 << 14;
 
 impl LanguageModelConfig {
     /// The model, every parameter drawn: parameters of Burn are otherwise drawn at their first use,
@@ -17,26 +21,24 @@ impl LanguageModelConfig {
     ///
     /// # Errors
     ///
-    /// If there are no tokens, channels or layers, a layer's channels are not the model's, or a
-    /// layer's configuration describes no layer.
+    /// If there are no tokens, channels or layers, a layer's channels are not the model's, a
+    /// layer's configuration describes no layer, a number is out of its range, or there is no memory for the parameters.
     pub fn try_init(&self, device: &Device) -> Result<LanguageModel, ConfigError> {
-        self.try_undrawn(device).inspect(draw_parameters)
+        self.try_init_with(|index| self.layer(index, device), device)
     }
 
     /// The model before its parameters are drawn: for weights that are read.
     pub(super) fn try_undrawn(&self, device: &Device) -> Result<LanguageModel, ConfigError> {
-        self.try_undrawn_with(
-            |index| {
-                let layer = self.pattern.iter().cycle().nth(index).ok_or_else(no_layer)?;
-                let (found, wanted) = (layer.d_model(), self.d_model);
-                ConfigError::unless(found == wanted, NAME, || {
-                    let kind = layer.kind();
-                    format!("the layer {kind} has d_model = {found}, the model {wanted}; they must be equal")
-                })?;
-                layer.try_init(device)
-            },
-            device,
-        )
+        self.undrawn(|index| self.layer(index, device), device)
+    }
+
+    /// How many parameters the model has, none of which is drawn for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_init`](Self::try_init), but for the memory.
+    pub fn num_params(&self, device: &Device) -> Result<usize, ConfigError> {
+        check_parameters(NAME, &self.try_undrawn(device)?)
     }
 
     /// The model.
@@ -53,16 +55,21 @@ impl LanguageModelConfig {
     ///
     /// # Errors
     ///
-    /// If there are no tokens, channels or layers, or `layer` returns an error.
+    /// If there are no tokens, channels or layers, `layer` returns an error, a number is out of its range, or there is
+    /// no memory for the parameters.
     pub fn try_init_with<M: SequenceMixer>(
         &self,
         layer: impl FnMut(usize) -> Result<M, ConfigError>,
         device: &Device,
     ) -> Result<LanguageModel<M>, ConfigError> {
-        self.try_undrawn_with(layer, device).inspect(draw_parameters)
+        let model = self.undrawn(layer, device)?;
+        check_memory(NAME, check_parameters(NAME, &model)?, device)?;
+        draw_parameters(&model);
+        Ok(model)
     }
 
-    fn try_undrawn_with<M: SequenceMixer>(
+    /// The model, its parameters waiting for their first use.
+    fn undrawn<M: SequenceMixer>(
         &self,
         mut layer: impl FnMut(usize) -> Result<M, ConfigError>,
         device: &Device,
@@ -72,7 +79,7 @@ impl LanguageModelConfig {
             .map(|index| layer(index).map(|mixer| self.block(mixer, device)))
             .collect::<Result<_, _>>()?;
         let normal = Initializer::Normal { mean: 0.0, std: self.embedding_std };
-        Ok(LanguageModel {
+        let model = LanguageModel {
             embedding: EmbeddingConfig::new(self.vocab_size, self.d_model)
                 .with_initializer(normal.clone())
                 .init(device),
@@ -85,7 +92,21 @@ impl LanguageModelConfig {
                     .init(device)
             }),
             config: Box::new(self.clone()),
-        })
+        };
+        check_floats(NAME, self)?;
+        Ok(model)
+    }
+
+    /// The sequence mixer of the layer `index`, from the pattern.
+    fn layer(&self, index: usize, device: &Device) -> Result<Mixer, ConfigError> {
+        let place = index.checked_rem(self.pattern.len()).ok_or_else(no_layer)?;
+        let layer = &self.pattern[place];
+        let (found, wanted) = (layer.d_model(), self.d_model);
+        ConfigError::unless(found == wanted, NAME, || {
+            let kind = layer.kind();
+            format!("the layer {kind} has d_model = {found}, the model {wanted}; they must be equal")
+        })?;
+        layer.try_init(device)
     }
 
     /// The model with sequence mixers of your own, as in [`try_init_with`](Self::try_init_with).
@@ -105,7 +126,8 @@ impl LanguageModelConfig {
     fn check(&self) -> Result<usize, ConfigError> {
         let wanted = |holds, problem: &str| ConfigError::unless(holds, NAME, || problem.into());
         wanted(self.vocab_size > 0, "vocab_size is 0; give it at least 1 token")?;
-        wanted(self.d_model > 0, "d_model is 0; give it at least 1 channel")?;
+        check_channels(NAME, "d_model", self.d_model)?;
+        check_numbers(NAME, "the embedding", &[self.vocab_size, self.d_model])?;
         let count = self.num_layers.unwrap_or(self.pattern.len());
         if count == 0 && self.num_layers.is_none() {
             return Err(no_layer());
@@ -116,19 +138,27 @@ impl LanguageModelConfig {
         wanted(count > 0, "num_layers is 0; give it at least 1")?;
         let empty = self.channel_mixer == ChannelMixerConfig::SwiGluOf { hidden: 0 };
         wanted(!empty, "the feed-forward's hidden width is 0")?;
+        check_numbers(NAME, "the feed-forward", &[self.d_model, self.hidden().unwrap_or(1)])?;
+        ConfigError::unless(count <= MAX_LAYERS, NAME, || {
+            format!("num_layers = {count}, but at most {MAX_LAYERS} layers are wanted")
+        })?;
         Ok(count)
     }
 
-    fn block<M>(&self, mixer: M, device: &Device) -> Block<M> {
-        let hidden = match self.channel_mixer {
+    /// The hidden width of the feed-forwards, if there are any.
+    fn hidden(&self) -> Option<usize> {
+        match self.channel_mixer {
             ChannelMixerConfig::None => None,
             ChannelMixerConfig::SwiGlu => Some(SwiGlu::usual_hidden(self.d_model)),
             ChannelMixerConfig::SwiGluOf { hidden } => Some(hidden),
-        };
+        }
+    }
+
+    fn block<M>(&self, mixer: M, device: &Device) -> Block<M> {
         Block {
             mixer_norm: self.norm(device),
             mixer,
-            channels: hidden.map(|hidden| ChannelMixer {
+            channels: self.hidden().map(|hidden| ChannelMixer {
                 norm: self.norm(device),
                 swiglu: SwiGlu::new(self.d_model, hidden, self.initializer, device),
             }),

@@ -1,11 +1,16 @@
 //! The configuration of a language model.
 
 use super::block::{ChannelMixerConfig, NormKind};
-use crate::MixerConfig;
+use super::build::NAME;
+use crate::config::{Unrepeated, read};
 use crate::parts::ProjectionInit;
+use crate::{ConfigError, MixerConfig};
 use burn::config::Config;
+use serde_json::Value;
 
 /// Configuration of [`LanguageModel`](super::LanguageModel).
+///
+/// [`from_json`](Self::from_json) reads it. Burn's own `load` wants every field, and ignores those that it does not know.
 #[derive(Config, Debug)]
 pub struct LanguageModelConfig {
     /// How many tokens there are.
@@ -35,4 +40,27 @@ pub struct LanguageModelConfig {
     /// How the feed-forwards are initialised; each mixer has its own setting. Default: uniform.
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
+}
+
+/// The fields without a default.
+const REQUIRED: [&str; 3] = ["vocab_size", "d_model", "pattern"];
+
+impl LanguageModelConfig {
+    /// Reads a configuration from JSON. What is not given has its default.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no JSON object, a field without a default is missing, a field is unknown, at any depth, or given
+    /// twice, or its value is of the wrong type.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        let Unrepeated(value) =
+            serde_json::from_str(text).map_err(|error| ConfigError::new(NAME, error.to_string()))?;
+        let Value::Object(fields) = value else {
+            return Err(ConfigError::new(NAME, "its configuration is not a JSON object"));
+        };
+        if let Some(missing) = REQUIRED.into_iter().find(|name| !fields.contains_key(*name)) {
+            return Err(ConfigError::new(NAME, format!("`{missing}` is missing, and has no default")));
+        }
+        read(NAME, &Self::new(0, 0, Vec::new()), fields)
+    }
 }

@@ -2,9 +2,10 @@
 
 use super::language_model::{LanguageModel, ModelState};
 use super::sampling::{Sampler, Sampling};
-use crate::{GenerateError, Mixer, MixerState, SequenceMixer};
+use crate::{AnyState, GenerateError, Mixer, MixerState, SequenceMixer};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::iter::FusedIterator;
 
 impl<M: SequenceMixer> LanguageModel<M> {
     /// Continues `prompt` one token at a time, through the recurrent states, without end: take as
@@ -14,7 +15,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
     ///
     /// If the prompt is empty or holds an unknown token, or a sampling option is out of range.
     pub fn generate(&self, prompt: &[usize], sampling: Sampling) -> Result<Generator<M>, GenerateError> {
-        Generator::new(self, prompt, None, sampling)
+        Generator::new(self, prompt, None, Sampler::new(sampling)?)
     }
 
     /// [`generate`](Self::generate), continuing from `state`: `prompt` are the tokens that the state
@@ -29,12 +30,36 @@ impl<M: SequenceMixer> LanguageModel<M> {
         prompt: &[usize],
         sampling: Sampling,
     ) -> Result<Generator<M>, GenerateError> {
-        Generator::new(self, prompt, Some(state), sampling)
+        self.resume(Parked { state, pending: prompt.to_vec(), sampler: Sampler::new(sampling)? })
+    }
+
+    /// Goes on with a generation that was [parked](Generator::park), as if it had never stopped.
+    ///
+    /// # Errors
+    ///
+    /// If no token is pending or one is unknown, or the state is of another model or of several sequences.
+    pub fn resume(&self, parked: Parked<M::State>) -> Result<Generator<M>, GenerateError> {
+        Generator::new(self, &parked.pending, Some(parked.state), parked.sampler)
     }
 }
 
-/// An endless iterator over generated tokens. It holds the model without autodiff and its state, not the
+/// A generation at rest: all that it needs to go on but the model.
+///
+/// The state has [a file of its own](MixerState::save); the other two are written with serde.
+#[derive(Clone, Debug)]
+pub struct Parked<S = AnyState> {
+    /// The state after everything but the pending tokens.
+    pub state: ModelState<S>,
+    /// The tokens that the state has not seen.
+    pub pending: Vec<usize>,
+    /// The sampler, with its place in its stream of random numbers.
+    pub sampler: Sampler,
+}
+
+/// An iterator over generated tokens. It holds the model without autodiff and its state, not the
 /// text: memory is constant for recurrent layers.
+///
+/// It ends only where no token can be drawn, and [`error`](Self::error) then says why.
 ///
 /// Made by [`LanguageModel::generate`].
 pub struct Generator<M: SequenceMixer = Mixer> {
@@ -43,6 +68,7 @@ pub struct Generator<M: SequenceMixer = Mixer> {
     /// Tokens that the state has not seen.
     pending: Vec<usize>,
     sampler: Sampler,
+    error: Option<GenerateError>,
     device: Device,
 }
 
@@ -51,7 +77,7 @@ impl<M: SequenceMixer> Generator<M> {
         model: &LanguageModel<M>,
         prompt: &[usize],
         state: Option<ModelState<M::State>>,
-        sampling: Sampling,
+        sampler: Sampler,
     ) -> Result<Self, GenerateError> {
         let vocabulary = model.config().vocab_size;
         if prompt.is_empty() {
@@ -80,7 +106,7 @@ impl<M: SequenceMixer> Generator<M> {
             }
             Some(state) => state.without_autodiff(),
         };
-        Ok(Self { model, state, pending: prompt.to_vec(), sampler: Sampler::new(sampling)?, device })
+        Ok(Self { model, state, pending: prompt.to_vec(), sampler, error: None, device })
     }
 
     /// The state after everything but the [pending](Self::pending) tokens.
@@ -92,21 +118,50 @@ impl<M: SequenceMixer> Generator<M> {
     pub fn pending(&self) -> &[usize] {
         &self.pending
     }
-}
 
-impl<M: SequenceMixer> Iterator for Generator<M> {
-    type Item = usize;
+    /// The sampler, with its place in its stream of random numbers.
+    pub fn sampler(&self) -> &Sampler {
+        &self.sampler
+    }
 
-    fn next(&mut self) -> Option<usize> {
+    /// Why the iterator has ended, if it has.
+    pub fn error(&self) -> Option<&GenerateError> {
+        self.error.as_ref()
+    }
+
+    /// Puts the generation to rest; [`LanguageModel::resume`] goes on with it.
+    pub fn park(self) -> Parked<M::State> {
+        Parked { state: self.state, pending: self.pending, sampler: self.sampler }
+    }
+
+    /// The next token: what [`next`](Iterator::next) gives, with the reason where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`GenerateError::NoToken`] if no token can be drawn. The generation then stays where it is.
+    pub fn try_next(&mut self) -> Result<usize, GenerateError> {
         let tokens: Vec<i64> = self.pending.iter().map(|token| *token as i64).collect();
         let time = tokens.len();
         let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [1, time]), &self.device);
         let (hidden, state) = self.model.hidden(tokens, None, Some(self.state.clone()));
         let logits = self.model.logits(hidden.narrow(1, time - 1, 1));
         let logits = logits.into_data().convert::<f32>().try_to_vec().expect("logits are floats");
-        let token = self.sampler.next(&logits);
+        let token = self.sampler.try_next(&logits)?;
         self.state = state;
         self.pending = vec![token];
-        Some(token)
+        Ok(token)
     }
 }
+
+impl<M: SequenceMixer> Iterator for Generator<M> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.error.is_some() {
+            return None;
+        }
+        self.try_next().map_err(|error| self.error = Some(error)).ok()
+    }
+}
+
+impl<M: SequenceMixer> FusedIterator for Generator<M> {}

@@ -11,6 +11,6 @@ mod weights;
 
 pub use block::{Block, ChannelMixer, ChannelMixerConfig, Norm, NormKind};
 pub use config::LanguageModelConfig;
-pub use generate::Generator;
+pub use generate::{Generator, Parked};
 pub use language_model::{LanguageModel, ModelState};
 pub use sampling::{Sampler, Sampling};

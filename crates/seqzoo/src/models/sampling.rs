@@ -3,9 +3,11 @@
 use crate::GenerateError;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 /// How the next token is chosen from the logits.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Sampling {
     /// The most likely token; the first one among equals.
     Greedy,
@@ -23,11 +25,26 @@ pub enum Sampling {
 }
 
 /// Draws tokens from logits.
-#[derive(Clone, Debug)]
+///
+/// It can be written with serde and read again, and then draws on as if nothing had happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Position", into = "Position")]
 pub struct Sampler {
     sampling: Sampling,
     random: ChaCha8Rng,
 }
+
+/// Where a sampler stands in its stream of random numbers.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    sampling: Sampling,
+    /// How many tokens were drawn at random.
+    drawn: u64,
+}
+
+/// The 32-bit words of the random stream that one token takes.
+const WORDS: u128 = 2;
 
 impl Sampler {
     /// A sampler.
@@ -55,25 +72,54 @@ impl Sampler {
         Ok(Self { sampling, random: ChaCha8Rng::seed_from_u64(seed) })
     }
 
-    /// The next token. A logit that is not a number is never chosen where another is one.
+    /// How the tokens are chosen.
+    pub fn sampling(&self) -> &Sampling {
+        &self.sampling
+    }
+
+    /// The next token, as [`try_next`](Self::try_next) chooses it.
     ///
     /// # Panics
     ///
-    /// If there are no logits.
+    /// Where [`try_next`](Self::try_next) returns an error, with its text.
     #[track_caller]
     pub fn next(&mut self, logits: &[f32]) -> usize {
-        assert!(!logits.is_empty(), "The argument `logits` is empty, but at least one token is wanted.");
-        let logits = &logits.iter().map(|logit| logit.max(f32::MIN)).collect::<Vec<_>>();
-        let Sampling::Random { temperature, top_k, top_p, .. } = self.sampling else {
-            return greedy(logits);
+        self.try_next(logits).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The next token. A logit of +∞ wins over all finite ones; several are equally likely. A token whose logit is −∞ or
+    /// not a number is never chosen, whatever the options.
+    ///
+    /// # Errors
+    ///
+    /// [`GenerateError::NoToken`] if no logit is a number above −∞: all are masked, or the model computes NaN. No
+    /// random number is used up then.
+    pub fn try_next(&mut self, logits: &[f32]) -> Result<usize, GenerateError> {
+        let mut order: Vec<usize> =
+            (0..logits.len()).filter(|token| logits[*token] > f32::NEG_INFINITY).collect();
+        // Adding 0 makes the two zeros equal.
+        let likely = |a: &usize, b: &usize| (logits[*b] + 0.0).total_cmp(&(logits[*a] + 0.0));
+        // `min_by` takes the first of equals, and a stable sort keeps it in front.
+        let Some(best) = order.iter().copied().min_by(likely) else {
+            return Err(GenerateError::NoToken { logits: logits.len() });
         };
-        let mut order: Vec<usize> = (0..logits.len()).collect();
-        order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+        let Sampling::Random { temperature, top_k, top_p, .. } = self.sampling else { return Ok(best) };
+        if logits[best] == f32::INFINITY {
+            order.retain(|token| logits[*token] == f32::INFINITY);
+        }
+        order.sort_by(likely);
         order.truncate(top_k.unwrap_or(usize::MAX));
 
-        let max = f64::from(logits[order[0]]);
-        let weights: Vec<f64> =
-            order.iter().map(|token| ((f64::from(logits[*token]) - max) / temperature).exp()).collect();
+        // Zero among equals: the difference of two infinities is no number.
+        let above = |token: usize| match logits[token] == logits[best] {
+            true => 0.0,
+            false => f64::from(logits[token]) - f64::from(logits[best]),
+        };
+        let weights: Vec<f64> = order
+            .iter()
+            .map(|token| (above(*token) / temperature).exp())
+            .take_while(|weight| *weight > 0.0)
+            .collect();
         let total: f64 = weights.iter().sum();
         let mut kept = 0.0;
         let mut count = 0;
@@ -89,21 +135,27 @@ impl Sampler {
         for (token, weight) in order.iter().zip(&weights).take(count) {
             left -= weight;
             if left < 0.0 {
-                return *token;
+                return Ok(*token);
             }
         }
-        order[count - 1]
+        Ok(order[count - 1])
     }
 }
 
-fn greedy(logits: &[f32]) -> usize {
-    let mut best = 0;
-    for (token, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = token;
-        }
+impl From<Sampler> for Position {
+    fn from(Sampler { sampling, random }: Sampler) -> Self {
+        Self { sampling, drawn: (random.get_word_pos() / WORDS) as u64 }
     }
-    best
+}
+
+impl TryFrom<Position> for Sampler {
+    type Error = GenerateError;
+
+    fn try_from(Position { sampling, drawn }: Position) -> Result<Self, GenerateError> {
+        let mut sampler = Self::new(sampling)?;
+        sampler.random.set_word_pos(u128::from(drawn) * WORDS);
+        Ok(sampler)
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +180,11 @@ mod tests {
     #[test]
     fn greedy_takes_the_most_likely() {
         assert_eq!(Sampler::new(Sampling::Greedy).unwrap().next(&LOGITS), 1);
+        assert_eq!(
+            Sampler::new(Sampling::Greedy).unwrap().next(&[-1.0, -0.0, 0.0]),
+            1,
+            "the first among equals"
+        );
     }
 
     #[test]
@@ -155,6 +212,74 @@ mod tests {
                 assert_eq!(Sampler::new(sampling).unwrap().next(&logits), 2);
             }
         }
+    }
+
+    #[test]
+    fn an_infinite_logit_wins_and_several_share() {
+        let logits = [0.0, f32::INFINITY, -5.0, f32::INFINITY];
+        assert_eq!(Sampler::new(Sampling::Greedy).unwrap().next(&logits), 1);
+        for temperature in [1e-300, 1.0, 1e38] {
+            let mut sampler = Sampler::new(random(temperature, None, None)).unwrap();
+            let ones = (0..2000).filter(|_| sampler.next(&logits) == 1).count();
+            assert!((900..1100).contains(&ones), "{ones}");
+            let mut sampler = Sampler::new(random(temperature, Some(3), Some(0.9))).unwrap();
+            assert!((0..200).all(|_| [1, 3].contains(&sampler.next(&logits))));
+        }
+    }
+
+    #[test]
+    fn a_masked_token_is_never_drawn() {
+        let logits = [f32::NEG_INFINITY, f32::MIN, f32::NAN, f32::MAX, f32::NEG_INFINITY];
+        for (top_k, top_p) in [(None, None), (Some(5), None), (None, Some(1.0)), (Some(4), Some(1.0))] {
+            for temperature in [5e-324, 1e-300, 1.0, 1e38, f64::MAX] {
+                let mut sampler = Sampler::new(random(temperature, top_k, top_p)).unwrap();
+                assert!((0..500).all(|_| [1, 3].contains(&sampler.next(&logits))));
+            }
+        }
+    }
+
+    #[test]
+    fn where_nothing_can_be_drawn_is_an_error() {
+        for logits in [vec![f32::NAN; 3], vec![f32::NEG_INFINITY, f32::NAN], Vec::new()] {
+            for sampling in [Sampling::Greedy, random(1.0, Some(2), None)] {
+                let error = Sampler::new(sampling).unwrap().try_next(&logits).unwrap_err();
+                assert_eq!(error, GenerateError::NoToken { logits: logits.len() });
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "none of the 2 logits is a number above minus infinity")]
+    fn next_panics_with_the_text_of_the_error() {
+        Sampler::new(Sampling::Greedy).unwrap().next(&[f32::NAN, f32::NEG_INFINITY]);
+    }
+
+    #[test]
+    fn a_sampler_that_was_written_draws_on() {
+        for sampling in [Sampling::Greedy, random(2.0, Some(3), Some(0.99))] {
+            let mut sampler = Sampler::new(sampling).unwrap();
+            for drawn in 0..40 {
+                let text = serde_json::to_string(&sampler).unwrap();
+                let mut read: Sampler = serde_json::from_str(&text).unwrap();
+                for _ in 0..drawn {
+                    assert_eq!(read.clone().next(&LOGITS), sampler.clone().next(&LOGITS));
+                }
+                assert_eq!(read.next(&LOGITS), sampler.next(&LOGITS));
+            }
+        }
+    }
+
+    #[test]
+    fn a_sampler_that_cannot_be_is_not_read() {
+        let text = |temperature: &str, more: &str| {
+            format!(
+                r#"{{"sampling": {{"Random": {{"temperature": {temperature}, "top_k": null, "top_p": null, "seed": 1{more}}}}}, "drawn": 0}}"#
+            )
+        };
+        assert!(serde_json::from_str::<Sampler>(&text("1.0", "")).is_ok());
+        let message = |text: String| serde_json::from_str::<Sampler>(&text).unwrap_err().to_string();
+        assert!(message(text("-1.0", "")).contains("the temperature is -1"));
+        assert!(message(text("1.0", ", \"topk\": 2")).contains("topk"));
     }
 
     #[test]

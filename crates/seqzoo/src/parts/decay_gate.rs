@@ -57,7 +57,7 @@ impl DecayGate {
         ConfigError::unless(lower_bound.is_finite() && lower_bound < 0.0, layer, || {
             format!("lower_bound = {lower_bound}, but a finite number below 0 is wanted (-5 is usual)")
         })?;
-        let a_log = Initializer::Zeros.init(self.a_log.shape(), device);
+        let a_log = Initializer::Zeros.init(self.a_log.lazy_shape(), device);
         Ok(Self { a_log: a_log.into(), lower_bound: Some(lower_bound), ..self })
     }
 

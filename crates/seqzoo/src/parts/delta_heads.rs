@@ -1,11 +1,11 @@
 //! The parts that the layers on the delta rule share.
 
-use super::projection::MAX_CHANNELS;
 use super::{
     ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, check_heads, join_heads, projection,
     split_heads,
 };
 use crate::ConfigError;
+use crate::config::{MAX_CHANNELS, check_numbers};
 use crate::ops::delta_rule::{
     Beta, Decay, DeltaRuleOptions, Keys, delta_rule, delta_rule_report, gated_delta_product,
 };
@@ -153,6 +153,7 @@ impl DeltaHeads {
         ConfigError::unless(max <= MAX_CHANNELS, layer, || {
             format!("the heads have {max} channels together, but at most {MAX_CHANNELS} are wanted")
         })?;
+        check_numbers(layer, "the state of each sequence", &[layout.heads, layout.key, layout.value])?;
         let linear = |to| projection(d_model, to, initializer, device);
         let [query, key, value] = channels.map(linear);
         Ok(Self {

@@ -2,10 +2,14 @@
 
 use super::ProjectionInit;
 use crate::ConfigError;
+use crate::config::{check_channels, check_numbers};
 use burn::config::Config;
+use burn::module::ParamId;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, TensorData, activation::relu, activation::softmax};
+use burn::tensor::{Device, Shape, Tensor, activation::relu, activation::softmax};
+
+const NAME: &str = "feature map";
 
 /// Which feature map, and its constants.
 #[derive(Config, Debug, PartialEq, Copy)]
@@ -43,8 +47,10 @@ impl FeatureMapKind {
     ///
     /// # Errors
     ///
-    /// If DPFP has no rolls, or more than `z` has channels.
+    /// If there are no channels, DPFP has no rolls, or more than `z` has channels, or the parameters are larger than
+    /// any machine holds.
     pub fn try_init(&self, head_dim: usize, device: &Device) -> Result<FeatureMap, ConfigError> {
+        check_channels(NAME, "the number of channels per head", head_dim)?;
         if let Self::Dpfp { nu } = *self {
             ConfigError::unless((1..2 * head_dim).contains(&nu), "feature map DPFP", || {
                 format!("nu = {nu}, but 1 to {} rolls are wanted for heads of {head_dim}", 2 * head_dim - 1)
@@ -54,6 +60,9 @@ impl FeatureMapKind {
             let uniform = ProjectionInit::Uniform.input(head_dim);
             LinearConfig::new(head_dim, head_dim).with_initializer(uniform).init(device)
         };
+        if matches!(self, Self::Hedgehog | Self::LearnedRelu | Self::ElementwiseProduct) {
+            check_numbers(NAME, "the projection", &[head_dim, head_dim])?;
+        }
         let linears = match self {
             Self::Hedgehog => vec![identity(head_dim, device)],
             Self::LearnedRelu => vec![linear()],
@@ -63,12 +72,19 @@ impl FeatureMapKind {
         Ok(FeatureMap { kind: *self, linears })
     }
 
-    /// The number of features of heads of `head_dim` channels.
+    /// The number of features of heads of `head_dim` channels; `usize::MAX` where that is too large for it.
     pub fn features(&self, head_dim: usize) -> usize {
         match self {
-            Self::Taylor => 1 + head_dim + head_dim * (head_dim + 1) / 2,
-            Self::Hedgehog => 2 * head_dim,
-            Self::Dpfp { nu } => 2 * head_dim * nu,
+            Self::Taylor => {
+                // One of the two factors is even.
+                let (even, odd) = match head_dim.is_multiple_of(2) {
+                    true => (head_dim, head_dim.saturating_add(1)),
+                    false => (head_dim.saturating_add(1), head_dim),
+                };
+                (even / 2).saturating_mul(odd).saturating_add(head_dim).saturating_add(1)
+            }
+            Self::Hedgehog => head_dim.saturating_mul(2),
+            Self::Dpfp { nu } => head_dim.saturating_mul(2).saturating_mul(*nu),
             _ => head_dim,
         }
     }
@@ -136,10 +152,14 @@ fn dpfp(x: Tensor<4>, nu: usize) -> Tensor<4> {
 /// A linear map that is the identity initially.
 fn identity(width: usize, device: &Device) -> Linear {
     let mut linear = LinearConfig::new(width, width).init(device);
-    let diagonal: Vec<f32> =
-        (0..width * width).map(|i| if i % (width + 1) == 0 { 1.0 } else { 0.0 }).collect();
-    let eye = Tensor::<2>::from_data(TensorData::new(diagonal, [width, width]), device);
-    linear.weight = Param::from_tensor(eye);
+    // Made at its first use, like every parameter that is drawn.
+    linear.weight = Param::uninitialized(
+        ParamId::new(),
+        move |device, require_grad| Tensor::eye(width, device).set_require_grad(require_grad),
+        device.clone(),
+        true,
+        Shape::new([width, width]),
+    );
     linear.bias = Some(Initializer::Zeros.init([width], device));
     linear
 }

@@ -2,6 +2,7 @@
 
 use super::ShortConvs;
 use crate::ConfigError;
+use crate::config::{MAX_CHANNELS, check_channels, check_numbers};
 use burn::config::Config;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -113,6 +114,8 @@ impl HeadLayout {
         check_heads(layer, d_model, heads, key_value_heads)?;
         let key = key(heads)?;
         let value = share(layer, d_model, heads, "expand_v", expand_v)?;
+        check_channels(layer, "the number of key channels of all heads", heads.saturating_mul(key))?;
+        check_numbers(layer, "the state of each sequence", &[heads, key, value])?;
         Ok(Self { heads, key_value_heads, key, value })
     }
 
@@ -142,9 +145,6 @@ impl HeadLayout {
     }
 }
 
-/// More channels than this are taken for a mistake in an option.
-pub(super) const MAX_CHANNELS: usize = 1 << 24;
-
 /// The channels of each head, where the option `name` says how many `d_model` makes in all.
 fn share(layer: &str, d_model: usize, heads: usize, name: &str, factor: f64) -> Result<usize, ConfigError> {
     let wide = (d_model as f64 * factor).floor() as usize;
@@ -165,7 +165,7 @@ pub(crate) fn check_heads(
     heads: usize,
     key_value_heads: usize,
 ) -> Result<(), ConfigError> {
-    ConfigError::unless(d_model > 0, layer, || "d_model is 0; give it at least 1 channel".into())?;
+    check_channels(layer, "d_model", d_model)?;
     ConfigError::unless(heads > 0, layer, || "num_heads is 0; give it at least 1".into())?;
     ConfigError::unless(key_value_heads > 0 && heads.is_multiple_of(key_value_heads), layer, || {
         format!("num_kv_heads = {key_value_heads} does not divide num_heads = {heads}")

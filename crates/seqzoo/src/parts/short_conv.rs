@@ -1,12 +1,15 @@
 //! The short causal convolution before most recurrent mixers.
 
 use crate::ConfigError;
+use crate::config::{check_channels, check_numbers};
 use crate::ops::accumulator;
 use crate::ops::causal_conv::{CausalConvOptions, causal_conv};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Bool, Device, Tensor, activation::silu};
+
+const NAME: &str = "short convolution";
 
 /// Configuration of [`ShortConv`].
 #[derive(Config, Debug)]
@@ -29,14 +32,13 @@ impl ShortConvConfig {
     ///
     /// # Errors
     ///
-    /// If there are no channels or fewer than two taps.
+    /// If there are no channels or fewer than two taps, or more of them than any machine holds.
     pub fn try_init(&self, device: &Device) -> Result<ShortConv, ConfigError> {
-        ConfigError::unless(self.channels > 0, "short convolution", || {
-            "channels is 0; give it at least 1".into()
-        })?;
-        ConfigError::unless(self.width >= 2, "short convolution", || {
+        check_channels(NAME, "channels", self.channels)?;
+        ConfigError::unless(self.width >= 2, NAME, || {
             format!("width = {}, but at least 2 taps are wanted", self.width)
         })?;
+        check_numbers(NAME, &format!("width = {}: the taps", self.width), &[self.channels, self.width])?;
         let bound = (self.width as f64).powf(-0.5);
         let uniform = Initializer::Uniform { min: -bound, max: bound };
         Ok(ShortConv {

@@ -28,9 +28,11 @@ impl SwiGlu {
         }
     }
 
-    /// The usual hidden width: two thirds of `4 · d_model`, rounded up to a multiple of 256.
+    /// The usual hidden width: two thirds of `4 · d_model`, rounded up to a multiple of 256; `usize::MAX` where that
+    /// is too large for it.
     pub fn usual_hidden(d_model: usize) -> usize {
-        (8 * d_model / 3).next_multiple_of(256)
+        let two_thirds = d_model.checked_mul(8).map(|wide| wide / 3);
+        two_thirds.and_then(|hidden| hidden.checked_next_multiple_of(256)).unwrap_or(usize::MAX)
     }
 
     /// `[B, T, D]` to `[B, T, D]`.
