@@ -2,6 +2,7 @@
 
 use super::any::MixerConfig;
 use crate::ConfigError;
+use burn::config::Config;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -42,6 +43,9 @@ impl MixerConfig {
             .map_err(|error| ConfigError::new(kind, error.to_string()))
     }
 }
+
+/// JSON from and to bytes and files, as every configuration of a layer.
+impl Config for MixerConfig {}
 
 impl Serialize for MixerConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
