@@ -3,6 +3,7 @@
 use super::any::MixerConfig;
 use crate::ConfigError;
 use crate::config::Unrepeated;
+use burn::config::Config;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -25,6 +26,9 @@ impl MixerConfig {
         published.replaced_by(options)
     }
 }
+
+/// JSON from and to bytes and files, as every configuration of a layer.
+impl Config for MixerConfig {}
 
 impl Serialize for MixerConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,0 +1,30 @@
+//! The programs in the README and in the book, compiled and run with the dependencies that the README gives.
+//!
+//! `cargo test --workspace` gives Burn the features that the other packages want as well;
+//! `cargo test --package seqzoo-docs --doc` gives it those of a reader.
+
+/// A document's programs, as documentation tests.
+#[cfg(doctest)]
+macro_rules! programs {
+    ($($name:ident: $path:literal),* $(,)?) => {
+        $(#[doc = include_str!($path)]
+        struct $name;)*
+    };
+}
+
+#[cfg(doctest)]
+programs! {
+    Readme: "../README.md",
+    Contributing: "../CONTRIBUTING.md",
+    Introduction: "src/introduction.md",
+    SequenceMixers: "src/sequence_mixers.md",
+    Contract: "src/contract.md",
+    Models: "src/models.md",
+    OwnLayer: "src/own_layer.md",
+    LinearAttention: "src/linear_attention.md",
+    DeltaRule: "src/delta_rule.md",
+    Kernels: "src/kernels.md",
+    Recall: "src/recall.md",
+    Results: "src/results.md",
+    Notation: "src/notation.md",
+}

@@ -1,0 +1,93 @@
+//! Directories of models.
+
+use crate::documents::{Document, File, spoilt};
+use crate::hostile::{Syntax, changed, damaged, random, tensors};
+use crate::trial::any_document_is_read_or_refused;
+use burn::tensor::{Int, Tensor};
+use proptest::prelude::*;
+use seqzoo::MixerConfig;
+use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig, Sampling};
+use seqzoo_tests::plain;
+
+pub const VOCABULARY: usize = 11;
+
+/// A model of every kind of layer, and a hybrid.
+pub fn small() -> Vec<LanguageModel> {
+    let layer = |kind: &str| {
+        let options = match kind {
+            "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" => {
+                serde_json::json!({"num_heads": 2, "head_dim": 4})
+            }
+            "base_conv" => serde_json::json!({}),
+            _ => serde_json::json!({"num_heads": 2}),
+        };
+        MixerConfig::from_options(kind, 8, options.as_object().unwrap().clone()).unwrap()
+    };
+    let mut patterns: Vec<_> = MixerConfig::KINDS.iter().map(|kind| vec![layer(kind)]).collect();
+    patterns.push(vec![layer("base_conv"), layer("gated_delta_net"), layer("softmax_attention")]);
+    let feed_forwards = [ChannelMixerConfig::None, ChannelMixerConfig::SwiGluOf { hidden: 4 }];
+    patterns
+        .into_iter()
+        .zip(feed_forwards.into_iter().cycle())
+        .map(|(pattern, feed_forward)| {
+            LanguageModelConfig::new(VOCABULARY, 8, pattern).with_channel_mixer(feed_forward).init(&plain())
+        })
+        .collect()
+}
+
+/// The files of a directory, and of those below it.
+fn files(directory: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_string();
+        if path.is_dir() {
+            found.extend(files(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+        } else {
+            found.push((name, std::fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn directories() -> Vec<Document> {
+    let saved = |(index, model): (usize, LanguageModel)| {
+        let directory = tempfile::tempdir().unwrap();
+        model.save(directory.path()).unwrap();
+        Document::new(index, files(directory.path()))
+    };
+    small().into_iter().enumerate().map(saved).collect()
+}
+
+fn hostile(file: File, others: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let valid = file.bytes;
+    let structured = match serde_json::from_slice(&valid) {
+        Ok(tree) => changed(tree, Syntax::Json).boxed(),
+        Err(_) => tensors(valid.clone()).boxed(),
+    };
+    prop_oneof![
+        1 => random(),
+        3 => damaged(valid, others),
+        10 => structured
+    ]
+}
+
+#[test]
+fn any_directory_is_a_model_or_an_error() {
+    let device = plain();
+    any_document_is_read_or_refused(
+        spoilt(directories(), hostile),
+        |directory, _| LanguageModel::load(directory, &device).map_err(|error| error.to_string()),
+        |model| {
+            let (logits, _) = model.forward(Tensor::<2, Int>::zeros([2, 3], &device), None);
+            assert_eq!(logits.dims(), [2, 3, model.config().vocab_size]);
+            let stream = model.generate(&[0], Sampling::Greedy).unwrap();
+            assert_eq!(stream.take(2).count(), 2);
+            // What was read can be written and read again.
+            let directory = tempfile::tempdir().unwrap();
+            model.save(directory.path()).unwrap();
+            LanguageModel::load(directory.path(), &device).unwrap();
+        },
+    );
+}
