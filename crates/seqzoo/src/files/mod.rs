@@ -15,9 +15,10 @@ mod step;
 pub(crate) use step::interrupt;
 
 use stage::Stage;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use step::step;
 
 /// Writes `bytes` to `path`, whole or not at all. What is no regular file (a terminal, a pipe) is written to as it
@@ -74,6 +75,22 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
 pub fn create_directory(directory: impl AsRef<Path>) -> Result<()> {
     step()?;
     std::fs::create_dir_all(directory)
+}
+
+/// Waits until no other process saves in `directory`, until the file that it returns is dropped. Nothing where the
+/// system has no such locks, or where another process holds it for a minute: it may be one that is stopped.
+pub(crate) fn lock_directory(directory: &Path) -> Option<File> {
+    let file = File::open(directory).ok()?;
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Some(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(2))
+            }
+            Err(_) => return None,
+        }
+    }
 }
 
 /// Whether something is there that is neither a file nor a directory.

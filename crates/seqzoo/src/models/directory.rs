@@ -1,8 +1,9 @@
 //! A model in a directory: `model.safetensors`, and `config.json` beside it.
 //!
-//! The weights are the commit point: their file also holds the configuration and the name of the save, and
-//! `config.json` follows it. Where the two are of different saves, as after a save that was interrupted in between
-//! or beside a writer, the weights' own configuration counts, so that a reader always finds a whole model.
+//! The weights are the commit point: their file also holds the configuration, the name of the save and that of the save
+//! before it. `config.json` follows. Where it is still of the save before, because the last one was interrupted in
+//! between, the weights' own configuration counts. Where it is of any other save, the files were mixed by hand, or
+//! another process has saved since the weights were read.
 
 use super::config::LanguageModelConfig;
 use super::language_model::LanguageModel;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
@@ -35,11 +36,15 @@ impl LanguageModel {
     pub fn save(&self, directory: impl AsRef<Path>) -> Result<(), CheckpointError> {
         let directory = directory.as_ref();
         files::create_directory(directory).map_err(|error| CheckpointError::io(directory, error))?;
-        let described = Described { config: self.config().clone(), version: VERSION, save: new_name() };
-        let text = serde_json::to_string_pretty(&described).expect("a configuration is JSON") + "\n";
-        self.save_weights_with(&directory.join(WEIGHTS), Some((EMBEDDED, &text)))?;
-        let path = directory.join(CONFIG);
-        files::write(&path, text).map_err(|error| CheckpointError::io(&path, error))
+        let _alone = files::lock_directory(directory);
+        let config_path = directory.join(CONFIG);
+        let before = files::read(&config_path).ok().and_then(|bytes| Found::parse(&config_path, &bytes).ok());
+        let (config, save) = (self.config(), new_name());
+        let follows = before.and_then(|found| found.heading.save);
+        let own = Described { config, version: VERSION, save: &save, follows };
+        self.save_weights_with(&directory.join(WEIGHTS), Some((EMBEDDED, &own.text())))?;
+        let text = Described { follows: None, ..own }.text();
+        files::write(&config_path, text).map_err(|error| CheckpointError::io(&config_path, error))
     }
 
     /// Reads a model that [`save`](Self::save) wrote. In `config.json` a field that has a default may be left out.
@@ -50,46 +55,83 @@ impl LanguageModel {
     /// weights are not those of the model it describes.
     pub fn load(directory: impl AsRef<Path>, device: &Device) -> Result<Self, CheckpointError> {
         let directory = directory.as_ref();
-        let (config_path, weights_path) = (directory.join(CONFIG), directory.join(WEIGHTS));
-        // The weights first: a configuration read before them may be older without being their own.
-        let weights = match Weights::read(&weights_path) {
-            Err(_) if !config_path.exists() => {
-                let missing = std::io::Error::from(ErrorKind::NotFound);
-                return Err(CheckpointError::io(&config_path, missing));
+        let mut mixture = None;
+        loop {
+            let (weights, description) = read(directory)?;
+            match description {
+                Description::Of { config, path } => {
+                    return weights.into_model(&config.config(&path)?.try_undrawn(device)?);
+                }
+                Description::Mixed(saves) if mixture.as_ref() == Some(&saves) => {
+                    let problem = "it is of another save than model.safetensors; put the two of one save together, \
+                                   or remove it, and the configuration in the weights counts";
+                    return Err(CheckpointError::contents(&directory.join(CONFIG), problem));
+                }
+                // Another process has saved in between, unless nothing has changed at the next look.
+                Description::Mixed(saves) => mixture = Some(saves),
             }
-            read => read?,
-        };
-        let beside = match files::read(&config_path) {
-            Ok(bytes) => Some(Found::parse(&config_path, &bytes)?),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(CheckpointError::io(&config_path, error)),
-        };
-        let own = match weights.metadata(EMBEDDED) {
-            Some(text) => Some(Found::parse(&weights_path, text.as_bytes())?),
-            None => None,
-        };
-        let (path, found) = match (beside, own) {
-            (Some(beside), Some(own)) if beside.is_of_another_save_than(&own) => (&weights_path, own),
-            (Some(beside), _) => (&config_path, beside),
-            (None, Some(own)) => (&weights_path, own),
-            (None, None) => {
-                let missing = std::io::Error::from(ErrorKind::NotFound);
-                return Err(CheckpointError::io(&config_path, missing));
-            }
-        };
-        let config = found.config(path)?;
-        weights.into_model(&config.try_undrawn(device)?)
+        }
     }
 }
 
-/// The contents of `config.json`.
+/// The configuration that counts, and the file that it is from.
+enum Description {
+    Of {
+        config: Found,
+        path: PathBuf,
+    },
+    /// There is none: the configuration and the weights are of these two saves.
+    Mixed([Option<String>; 2]),
+}
+
+/// Reads both files: the weights first, so that the configuration is never older than theirs without saying so.
+fn read(directory: &Path) -> Result<(Weights, Description), CheckpointError> {
+    let (config_path, weights_path) = (directory.join(CONFIG), directory.join(WEIGHTS));
+    let no_config = || CheckpointError::io(&config_path, ErrorKind::NotFound.into());
+    let weights = match Weights::read(&weights_path) {
+        Err(_) if !config_path.exists() => return Err(no_config()),
+        read => read?,
+    };
+    let beside = match files::read(&config_path) {
+        Ok(bytes) => Some(Found::parse(&config_path, &bytes)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(CheckpointError::io(&config_path, error)),
+    };
+    let own =
+        weights.metadata(EMBEDDED).map(|text| Found::parse(&weights_path, text.as_bytes())).transpose()?;
+    let description = match (beside, own) {
+        (None, None) => return Err(no_config()),
+        (None, Some(own)) => Description::Of { config: own, path: weights_path },
+        (Some(beside), None) => Description::Of { config: beside, path: config_path },
+        (Some(beside), Some(own)) => match (&beside.heading.save, &own.heading) {
+            (None, _) => Description::Of { config: beside, path: config_path },
+            (save, heading) if *save == heading.save => Description::Of { config: beside, path: config_path },
+            (save, heading) if *save == heading.follows => {
+                Description::Of { config: own, path: weights_path }
+            }
+            _ => Description::Mixed([beside.heading.save, own.heading.save]),
+        },
+    };
+    Ok((weights, description))
+}
+
+/// The contents of `config.json`, and what the weights say of themselves.
 #[derive(Serialize)]
-struct Described {
+struct Described<'a> {
     #[serde(flatten)]
-    config: LanguageModelConfig,
+    config: &'a LanguageModelConfig,
     version: u64,
     /// The name of the save.
-    save: String,
+    save: &'a str,
+    /// The save whose `config.json` was there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follows: Option<String>,
+}
+
+impl Described<'_> {
+    fn text(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a configuration is JSON") + "\n"
+    }
 }
 
 /// A name that no other save has.
@@ -101,7 +143,7 @@ fn new_name() -> String {
 /// A configuration as it stands in a file.
 struct Found {
     fields: Map<String, Value>,
-    save: Option<String>,
+    heading: Heading,
 }
 
 /// What is written beside the fields of the configuration.
@@ -109,26 +151,24 @@ struct Found {
 struct Heading {
     version: Option<u64>,
     save: Option<String>,
+    follows: Option<String>,
 }
 
 impl Found {
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CheckpointError> {
         let malformed = |error: serde_json::Error| CheckpointError::contents(path, error);
         let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(malformed)?;
-        let heading = ["version", "save"].into_iter().filter_map(|name| fields.shift_remove_entry(name));
-        let heading: Heading = serde_json::from_value(heading.collect()).map_err(malformed)?;
+        let names = ["version", "save", "follows"].into_iter();
+        let heading = names.filter_map(|name| fields.shift_remove_entry(name)).collect();
+        let heading: Heading = serde_json::from_value(heading).map_err(malformed)?;
         match heading.version {
-            None | Some(VERSION) => Ok(Self { fields, save: heading.save }),
+            None | Some(VERSION) => Ok(Self { fields, heading }),
             Some(version) => {
                 let problem =
                     format!("it is of format version {version}, this library reads version {VERSION}");
                 Err(CheckpointError::contents(path, problem))
             }
         }
-    }
-
-    fn is_of_another_save_than(&self, other: &Self) -> bool {
-        matches!((&self.save, &other.save), (Some(this), Some(other)) if this != other)
     }
 
     fn config(self, path: &Path) -> Result<LanguageModelConfig, CheckpointError> {

@@ -25,18 +25,14 @@ impl<M: SequenceMixer> LanguageModel<M> {
         path: &Path,
         entry: Option<(&str, &str)>,
     ) -> Result<(), CheckpointError> {
-        let failed = |error: &dyn ToString| CheckpointError::contents(path, error.to_string());
-        let written = files::write_with(path, |stage| {
+        files::write_with(path, |stage| {
             let mut store = SafetensorsStore::from_file(stage).overwrite(true);
             if let Some((key, value)) = entry {
                 store = store.metadata(key, value);
             }
             self.save_into(&mut store).map_err(std::io::Error::other)
-        });
-        written.map_err(|error: std::io::Error| match error.raw_os_error() {
-            Some(_) => CheckpointError::io(path, error),
-            None => failed(&error),
         })
+        .map_err(|error| CheckpointError::io(path, error))
     }
 
     /// Replaces all weights by those in a safetensors file.
