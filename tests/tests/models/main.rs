@@ -1,6 +1,7 @@
 //! The language model: a published one, generation, checkpoints.
 
 mod checkpoint;
+mod entrances;
 mod generation;
 mod golden;
 mod law;

@@ -55,7 +55,7 @@ pub struct AttentionOptions {
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `HK` does not divide `H`, `T` is 0, the window is 0, or a form is asked for
+/// If a shape disagrees, `HK` does not divide `H`, `T`, `H`, `K` or `V` is 0, the window is 0, or a form is asked for
 /// that this operator does not have.
 ///
 /// # Source
@@ -73,6 +73,15 @@ pub fn attention(
     let report = attention_report(query.dims()[1], &options, &query.device());
     let problem = Problem::new(query, key, value, options);
     let (output, state) = match report.form {
+        // Of no sequences there is nothing to attend to; the heads of the output are the queries' and its channels the
+        // values'.
+        _ if problem.query.dims()[0] == 0 => {
+            let Problem { query, key, value, .. } = problem;
+            let [_, time, heads, _] = query.dims();
+            let [_, _, _, channels] = value.dims();
+            let output = value.clone().reshape([0, time, heads, channels]);
+            (output, AttentionState { keys: key, values: value, visible: None })
+        }
         Form::Naive => naive::naive(problem),
         _ => parallel::parallel(problem),
     };
@@ -109,6 +118,9 @@ impl Problem {
         let [batch, time, heads, key_dim] = query.dims();
         let [_, _, key_heads, value_dim] = value.dims();
         checks::not_empty("query", "time", time);
+        checks::not_empty("query", "head", heads);
+        checks::not_empty("query", "channel", key_dim);
+        checks::not_empty("value", "channel", value_dim);
         checks::shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
         checks::shape(
             "value",
@@ -121,7 +133,7 @@ impl Problem {
             checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
         }
         let wide = accumulator(query.dtype());
-        let cache = options.initial_state.map(|state| {
+        let cache = options.initial_state.and_then(|state| {
             let length = state.keys.dims()[1];
             let wanted = [("B", batch), ("S", length), ("HK", key_heads), ("K", key_dim)];
             checks::shape("initial_state.keys", &state.keys.dims(), &wanted);
@@ -130,11 +142,12 @@ impl Problem {
             if let Some(visible) = &state.visible {
                 checks::shape("initial_state.visible", &visible.dims(), &[("B", batch), ("S", length)]);
             }
-            AttentionState {
+            let widened = AttentionState {
                 keys: to_dtype(state.keys, wide),
                 values: to_dtype(state.values, wide),
                 visible: state.visible,
-            }
+            };
+            (length > 0).then_some(widened)
         });
         Self {
             query: to_dtype(query, wide),

@@ -141,7 +141,7 @@ impl Restore<'_> {
             .collect();
         let fits = shape.len() == wanted.len()
             && shape.iter().zip(&wanted).all(|(found, wanted)| wanted.is_none_or(|wanted| wanted == *found));
-        if !fits || shape.contains(&0) {
+        if !fits {
             let wanted: Vec<String> = wanted
                 .iter()
                 .map(|extent| extent.map_or("any".to_string(), |extent| extent.to_string()))
@@ -180,23 +180,20 @@ impl StateMapper for Restore<'_> {
         }
     }
 
-    fn cache<const D: usize>(
-        &mut self,
-        name: &str,
-        cache: Option<Tensor<D>>,
-        extents: [usize; D],
-    ) -> Option<Tensor<D>> {
-        let Ok(view) = self.file.tensor(name) else { return None };
-        // An empty cache says nothing of its dtype; the file's float is as good.
-        let dtype = match (&cache, view.dtype()) {
-            (Some(cache), _) => cache.dtype(),
-            (None, Dtype::F64) => DType::F64,
-            (None, _) => DType::F32,
-        };
-        let mut extents: Vec<_> = extents.into_iter().map(Some).collect();
+    fn cache<const D: usize>(&mut self, name: &str, cache: Tensor<D>) -> Tensor<D> {
+        // Earlier files hold nothing of an empty cache.
+        if self.file.tensor(name).is_err() {
+            let mut shape = cache.dims();
+            shape[1] = 0;
+            return Tensor::zeros(shape, (self.device, cache.dtype()));
+        }
+        let mut extents: Vec<_> = cache.dims().into_iter().map(Some).collect();
         extents[1] = None;
-        let data = self.find(name, stored(dtype), &extents)?;
-        Some(Tensor::from_data(data, (self.device, dtype)))
+        let dtype = cache.dtype();
+        match self.find(name, stored(dtype), &extents) {
+            Some(data) => Tensor::from_data(data, (self.device, dtype)),
+            None => cache,
+        }
     }
 
     fn mask(&mut self, name: &str, _: Option<Mask>) -> Option<Mask> {
