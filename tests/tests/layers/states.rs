@@ -1,11 +1,11 @@
 //! States on disk, forked, selected, detached.
 
 use super::zoo::{CHANNELS, each, layer, variants};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig};
 use seqzoo::testing::Trial;
 use seqzoo::{MixerState, SequenceMixer};
-use seqzoo_tests::{Inputs, autodiff, plain};
+use seqzoo_tests::{Inputs, autodiff, flags, plain};
 use std::path::PathBuf;
 
 fn directory() -> (tempfile::TempDir, PathBuf) {
@@ -213,4 +213,25 @@ fn a_misfit_is_told_by_shapes_dtypes_and_numbers() {
     let input = Inputs::single(3, &device).uniform::<3>([3, 2, CHANNELS]);
     let said = seqzoo_tests::said(|| layer.forward(input, Some(state)));
     assert!(said.contains("The argument `state` has the position 18446744073709551615"), "{said}");
+}
+
+#[test]
+fn a_reset_clears_what_is_no_number() {
+    let device = plain();
+    for (name, config) in variants() {
+        let layer = layer(&config, &device);
+        let (_, bad) = layer.forward(Tensor::full([2, 3, CHANNELS], f64::NAN, (&device, DType::F64)), None);
+        let (_, good) = layer.forward(Inputs::new(2, &device).uniform([2, 3, CHANNELS]), None);
+        let input = Inputs::new(3, &device).uniform::<3>([2, 4, CHANNELS]);
+        let after = |state| {
+            let resets = flags(2, 4, &[0], &device);
+            layer.forward_packed(input.clone(), Some(resets), Some(state))
+        };
+        let ((found, found_state), (wanted, wanted_state)) = (after(bad), after(good));
+        assert_eq!(found.into_data(), wanted.into_data(), "{name}");
+        assert_eq!(found_state.bytes(), wanted_state.bytes(), "{name}");
+        let more = Inputs::new(4, &device).uniform::<3>([2, 2, CHANNELS]);
+        let go = |state| layer.forward(more.clone(), Some(state)).0.into_data();
+        assert_eq!(go(found_state), go(wanted_state), "{name}");
+    }
 }

@@ -103,7 +103,7 @@ impl SoftmaxAttentionConfig {
 /// * query head `h` reads key and value head `h / (heads / key_value_heads)`.
 ///
 /// The state is the cache of keys and values: `8·HK·d` bytes per token and sequence, up to
-/// `window - 1` tokens (at least 1) with a window.
+/// `window - 1` tokens (at least 1) with a window. Tokens before a reset of every sequence leave it.
 ///
 /// Source: Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>; grouped heads: Ainslie et al.
 /// 2023, <https://arxiv.org/abs/2305.13245>.
