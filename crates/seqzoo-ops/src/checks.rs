@@ -2,7 +2,7 @@
 
 /// Panics unless `found` is the shape given by `wanted`, a list of (axis name, extent).
 #[track_caller]
-pub(crate) fn shape(argument: &str, found: &[usize], wanted: &[(&str, usize)]) {
+pub fn shape(argument: &str, found: &[usize], wanted: &[(&str, usize)]) {
     let extents: Vec<usize> = wanted.iter().map(|(_, extent)| *extent).collect();
     if found != extents {
         let axes: Vec<&str> = wanted.iter().map(|(axis, _)| *axis).collect();
@@ -15,16 +15,25 @@ pub(crate) fn shape(argument: &str, found: &[usize], wanted: &[(&str, usize)]) {
 
 /// Panics unless `found`, the extent of an axis of `argument`, is at least one.
 #[track_caller]
-pub(crate) fn not_empty(argument: &str, axis: &str, found: usize) {
+pub fn not_empty(argument: &str, axis: &str, found: usize) {
     assert!(
         found > 0,
         "The argument `{argument}` has no elements on its {axis} axis (extent 0), but at least 1 is wanted."
     );
 }
 
+/// Panics unless `found`, the channels of `argument`, are as many as wanted.
+#[track_caller]
+pub fn channels(argument: &str, found: usize, wanted: usize) {
+    assert!(
+        found == wanted,
+        "The argument `{argument}` has {found} channels on its last axis, but {wanted} are wanted."
+    );
+}
+
 /// Panics unless `grouped` heads divide `heads`.
 #[track_caller]
-pub(crate) fn divides(argument: &str, grouped: usize, of: &str, heads: usize) {
+pub fn divides(argument: &str, grouped: usize, of: &str, heads: usize) {
     assert!(
         grouped > 0 && heads.is_multiple_of(grouped),
         "The argument `{argument}` has {grouped} heads, which do not divide the {heads} heads of `{of}`; \

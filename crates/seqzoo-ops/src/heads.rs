@@ -16,6 +16,9 @@ pub fn repeat_heads(tensor: Tensor<4>, heads: usize) -> Tensor<4> {
         return tensor;
     }
     checks::divides("tensor", grouped, "result", heads);
+    if batch * time * channels == 0 {
+        return tensor.repeat_dim(2, heads / grouped); // `expand` refuses extents of 0
+    }
     tensor
         .unsqueeze_dim::<5>(3)
         .expand([batch, time, grouped, heads / grouped, channels])

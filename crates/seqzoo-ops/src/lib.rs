@@ -33,7 +33,8 @@
 //!   the inputs.
 //! * `resets: [B, T]`, true where the state is cleared *before* the token, is the one mechanism for
 //!   packed sequences and for episode boundaries.
-//! * A wrong argument panics with a sentence that names it, the shape found and the shape wanted.
+//! * A wrong argument panics with a sentence that names it, the shape found and the shape wanted. No tokens, heads or
+//!   channels are wrong; a batch of no sequences is not: outputs and states are of none, too.
 #![warn(missing_docs)]
 
 pub mod attention;
@@ -41,7 +42,8 @@ pub mod causal_conv;
 pub mod delta_rule;
 pub mod linear_attention;
 
-mod checks;
+#[doc(hidden)]
+pub mod checks;
 mod form;
 mod heads;
 mod kernel;

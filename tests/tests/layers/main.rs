@@ -2,6 +2,7 @@
 
 mod configurations;
 mod decays;
+mod entrances;
 mod extremes;
 mod golden;
 mod golden_delta;

@@ -1,11 +1,11 @@
 //! States on disk, forked, selected, detached.
 
 use super::zoo::{CHANNELS, each, layer, variants};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig};
 use seqzoo::testing::Trial;
 use seqzoo::{MixerState, SequenceMixer};
-use seqzoo_tests::{Inputs, autodiff, plain};
+use seqzoo_tests::{Inputs, autodiff, flags, plain};
 use std::path::PathBuf;
 
 fn directory() -> (tempfile::TempDir, PathBuf) {
@@ -163,4 +163,75 @@ fn a_state_without_convolutions_does_not_fit_a_layer_with_them() {
     let state = config.clone().init(&device).init_state(1, &device);
     let input = Inputs::single(2, &device).uniform::<3>([1, 4, CHANNELS]);
     config.with_conv_size(Some(4)).init(&device).forward(input, Some(state));
+}
+
+#[test]
+fn a_state_knows_its_batch_before_its_first_token() {
+    let device = plain();
+    let (_directory, path) = directory();
+    for (name, config) in variants() {
+        let layer = layer(&config, &device);
+        let fresh = || layer.init_state(4, &device);
+        assert_eq!(fresh().batch(), 4, "{name}");
+        let rows = Tensor::<1, Int>::from_ints([3, 1, 1, 0, 2], &device);
+        assert_eq!(fresh().select(rows).batch(), 5, "{name}");
+        assert_eq!(fresh().detach().batch(), 4, "{name}");
+        assert_eq!(fresh().to_device(&device).batch(), 4, "{name}");
+        fresh().save(&path).unwrap();
+        assert_eq!(layer.load_state(&path, &device).unwrap().batch(), 4, "{name}");
+        layer.init_state(0, &device).save(&path).unwrap();
+        assert_eq!(layer.load_state(&path, &device).unwrap().batch(), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_misfit_is_told_by_shapes_dtypes_and_numbers() {
+    let device = plain();
+    let config = seqzoo::layers::MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(2);
+    let layer = config.clone().with_conv_size(Some(3)).init(&device);
+    let fresh = layer.init_state(3, &device);
+    assert_eq!(fresh.misfit(&layer.init_state(1, &device)), None);
+    let told = |state: &seqzoo::layers::MultiScaleRetentionState, sentence: &str| {
+        let said = state.misfit(&layer.init_state(1, &device)).expect("the state does not fit");
+        assert!(said.contains(sentence), "{said}");
+    };
+    told(&config.init(&device).init_state(1, &device), "lacks `query_conv`");
+    let heads = config.clone().with_num_heads(3).with_conv_size(Some(3)).init(&device);
+    told(
+        &heads.init_state(1, &device),
+        "holds `memory` of the shape [any, 3, 4, 8], but [any, 2, 6, 12] is wanted",
+    );
+    let mut state = fresh.clone();
+    state.memory = state.memory.cast(burn::tensor::FloatDType::BF16);
+    told(&state, "holds `memory` as BF16, but F32 is wanted");
+    let mut state = fresh.clone();
+    state.memory = state.memory.narrow(0, 0, 2);
+    told(&state, "is of 2 sequences in `memory`, but of 3 in `query_conv`");
+    let mut state = fresh.clone();
+    state.position = u64::MAX;
+    told(&state, "has `position` = 18446744073709551615");
+    let input = Inputs::single(3, &device).uniform::<3>([3, 2, CHANNELS]);
+    let said = seqzoo_tests::said(|| layer.forward(input, Some(state)));
+    assert!(said.contains("The argument `state` has the position 18446744073709551615"), "{said}");
+}
+
+#[test]
+fn a_reset_clears_what_is_no_number() {
+    let device = plain();
+    for (name, config) in variants() {
+        let layer = layer(&config, &device);
+        let (_, bad) = layer.forward(Tensor::full([2, 3, CHANNELS], f64::NAN, (&device, DType::F64)), None);
+        let (_, good) = layer.forward(Inputs::new(2, &device).uniform([2, 3, CHANNELS]), None);
+        let input = Inputs::new(3, &device).uniform::<3>([2, 4, CHANNELS]);
+        let after = |state| {
+            let resets = flags(2, 4, &[0], &device);
+            layer.forward_packed(input.clone(), Some(resets), Some(state))
+        };
+        let ((found, found_state), (wanted, wanted_state)) = (after(bad), after(good));
+        assert_eq!(found.into_data(), wanted.into_data(), "{name}");
+        assert_eq!(found_state.bytes(), wanted_state.bytes(), "{name}");
+        let more = Inputs::new(4, &device).uniform::<3>([2, 2, CHANNELS]);
+        let go = |state| layer.forward(more.clone(), Some(state)).0.into_data();
+        assert_eq!(go(found_state), go(wanted_state), "{name}");
+    }
 }

@@ -43,6 +43,10 @@ state! {
 impl SequenceMixer for Sum {
     type State = SumState;
 
+    fn d_model(&self) -> usize {
+        4
+    }
+
     fn init_state(&self, batch: usize, device: &Device) -> SumState {
         let options = (device, self.linear.weight.val().dtype());
         SumState { sum: Tensor::zeros([batch, 4], options), shadow: None, tokens: 0 }
@@ -54,14 +58,28 @@ impl SequenceMixer for Sum {
         resets: Option<Tensor<2, Bool>>,
         state: Option<SumState>,
     ) -> (Tensor<3>, SumState) {
+        let [batch, _, _] = input.dims();
+        let state = state.unwrap_or_else(|| {
+            let mut state = self.init_state(batch, &input.device());
+            if self.fault == Fault::StartsElsewhere {
+                state.sum = state.sum + 1.0;
+            }
+            state
+        });
+        self.mix(input, resets, state)
+    }
+
+    fn mix(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        mut state: SumState,
+    ) -> (Tensor<3>, SumState) {
         let [batch, time, _] = input.dims();
-        let fresh = state.is_none();
-        let mut state = state.unwrap_or_else(|| self.init_state(batch, &input.device()));
         let mut sum = state.sum.clone();
         match self.fault {
             Fault::ForgetsTheState => sum = sum.zeros_like(),
             Fault::CutsTheGradient => sum = sum.detach(),
-            Fault::StartsElsewhere if fresh => sum = sum + 1.0,
             _ => {}
         }
         let mut tokens = self.linear.forward(input);

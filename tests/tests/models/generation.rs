@@ -3,9 +3,9 @@
 use super::small::{VOCABULARY, model, patterns};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use seqzoo::models::{LanguageModel, Parked, Sampler, Sampling};
+use seqzoo::models::{LanguageModel, LanguageModelConfig, Parked, Sampler, Sampling};
 use seqzoo::state::{StateMapper, StatePart};
-use seqzoo::{GenerateError, MixerState};
+use seqzoo::{GenerateError, MixerConfig, MixerState};
 use seqzoo_tests::{autodiff, plain};
 
 const PROMPT: [usize; 5] = [3, 1, 4, 1, 5];
@@ -154,4 +154,70 @@ fn a_prompt_that_cannot_be_continued_is_an_error() {
     );
     let cold = Sampling::Random { temperature: -1.0, top_k: None, top_p: None, seed: 0 };
     assert!(message(&[1], cold).contains("the temperature is -1"));
+}
+
+#[test]
+fn a_state_of_other_shapes_is_an_error() {
+    let device = plain();
+    for kind in MixerConfig::KINDS {
+        let with = |d_model: usize, options: serde_json::Value| {
+            let config =
+                MixerConfig::from_options(kind, d_model, options.as_object().unwrap().clone()).unwrap();
+            device.seed(3);
+            LanguageModelConfig::new(VOCABULARY, d_model, vec![config]).init(&device)
+        };
+        let sized = kind.contains("gated_delta") || kind.contains("kimi");
+        let small =
+            if sized { serde_json::json!({"num_heads": 2, "head_dim": 4}) } else { serde_json::json!({}) };
+        let wide =
+            if sized { serde_json::json!({"num_heads": 2, "head_dim": 8}) } else { serde_json::json!({}) };
+        let (model, other) = (with(16, small), with(32, wide));
+        for state in [other.init_state(1, &device), other.forward(Tensor::zeros([1, 3], &device), None).1] {
+            let said = match model.generate_from(state, &[1], Sampling::Greedy) {
+                Ok(_) => panic!("{kind}: an error was expected"),
+                Err(error) => error.to_string(),
+            };
+            assert!(
+                said.contains("the state to continue from holds `layers.0.") && said.contains("is wanted"),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_state_that_does_not_fit_itself_is_an_error() {
+    let device = plain();
+    let model = model(patterns().remove(7), &device);
+    let states = || model.forward(Tensor::zeros([1, 3], &device), None).1;
+    let refused = |state, sentence: &str| match model.generate_from(state, &[1], Sampling::Greedy) {
+        Ok(_) => panic!("an error was expected"),
+        Err(error) => assert!(error.to_string().contains(sentence), "{error}"),
+    };
+    let mut far = states();
+    far.position = u64::MAX;
+    refused(far, "has `position` = 18446744073709551615, but at most");
+    let mut torn = states();
+    let two = model.forward(Tensor::zeros([2, 3], &device), None).1;
+    torn.layers[1] = two.layers[1].clone();
+    refused(torn, "is of 1 sequences in `layers.0.");
+    let mut long = states();
+    long.layers.push(long.layers[0].clone());
+    refused(long, "but one of `language_model[");
+}
+
+#[test]
+fn a_selected_state_is_continued_before_its_first_token() {
+    let device = plain();
+    for pattern in patterns() {
+        let model = model(pattern, &device);
+        let pick = |rows: &[i64]| {
+            let indices = Tensor::<1, Int>::from_data(TensorData::new(rows.to_vec(), [rows.len()]), &device);
+            model.init_state(4, &device).select(indices)
+        };
+        assert_eq!((pick(&[2]).batch(), pick(&[1, 1, 0, 3, 3]).batch()), (1, 5));
+        let text: Vec<usize> =
+            model.generate_from(pick(&[2]), &PROMPT, Sampling::Greedy).unwrap().take(5).collect();
+        assert_eq!(text, model.generate(&PROMPT, Sampling::Greedy).unwrap().take(5).collect::<Vec<_>>());
+    }
 }

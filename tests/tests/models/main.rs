@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod configurations;
+mod entrances;
 mod generation;
 mod golden;
 mod law;

@@ -220,3 +220,98 @@ fn a_token_changes_nothing_before_it() {
 fn an_empty_window_is_refused() {
     Case::random(1, 3, [1, 1], Some(0), 1, &plain()).run(WHOLE);
 }
+
+/// A token whose key and value are no numbers, in the row and at the time given.
+fn spoiled(case: &Case, row: usize, time: usize, with: f64) -> Case {
+    let spoil = |x: &Tensor<4>| {
+        let [_, _, heads, channels] = x.dims();
+        let range = [row..row + 1, time..time + 1, 0..heads, 0..channels];
+        x.clone().slice_assign(range, Tensor::full([1, 1, heads, channels], with, (&x.device(), DType::F64)))
+    };
+    Case { key: spoil(&case.key), value: spoil(&case.value), ..case.clone() }
+}
+
+#[test]
+fn what_is_hidden_does_not_count_even_where_it_is_no_number() {
+    let device = plain();
+    for (form, with) in
+        [WHOLE, Form::Naive].into_iter().flat_map(|form| [(form, f64::NAN), (form, f64::INFINITY)])
+    {
+        for window in [None, Some(4)] {
+            let mut case = Case::random(2, 14, [4, 2], window, 5, &device);
+            // The first row is reset at token 6, the second only with a window is rid of token 3.
+            let mut rows = [false; 28];
+            rows[6] = true;
+            case.resets =
+                Some(Tensor::from_data(burn::tensor::TensorData::new(rows.to_vec(), [2, 14]), &device));
+            let bad = spoiled(&spoiled(&case, 0, 3, with), 1, 3, with);
+            let from = |row: usize, time: usize, output: Tensor<4>| {
+                output.narrow(0, row, 1).narrow(1, time, 14 - time).into_data()
+            };
+            let (good, found) = (case.run(form), bad.run(form));
+            assert_eq!(from(0, 6, found.clone()), from(0, 6, good.clone()), "{form:?}");
+            let seen = found.clone().narrow(1, 3, 3).is_nan().all().into_scalar::<bool>();
+            assert!(seen, "{form:?}: what sees no number is none");
+            if window.is_some() {
+                assert_eq!(from(1, 7, found), from(1, 7, good), "{form:?}");
+            }
+            // The same through a state, of which the first row is cleared two tokens later.
+            for split in [4, 5] {
+                let run = |case: &Case| {
+                    let (_, state) = case.part(0, split, None, form);
+                    let (middle, state) = case.part(split, 8, Some(state), form);
+                    let (last, _) = case.part(8, 14, Some(state), form);
+                    Tensor::cat(vec![middle, last], 1)
+                };
+                let rest = |case: &Case| run(case).narrow(0, 0, 1).narrow(1, 6 - split, 8).into_data();
+                assert_eq!(rest(&bad), rest(&case), "{form:?}, split at {split}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_gradient_comes_from_what_is_hidden() {
+    let mut case = Case::random(1, 9, [2, 1], None, 5, &autodiff());
+    case.resets = Some(flags(1, 9, &[5], &autodiff()));
+    for form in [WHOLE, Form::Naive] {
+        let last = |case: &Case| {
+            let mut case = spoiled(case, 0, 2, f64::NAN);
+            case.query = case.query.require_grad();
+            let loss = case.run(form).narrow(1, 5, 4).sum();
+            case.query.grad(&loss.backward()).unwrap()
+        };
+        assert!(last(&case).is_finite().all().into_scalar::<bool>(), "{form:?}");
+    }
+}
+
+#[test]
+fn what_nobody_sees_any_more_leaves_the_cache() {
+    let device = plain();
+    for form in [WHOLE, Form::Naive] {
+        let mut case = Case::random(3, 12, [2, 1], None, 5, &device);
+        let resets = [&[0, 4][..], &[7], &[5, 9]].map(|at| flags(1, 12, at, &device));
+        case.resets = Some(Tensor::cat(resets.to_vec(), 0));
+        let (_, state) = case.part(0, 12, None, form);
+        assert_eq!(
+            state.keys.dims(),
+            [3, 8, 1, 4],
+            "{form:?}: the earliest of the last resets is that at token 4"
+        );
+        assert_eq!(state.visible.map(|visible| visible.dims()), Some([3, 8]));
+
+        case.resets = Some(flags(3, 12, &[0, 10], &device));
+        let (_, state) = case.part(0, 12, None, form);
+        assert_eq!((state.keys.dims(), state.values.dims()), ([3, 2, 1, 4], [3, 2, 1, 3]), "{form:?}");
+        assert!(state.visible.is_none());
+
+        // An episode takes as much as if there had been none before it.
+        let mut state = None;
+        for (from, to) in [(0, 3), (3, 7), (7, 9), (9, 12)] {
+            case.resets = Some(flags(3, 12, &[3, 7, 9], &device));
+            let (_, next) = case.part(from, to, state, form);
+            assert_eq!(next.keys.dims()[1], to - from, "{form:?}");
+            state = Some(next);
+        }
+    }
+}

@@ -3,4 +3,5 @@
 mod attention;
 mod causal_conv;
 mod delta_rule;
+mod entrances;
 mod linear_attention;

@@ -1,5 +1,6 @@
 //! Causal softmax attention with a growing cache, or a sliding window.
 
+mod masked;
 mod naive;
 mod parallel;
 
@@ -17,7 +18,7 @@ pub struct AttentionState {
     pub keys: Tensor<4>,
     /// Values, oldest first, `[B, S, HK, V]`.
     pub values: Tensor<4>,
-    /// `[B, S]`, false for entries that a reset has hidden; absent where nothing is hidden.
+    /// `[B, S]`, false for entries that a reset has hidden from a sequence; absent where nothing is hidden.
     pub visible: Option<Tensor<2, Bool>>,
 }
 
@@ -45,18 +46,26 @@ pub struct AttentionOptions {
 ///
 /// Visible are `j <= i`, with a window `i - j < window`, and no reset in `j+1 ..= i`.
 ///
+/// With resets, their positions are read from the device: what no sequence of the batch sees any more leaves the cache.
+///
 /// # Shapes
 ///
 /// * `query`: `[B, T, H, K]`.
 /// * `key`: `[B, T, HK, K]`, `value`: `[B, T, HK, V]`; `HK` divides `H`, and query head `j` reads
 ///   key head `j / (H / HK)`.
-/// * Returns the output `[B, T, H, V]` and the cache after the last token: all keys and values, or
-///   the last `max(window - 1, 1)`.
+/// * Returns the output `[B, T, H, V]` and the cache after the last token: the keys and values since the earliest of
+///   the sequences' last resets, of them with a window the last `max(window - 1, 1)`.
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `HK` does not divide `H`, `T` is 0, the window is 0, or a form is asked for
+/// If a shape disagrees, `HK` does not divide `H`, `T`, `H`, `K` or `V` is 0, the window is 0, or a form is asked for
 /// that this operator does not have.
+///
+/// # Finite numbers
+///
+/// What a reset hides, or a window, does not count even where it is NaN or infinite. An output that sees something
+/// infinite is NaN. Whole sequences without resets, window and cache leave to Burn what a token does to those before it
+/// that is not finite.
 ///
 /// # Source
 ///
@@ -71,11 +80,22 @@ pub fn attention(
 ) -> (Tensor<4>, AttentionState) {
     let dtype = query.dtype();
     let report = attention_report(query.dims()[1], &options, &query.device());
+    let reset = options.resets.is_some();
     let problem = Problem::new(query, key, value, options);
     let (output, state) = match report.form {
+        // Of no sequences there is nothing to attend to; the heads of the output are the queries' and its channels the
+        // values'.
+        _ if problem.query.dims()[0] == 0 => {
+            let Problem { query, key, value, .. } = problem;
+            let [_, time, heads, _] = query.dims();
+            let [_, _, _, channels] = value.dims();
+            let output = value.clone().reshape([0, time, heads, channels]);
+            (output, AttentionState { keys: key, values: value, visible: None })
+        }
         Form::Naive => naive::naive(problem),
         _ => parallel::parallel(problem),
     };
+    let state = if reset { state.without_hidden() } else { state };
     (to_dtype(output, dtype), state)
 }
 
@@ -109,6 +129,9 @@ impl Problem {
         let [batch, time, heads, key_dim] = query.dims();
         let [_, _, key_heads, value_dim] = value.dims();
         checks::not_empty("query", "time", time);
+        checks::not_empty("query", "head", heads);
+        checks::not_empty("query", "channel", key_dim);
+        checks::not_empty("value", "channel", value_dim);
         checks::shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
         checks::shape(
             "value",
@@ -121,7 +144,7 @@ impl Problem {
             checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
         }
         let wide = accumulator(query.dtype());
-        let cache = options.initial_state.map(|state| {
+        let cache = options.initial_state.and_then(|state| {
             let length = state.keys.dims()[1];
             let wanted = [("B", batch), ("S", length), ("HK", key_heads), ("K", key_dim)];
             checks::shape("initial_state.keys", &state.keys.dims(), &wanted);
@@ -130,12 +153,17 @@ impl Problem {
             if let Some(visible) = &state.visible {
                 checks::shape("initial_state.visible", &visible.dims(), &[("B", batch), ("S", length)]);
             }
-            AttentionState {
+            let widened = AttentionState {
                 keys: to_dtype(state.keys, wide),
                 values: to_dtype(state.values, wide),
                 visible: state.visible,
-            }
+            };
+            (length > 0).then_some(widened)
         });
+        // What no token can see is not there: what a reset of every sequence hides, and what is out of the window.
+        let cleared = options.resets.as_ref().is_some_and(|resets| batch > 0 && all_at_first(resets));
+        let in_reach = options.window.map_or(usize::MAX, |window| window - 1);
+        let cache = cache.filter(|_| !cleared && in_reach > 0).map(|cache| cache.newest(in_reach));
         Self {
             query: to_dtype(query, wide),
             key: to_dtype(key, wide),
@@ -148,20 +176,49 @@ impl Problem {
     }
 }
 
+/// Whether every sequence is reset before the first token.
+fn all_at_first(resets: &Tensor<2, Bool>) -> bool {
+    resets.clone().narrow(1, 0, 1).to_data().iter().all(|reset: bool| reset)
+}
+
 impl AttentionState {
     /// Only the newest `window - 1` entries (at least one): what the next token can still see.
     fn trimmed(self, window: Option<usize>) -> Self {
-        let length = self.keys.dims()[1];
-        let Some(window) = window else { return self };
-        let kept = window.saturating_sub(1).clamp(1, length);
-        if kept == length {
+        match window {
+            Some(window) => self.newest(window.saturating_sub(1).max(1)),
+            None => self,
+        }
+    }
+
+    /// The newest entries, at most `count` of them.
+    fn newest(self, count: usize) -> Self {
+        let length = self.length();
+        if count >= length {
             return self;
         }
         Self {
-            keys: tail(self.keys, kept),
-            values: tail(self.values, kept),
-            visible: self.visible.map(|visible| visible.narrow(1, length - kept, kept)),
+            keys: tail(self.keys, count),
+            values: tail(self.values, count),
+            visible: self.visible.map(|visible| visible.narrow(1, length - count, count)),
         }
+    }
+
+    /// Without the oldest entries that are hidden from every sequence, and without a mask that hides nothing.
+    fn without_hidden(self) -> Self {
+        let Some(visible) = &self.visible else { return self };
+        let length = self.length();
+        let flags: Vec<bool> = visible.to_data().iter().collect();
+        let rows = || flags.chunks_exact(length);
+        let first = |row: &[bool]| row.iter().position(|visible| *visible).unwrap_or(length);
+        let Some(hidden) = rows().map(first).min().filter(|hidden| *hidden < length) else { return self };
+        let whole = rows().all(|row| row[hidden..].iter().all(|visible| *visible));
+        let state = self.newest(length - hidden);
+        if whole { Self { visible: None, ..state } } else { state }
+    }
+
+    /// The number of entries.
+    fn length(&self) -> usize {
+        self.keys.dims()[1]
     }
 
     /// `[batch, heads, length, _]` keys and values, repeated for grouped heads.

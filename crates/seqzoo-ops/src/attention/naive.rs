@@ -1,12 +1,12 @@
 //! The law: each token attends to what is visible from it.
 
-use super::parallel::HIDDEN;
+use super::masked::masked;
 use super::{AttentionState, Problem};
-use burn::tensor::{Bool, Tensor, activation::softmax};
+use burn::tensor::{Bool, Tensor};
 
 pub(super) fn naive(problem: Problem) -> (Tensor<4>, AttentionState) {
     let Problem { query, key, value, cache, scale, window, resets } = problem;
-    let [batch, time, heads, _] = query.dims();
+    let [batch, time, _, _] = query.dims();
     let mut cache = cache;
     let mut outputs = Vec::with_capacity(time);
     for t in 0..time {
@@ -28,7 +28,7 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, AttentionState) {
                 AttentionState {
                     keys: Tensor::cat(vec![past.keys, token.keys], 1),
                     values: Tensor::cat(vec![past.values, token.values], 1),
-                    visible: Some(Tensor::cat(vec![visible, own], 1)),
+                    visible: Some(Tensor::cat(vec![visible, own.clone()], 1)),
                 }
             }
         };
@@ -36,14 +36,10 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, AttentionState) {
             Some(window) => seen.trimmed(Some(window.saturating_add(1))),
             None => seen,
         };
-        let (keys, values) = seen.heads_first(heads);
-        let scores = query.clone().narrow(1, t, 1).swap_dims(1, 2).matmul(keys.swap_dims(2, 3)) * scale;
-        let hidden = seen.visible.clone().map(|visible| visible.bool_not().unsqueeze_dims::<4>(&[1, 2]));
-        let scores = match hidden {
-            Some(hidden) => scores.clone().mask_fill(hidden.expand(scores.dims()), HIDDEN),
-            None => scores,
-        };
-        outputs.push(softmax(scores, 3).matmul(values).swap_dims(1, 2)); // [b, 1, h, v]
+        let visible = seen.visible.clone().unwrap_or_else(|| own.clone().expand([batch, seen.length()]));
+        let hidden = visible.bool_not().unsqueeze_dims::<4>(&[1, 2]); // [b, 1, 1, s]
+        let token = query.clone().narrow(1, t, 1).swap_dims(1, 2);
+        outputs.push(masked(token, &seen, hidden, scale).swap_dims(1, 2)); // [b, 1, h, v]
         cache = Some(seen.trimmed(window));
     }
     (Tensor::cat(outputs, 1), cache.expect("the time axis is not empty"))

@@ -1,20 +1,18 @@
 //! The whole sequence at once.
 
+use super::masked::masked;
 use super::{AttentionState, Problem};
 use crate::segments::segment_ids;
 use burn::tensor::{Bool, Device, Int, Tensor, activation::softmax, module, ops::AttentionModuleOptions};
 
-/// Stands for minus infinity, whose literal some shader languages refuse.
-pub(super) const HIDDEN: f64 = -1e30;
-
 pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
     let Problem { query, key, value, cache, scale, window, resets } = problem;
     let [batch, time, heads, _] = query.dims();
-    let cached = cache.as_ref().map_or(0, |cache| cache.keys.dims()[1]);
+    let cached = cache.as_ref().map_or(0, AttentionState::length);
     let device = query.device();
 
     let past_visible = cache.as_ref().and_then(|cache| cache.visible.clone());
-    let keys = match cache {
+    let seen = match cache {
         None => AttentionState { keys: key, values: value, visible: None },
         Some(past) => AttentionState {
             keys: Tensor::cat(vec![past.keys, key], 1),
@@ -22,31 +20,30 @@ pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
             visible: None,
         },
     };
-    let (k, v) = keys.heads_first(heads);
     let query = query.swap_dims(1, 2); // [b, h, t, k]
-
-    let plain = cached == 0 && resets.is_none() && window.is_none_or(|window| window >= time);
     let segments = segments(past_visible, resets, batch, cached, time, &device);
-    let output = if plain {
+    let all_in_reach = segments.is_none() && window.is_none_or(|window| window >= cached + time);
+    let output = if all_in_reach && cached == 0 {
+        let (keys, values) = seen.heads_first(heads);
         let options = AttentionModuleOptions { scale: Some(scale), is_causal: true, ..Default::default() };
-        module::attention(query, k, v, None, None, options)
+        module::attention(query, keys, values, None, None, options)
+    } else if all_in_reach && time == 1 {
+        let (keys, values) = seen.heads_first(heads);
+        softmax(query.matmul(keys.swap_dims(2, 3)).mul_scalar(scale), 3).matmul(values)
     } else {
-        let scores = query.matmul(k.swap_dims(2, 3)).mul_scalar(scale); // [b, h, t, s + t]
         let mut hidden = out_of_reach(cached, time, window, &device).unsqueeze::<4>();
         if let Some(segments) = &segments {
             let foreign = foreign(segments.clone(), cached, time).unsqueeze_dim::<4>(1);
             hidden = hidden.expand(foreign.dims()).bool_or(foreign);
         }
-        let scores = scores.clone().mask_fill(hidden.expand(scores.dims()), HIDDEN);
-        softmax(scores, 3).matmul(v)
+        masked(query, &seen, hidden, scale)
     };
 
     let visible = segments.map(|segments| {
         let last = segments.clone().narrow(1, cached + time - 1, 1).expand(segments.dims());
         segments.equal(last)
     });
-    let state = AttentionState { visible, ..keys }.trimmed(window);
-    (output.swap_dims(1, 2), state)
+    (output.swap_dims(1, 2), AttentionState { visible, ..seen }.trimmed(window))
 }
 
 /// True where key `j` is later than query `i` in time or beyond its window: `[t, s + t]`.

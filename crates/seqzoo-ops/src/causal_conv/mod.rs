@@ -38,7 +38,7 @@ pub struct CausalConvOptions {
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T` is 0, `W` is less than 2, or a form is asked for that this operator does
+/// If a shape disagrees, `T` or `D` is 0, `W` is less than 2, or a form is asked for that this operator does
 /// not have.
 #[track_caller]
 pub fn causal_conv(
@@ -50,6 +50,8 @@ pub fn causal_conv(
     let report = causal_conv_report(input.dims()[1], &options, &input.device());
     let problem = Problem::new(input, weight, options);
     let (output, state) = match report.form {
+        // Of no sequences the inputs are the output.
+        _ if problem.input.dims()[0] == 0 => (problem.input, problem.state),
         Form::Parallel => parallel::parallel(problem),
         _ => naive::naive(problem),
     };
@@ -81,6 +83,7 @@ impl Problem {
         let [batch, time, channels] = input.dims();
         let [_, width] = weight.dims();
         checks::not_empty("input", "time", time);
+        checks::not_empty("input", "channel", channels);
         checks::shape("weight", &weight.dims(), &[("D", channels), ("W", width)]);
         assert!(
             width >= 2,

@@ -43,16 +43,17 @@ pub fn gated_delta_product(
 ) -> (Tensor<4>, Tensor<4>) {
     assert!(steps > 0, "The argument `steps` is 0, but at least 1 step per token is wanted.");
     let [batch, time, key_heads, key_dim] = query.dims();
-    if time > 0 {
-        let wanted = [("B", batch), ("T·N", time * steps), ("HK", key_heads), ("K", key_dim)];
-        checks::shape("key", &key.dims(), &wanted);
-    }
+    checks::not_empty("query", "time", time);
+    let wanted = [("B", batch), ("T·N", time.saturating_mul(steps)), ("HK", key_heads), ("K", key_dim)];
+    checks::shape("key", &key.dims(), &wanted);
     let query = spread(query, steps, Place::Last);
     let decay = match decay {
         Decay::None => Decay::None,
         Decay::PerHead(log) => {
             let heads = log.dims()[0];
-            let log = log.reshape([1, 1, heads, 1]).expand([batch, time, heads, 1]);
+            // A sum and no `expand`, which refuses extents of 0.
+            let zeros = Tensor::zeros([batch, time, heads, 1], (&log.device(), log.dtype()));
+            let log = zeros + log.reshape([1, 1, heads, 1]);
             Decay::Scalar(spread(log, steps, Place::First).squeeze_dim(3))
         }
         Decay::Scalar(log) => Decay::Scalar(spread(log.unsqueeze_dim(3), steps, Place::First).squeeze_dim(3)),

@@ -44,7 +44,7 @@ use problem::Problem;
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T`, `K` or `V` is 0, the chunk size is not a power of two, a form is asked for that this
+/// If a shape disagrees, `T`, `H`, `K` or `V` is 0, the chunk size is not a power of two, a form is asked for that this
 /// operator does not have, or keys are refused (see [`Keys`]).
 ///
 /// # Finite numbers
@@ -89,6 +89,10 @@ pub fn delta_rule(
     let dtype = query.dtype();
     let report = delta_rule_report(query.dims()[1], &options, &query.device());
     let problem = Problem::checked(query, key, value, beta, decay, options);
+    if problem.tokens.is_empty() {
+        // Of no sequences the values are the output, and the memory stays as it is.
+        return (to_dtype(problem.tokens.value, dtype), problem.tokens.memory);
+    }
     if problem.bounded && report.form != Form::Kernel {
         keys::check(&problem.tokens.key, &problem.beta);
     }

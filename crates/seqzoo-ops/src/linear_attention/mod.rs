@@ -39,7 +39,7 @@ use problem::Problem;
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T`, `K` or `V` is 0, the chunk size is not a power of two, a form is asked for that this
+/// If a shape disagrees, `T`, `H`, `K` or `V` is 0, the chunk size is not a power of two, a form is asked for that this
 /// operator does not have, or a normaliser is asked for with an initial state that has no key sum.
 ///
 /// # Finite numbers
@@ -80,6 +80,11 @@ pub fn linear_attention(
     let report = linear_attention_report(query.dims()[1], &options, &query.device());
     let problem = Problem::checked(query, key, value, decay, options);
     let (output, state) = match report.form {
+        // Of no sequences the values are the output, and the state stays as it is.
+        _ if problem.tokens.is_empty() => {
+            let state = LinearAttentionState { memory: problem.tokens.memory, key_sum: problem.key_sum };
+            (problem.tokens.value, state)
+        }
         Form::Kernel => kernel::run(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),

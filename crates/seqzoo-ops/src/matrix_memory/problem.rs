@@ -35,6 +35,7 @@ impl Problem {
 
         checks::not_empty("query", "time", time);
         checks::not_empty("query", "channel", key_dim);
+        checks::not_empty("value", "head", heads);
         checks::not_empty("value", "channel", value_dim);
         checks::shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
         checks::shape("value", &value.dims(), &[("B", batch), ("T", time), ("H", heads), ("V", value_dim)]);
@@ -59,6 +60,11 @@ impl Problem {
             memory,
             scale: given.scale.unwrap_or((key_dim as f64).powf(-0.5)),
         }
+    }
+
+    /// Whether there are no sequences, and so nothing to compute.
+    pub fn is_empty(&self) -> bool {
+        self.value.dims()[0] == 0
     }
 
     /// The accumulator's dtype.

@@ -1,5 +1,6 @@
 //! The contract of every layer.
 
+use super::entrance;
 use crate::ops::{Form, Report};
 use crate::{MixerState, StateError};
 use burn::module::{Module, ModuleDisplay};
@@ -17,11 +18,32 @@ pub trait SequenceMixer: Module + ModuleDisplay {
     /// The memory of the layer between calls.
     type State: MixerState;
 
+    /// The channels `D` of input and output.
+    fn d_model(&self) -> usize;
+
     /// The state before the first token: `batch` sequences, on `device`.
     fn init_state(&self, batch: usize, device: &Device) -> Self::State;
 
+    /// How tokens become outputs: `[B, T, D]` to `[B, T, D]`, continuing from `state`, with the state after the last
+    /// token. `resets` is `[B, T]`, true where the state is cleared before the token.
+    ///
+    /// Callers want [`forward`](Self::forward), [`forward_packed`](Self::forward_packed) or [`step`](Self::step), which
+    /// check their arguments first: there are sequences, tokens and `D` channels, and resets and state are of as many
+    /// sequences.
+    fn mix(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Self::State,
+    ) -> (Tensor<3>, Self::State);
+
     /// `[B, T, D]` to `[B, T, D]`, continuing from `state` (or from the beginning), with the state
-    /// after the last token.
+    /// after the last token. A batch of no sequences has an output and a state of none.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward_packed`](Self::forward_packed).
+    #[track_caller]
     fn forward(&self, input: Tensor<3>, state: Option<Self::State>) -> (Tensor<3>, Self::State) {
         self.forward_packed(input, None, state)
     }
@@ -32,14 +54,28 @@ pub trait SequenceMixer: Module + ModuleDisplay {
     /// # Panics
     ///
     /// If a shape disagrees, there are no tokens, or the state is of another layer or batch.
+    #[track_caller]
     fn forward_packed(
         &self,
         input: Tensor<3>,
         resets: Option<Tensor<2, Bool>>,
         state: Option<Self::State>,
-    ) -> (Tensor<3>, Self::State);
+    ) -> (Tensor<3>, Self::State) {
+        entrance::check(self, &input, resets.as_ref(), state.as_ref());
+        let [batch, _, _] = input.dims();
+        if batch == 0 {
+            return entrance::pass_empty(self, input, state);
+        }
+        let state = state.unwrap_or_else(|| self.init_state(batch, &input.device()));
+        self.mix(input, resets, state)
+    }
 
     /// One token: `[B, D]` to `[B, D]`.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward_packed`](Self::forward_packed).
+    #[track_caller]
     fn step(&self, input: Tensor<2>, state: Self::State) -> (Tensor<2>, Self::State) {
         let (output, state) = self.forward(input.unsqueeze_dim(1), Some(state));
         (output.squeeze_dim(1), state)

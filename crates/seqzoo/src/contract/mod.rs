@@ -1,5 +1,6 @@
 //! The contract: a sequence mixer, and a layer that has a name and a configuration.
 
+mod entrance;
 mod layer;
 mod mixer;
 

@@ -77,19 +77,24 @@ crate::state! {
 impl SequenceMixer for BaseConv {
     type State = BaseConvState;
 
+    fn d_model(&self) -> usize {
+        self.projection.weight.dims()[0]
+    }
+
     fn init_state(&self, batch: usize, device: &Device) -> Self::State {
         BaseConvState { inputs: self.conv.init_state(batch, device) }
     }
 
-    fn forward_packed(
+    fn mix(
         &self,
         input: Tensor<3>,
         resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
+        state: Self::State,
     ) -> (Tensor<3>, Self::State) {
-        let (mixed, inputs) = self.conv.forward(input.clone(), resets, state.map(|state| state.inputs));
+        let (mixed, inputs) = self.conv.forward(input.clone(), resets, Some(state.inputs));
         (self.projection.forward(input.clone()) * mixed + input, BaseConvState { inputs })
     }
+
     fn report(&self, time: usize, device: &Device) -> Report {
         causal_conv_report(time, &CausalConvOptions::default(), device)
     }

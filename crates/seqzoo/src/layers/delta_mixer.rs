@@ -7,18 +7,22 @@ macro_rules! delta_mixer {
         impl crate::SequenceMixer for $layer {
             type State = $state;
 
+            fn d_model(&self) -> usize {
+                self.heads.d_model()
+            }
+
             fn init_state(&self, batch: usize, device: &burn::tensor::Device) -> $state {
                 let (memory, convolutions) = self.heads.init_state(batch, device);
                 $state { memory, convolutions }
             }
 
-            fn forward_packed(
+            fn mix(
                 &self,
                 input: burn::tensor::Tensor<3>,
                 resets: Option<burn::tensor::Tensor<2, burn::tensor::Bool>>,
-                state: Option<$state>,
+                state: $state,
             ) -> (burn::tensor::Tensor<3>, $state) {
-                let state = state.map(|state| (state.memory, state.convolutions));
+                let state = (state.memory, state.convolutions);
                 let (decay, gate) = self.decay_and_gate(&input);
                 let (output, (memory, convolutions)) = self.heads.forward(input, decay, gate, resets, state);
                 (output, $state { memory, convolutions })

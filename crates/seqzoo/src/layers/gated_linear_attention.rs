@@ -181,6 +181,10 @@ impl GatedLinearAttention {
 impl SequenceMixer for GatedLinearAttention {
     type State = GatedLinearAttentionState;
 
+    fn d_model(&self) -> usize {
+        self.query.weight.dims()[0]
+    }
+
     fn init_state(&self, batch: usize, device: &Device) -> Self::State {
         let HeadLayout { heads, key, value, .. } = self.layout;
         let dtype = accumulator(self.query.weight.val().dtype());
@@ -190,15 +194,13 @@ impl SequenceMixer for GatedLinearAttention {
         }
     }
 
-    fn forward_packed(
+    fn mix(
         &self,
         input: Tensor<3>,
         resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
+        state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let HeadLayout { heads, key_value_heads, .. } = self.layout;
-        let state = state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
-
         let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
         let ([query, key, value], convolutions) =
             self.convolutions.forward(projected, resets.as_ref(), state.convolutions);

@@ -189,6 +189,10 @@ crate::state! {
 impl SequenceMixer for LinearAttention {
     type State = LinearAttentionState;
 
+    fn d_model(&self) -> usize {
+        self.query.weight.dims()[0]
+    }
+
     fn init_state(&self, batch: usize, device: &Device) -> Self::State {
         let HeadLayout { heads, value, .. } = self.layout;
         let options = (device, accumulator(self.query.weight.val().dtype()));
@@ -198,11 +202,11 @@ impl SequenceMixer for LinearAttention {
         }
     }
 
-    fn forward_packed(
+    fn mix(
         &self,
         input: Tensor<3>,
         resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
+        state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let HeadLayout { heads, key_value_heads, .. } = self.layout;
         let query = self.query_map.forward(split_heads(self.query.forward(input.clone()), heads));
@@ -212,8 +216,7 @@ impl SequenceMixer for LinearAttention {
         let key = if self.norm_key { over_sum(key) } else { key };
         let value = split_heads(self.value.forward(input), key_value_heads);
         let options = LinearAttentionOptions {
-            initial_state: state
-                .map(|state| op::LinearAttentionState { memory: state.memory, key_sum: state.key_sum }),
+            initial_state: Some(op::LinearAttentionState { memory: state.memory, key_sum: state.key_sum }),
             scale: self.scale,
             normaliser: self.normaliser,
             resets,

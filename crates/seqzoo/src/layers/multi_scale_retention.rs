@@ -8,6 +8,7 @@ use crate::parts::{
     ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, ShortConvs, join_heads, projection,
     split_heads,
 };
+use crate::state::advanced;
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
@@ -148,6 +149,10 @@ impl MultiScaleRetention {
 impl SequenceMixer for MultiScaleRetention {
     type State = MultiScaleRetentionState;
 
+    fn d_model(&self) -> usize {
+        self.query.weight.dims()[0]
+    }
+
     fn init_state(&self, batch: usize, device: &Device) -> Self::State {
         let HeadLayout { heads, key, value, .. } = self.layout;
         let dtype = accumulator(self.query.weight.val().dtype());
@@ -158,16 +163,15 @@ impl SequenceMixer for MultiScaleRetention {
         }
     }
 
-    fn forward_packed(
+    fn mix(
         &self,
         input: Tensor<3>,
         resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
+        state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let HeadLayout { heads, key_value_heads, key: key_dim, .. } = self.layout;
         let time = input.dims()[1];
-        let state = state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
-        let position = state.position;
+        let after = advanced(state.position, time);
         let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
         let ([query, key, value], convolutions) =
             self.convolutions.forward(projected, resets.as_ref(), state.convolutions);
@@ -175,7 +179,7 @@ impl SequenceMixer for MultiScaleRetention {
         let (key, value) = (split_heads(key, key_value_heads), split_heads(value, key_value_heads));
         let gate = split_heads(self.gate.forward(input), heads);
 
-        let rotation = self.rotary.at(position, time, key_dim, query.dtype(), &query.device());
+        let rotation = self.rotary.at(state.position, time, key_dim, query.dtype(), &query.device());
         let decay = Decay::PerHead(self.log_decay(&query));
         let options = LinearAttentionOptions {
             initial_state: Some(op::LinearAttentionState { memory: state.memory, key_sum: None }),
@@ -190,8 +194,7 @@ impl SequenceMixer for MultiScaleRetention {
             options,
         );
         let output = self.output.forward(join_heads(self.norm.forward(read, Some(gate))));
-        let position = position + time as u64;
-        (output, MultiScaleRetentionState { memory: state.memory, convolutions, position })
+        (output, MultiScaleRetentionState { memory: state.memory, convolutions, position: after })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

@@ -1,12 +1,12 @@
 //! Softmax attention: the layer that forgets nothing, and what that costs.
 
 use crate::config::check_channels;
-use crate::ops::Report;
 use crate::ops::attention::{AttentionOptions, AttentionState, attention, attention_report};
+use crate::ops::{Report, accumulator};
 use crate::parts::{
     ProjectionInit, Rotary, biased_projection, check_heads, join_heads, projection, split_heads,
 };
-use crate::state::StateMapper;
+use crate::state::{StateMapper, advanced};
 use crate::{ConfigError, Layer, LayerConfig, MixerState, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
@@ -113,7 +113,7 @@ impl SoftmaxAttentionConfig {
 /// * query head `h` reads key and value head `h / (heads / key_value_heads)`.
 ///
 /// The state is the cache of keys and values: `8·HK·d` bytes per token and sequence, up to
-/// `window - 1` tokens (at least 1) with a window.
+/// `window - 1` tokens (at least 1) with a window. Tokens before a reset of every sequence leave it.
 ///
 /// Source: Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>; grouped heads: Ainslie et al.
 /// 2023, <https://arxiv.org/abs/2305.13245>.
@@ -140,34 +140,34 @@ pub struct SoftmaxAttention {
 /// State of [`SoftmaxAttention`].
 #[derive(Clone, Debug)]
 pub struct SoftmaxAttentionState {
-    /// Keys (already rotated) and values. `None`: before the first token.
-    pub cache: Option<AttentionState>,
+    /// Keys (already rotated) and values, of no tokens before the first one.
+    pub cache: AttentionState,
     /// How many tokens have passed.
     pub position: u64,
-    /// Batch, key-value heads and head channels, known before the cache is.
-    shape: [usize; 3],
 }
 
 impl SequenceMixer for SoftmaxAttention {
     type State = SoftmaxAttentionState;
 
-    fn init_state(&self, batch: usize, _: &Device) -> Self::State {
-        SoftmaxAttentionState {
-            cache: None,
-            position: 0,
-            shape: [batch, self.key_value_heads, self.head_dim],
-        }
+    fn d_model(&self) -> usize {
+        self.query.weight.dims()[0]
     }
 
-    fn forward_packed(
+    fn init_state(&self, batch: usize, device: &Device) -> Self::State {
+        let dtype = accumulator(self.query.weight.val().dtype());
+        let empty = Tensor::zeros([batch, 0, self.key_value_heads, self.head_dim], (device, dtype));
+        let cache = AttentionState { keys: empty.clone(), values: empty, visible: None };
+        SoftmaxAttentionState { cache, position: 0 }
+    }
+
+    fn mix(
         &self,
         input: Tensor<3>,
         resets: Option<Tensor<2, Bool>>,
-        state: Option<Self::State>,
+        state: Self::State,
     ) -> (Tensor<3>, Self::State) {
-        let [batch, time, _] = input.dims();
-        let device = input.device();
-        let state = state.unwrap_or_else(|| self.init_state(batch, &device));
+        let (time, device) = (input.dims()[1], input.device());
+        let position = advanced(state.position, time);
         let mut query = split_heads(self.query.forward(input.clone()), self.heads);
         let mut key = split_heads(self.key.forward(input.clone()), self.key_value_heads);
         let value = split_heads(self.value.forward(input), self.key_value_heads);
@@ -176,18 +176,13 @@ impl SequenceMixer for SoftmaxAttention {
             (query, key) = (rotation.apply(query), rotation.apply(key));
         }
         let options = AttentionOptions {
-            initial_state: state.cache,
+            initial_state: Some(state.cache),
             window: self.window,
             resets,
             ..Default::default()
         };
         let (read, cache) = attention(query, key, value, options);
-        let state = SoftmaxAttentionState {
-            cache: Some(cache),
-            position: state.position + time as u64,
-            shape: [batch, self.key_value_heads, self.head_dim],
-        };
-        (self.output.forward(join_heads(read)), state)
+        (self.output.forward(join_heads(read)), SoftmaxAttentionState { cache, position })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {
@@ -202,28 +197,19 @@ impl MixerState for SoftmaxAttentionState {
     }
 
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        let [batch, heads, head_dim] = self.shape;
-        let (keys, values, visible) = match self.cache {
-            Some(cache) => (Some(cache.keys), Some(cache.values), cache.visible),
-            None => (None, None, None),
-        };
-        let extents = [batch, 0, heads, head_dim];
-        let keys = mapper.cache("keys", keys, extents);
-        let values = mapper.cache("values", values, extents);
-        let visible = mapper.mask("visible", visible);
+        let keys = mapper.cache("keys", self.cache.keys);
+        let values = mapper.cache("values", self.cache.values);
+        let visible = mapper.mask("visible", self.cache.visible);
         let position = mapper.number("position", self.position);
-        let length = keys.as_ref().map_or(0, |keys| keys.dims()[1]);
+        let length = keys.dims()[1];
         mapper.fits(
-            values.as_ref().map_or(0, |values| values.dims()[1]) == length
-                && visible.as_ref().is_none_or(|visible| visible.dims()[1] == length),
+            values.dims()[1] == length && visible.as_ref().is_none_or(|visible| visible.dims()[1] == length),
             "`keys`, `values` and `visible` are of different lengths",
         );
         mapper.fits(
             (length > 0) == (position > 0) && length as u64 <= position,
             "its cache does not fit its position",
         );
-        let cache = keys.zip(values).map(|(keys, values)| AttentionState { keys, values, visible });
-        let batch = cache.as_ref().map_or(batch, |cache| cache.keys.dims()[0]);
-        Self { cache, position, shape: [batch, heads, head_dim] }
+        Self { cache: AttentionState { keys, values, visible }, position }
     }
 }

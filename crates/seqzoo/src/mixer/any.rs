@@ -99,28 +99,34 @@ macro_rules! zoo {
         impl SequenceMixer for Mixer {
             type State = AnyState;
 
+            fn d_model(&self) -> usize {
+                match self {
+                    $(Self::$layer(layer) => layer.d_model(),)*
+                }
+            }
+
             fn init_state(&self, batch: usize, device: &Device) -> AnyState {
                 match self {
                     $(Self::$layer(layer) => AnyState::$layer(layer.init_state(batch, device)),)*
                 }
             }
 
-            fn forward_packed(
+            fn mix(
                 &self,
                 input: Tensor<3>,
                 resets: Option<Tensor<2, Bool>>,
-                state: Option<AnyState>,
+                state: AnyState,
             ) -> (Tensor<3>, AnyState) {
                 match self {
                     $(Self::$layer(layer) => {
-                        let state = state.map(|state| match state {
+                        let state = match state {
                             AnyState::$layer(state) => state,
                             other => panic!(
                                 "The argument `state` is one of `{}`, but one of `{}` is wanted.",
                                 other.layer(), $layer::KIND,
                             ),
-                        });
-                        let (output, state) = layer.forward_packed(input, resets, state);
+                        };
+                        let (output, state) = layer.mix(input, resets, state);
                         (output, AnyState::$layer(state))
                     })*
                 }

@@ -92,19 +92,10 @@ impl<M: SequenceMixer> Generator<M> {
         let fresh = model.init_state(1, &device);
         let state = match state {
             None => fresh,
-            Some(state) if state.layer() != fresh.layer() => {
-                let (found, wanted) = (state.layer(), fresh.layer());
-                return Err(GenerateError::State(format!(
-                    "is one of `{found}`, but one of `{wanted}` is wanted"
-                )));
+            Some(state) => {
+                check(&state, &fresh)?;
+                state.without_autodiff()
             }
-            Some(state) if state.batch() != 1 => {
-                let batch = state.batch();
-                return Err(GenerateError::State(format!(
-                    "is of {batch} sequences, but 1 is wanted; `select` one of them"
-                )));
-            }
-            Some(state) => state.without_autodiff(),
         };
         Ok(Self { model, state, pending: prompt.to_vec(), sampler, error: None, device })
     }
@@ -138,16 +129,26 @@ impl<M: SequenceMixer> Generator<M> {
     ///
     /// # Errors
     ///
-    /// [`GenerateError::NoToken`] if no token can be drawn. The generation then stays where it is.
+    /// [`GenerateError::NoToken`] if no token can be drawn. The generation has then ended: its state has seen all tokens,
+    /// and none is pending.
     pub fn try_next(&mut self) -> Result<usize, GenerateError> {
+        match &self.error {
+            Some(error) => Err(error.clone()),
+            None => self.draw().inspect_err(|error| self.error = Some(error.clone())),
+        }
+    }
+
+    fn draw(&mut self) -> Result<usize, GenerateError> {
         let tokens: Vec<i64> = self.pending.iter().map(|token| *token as i64).collect();
         let time = tokens.len();
         let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [1, time]), &self.device);
-        let (hidden, state) = self.model.hidden(tokens, None, Some(self.state.clone()));
+        // Given away and not copied: a cache that nobody else holds grows in place.
+        let given = ModelState { layers: std::mem::take(&mut self.state.layers), ..self.state };
+        let (hidden, state) = self.model.hidden(tokens, None, Some(given));
+        self.state = state;
         let logits = self.model.logits(hidden.narrow(1, time - 1, 1));
         let logits = logits.into_data().convert::<f32>().try_to_vec().expect("logits are floats");
-        let token = self.sampler.try_next(&logits)?;
-        self.state = state;
+        let token = self.sampler.try_next(&logits).inspect_err(|_| self.pending.clear())?;
         self.pending = vec![token];
         Ok(token)
     }
@@ -157,11 +158,22 @@ impl<M: SequenceMixer> Iterator for Generator<M> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        if self.error.is_some() {
-            return None;
-        }
-        self.try_next().map_err(|error| self.error = Some(error)).ok()
+        self.try_next().ok()
     }
 }
 
 impl<M: SequenceMixer> FusedIterator for Generator<M> {}
+
+/// An error unless `state` can stand where `fresh` does and is of one sequence.
+fn check<S: MixerState>(state: &ModelState<S>, fresh: &ModelState<S>) -> Result<(), GenerateError> {
+    if let Some(problem) = state.misfit(fresh) {
+        return Err(GenerateError::State(problem));
+    }
+    match state.batch() {
+        1 => Ok(()),
+        batch => {
+            let problem = format!("is of {batch} sequences, but 1 is wanted; `select` one of them");
+            Err(GenerateError::State(problem))
+        }
+    }
+}

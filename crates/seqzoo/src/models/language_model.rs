@@ -2,7 +2,9 @@
 
 use super::block::{Block, Norm};
 use super::config::LanguageModelConfig;
-use crate::state::{StateField, StateMapper};
+use crate::ops::checks;
+use crate::parts::{empty_product, project};
+use crate::state::{StateField, StateMapper, advanced};
 use crate::{AnyState, Mixer, MixerState, SequenceMixer, StateError};
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
@@ -57,7 +59,13 @@ impl<M: SequenceMixer> LanguageModel<M> {
         ModelState { layers, position: 0 }
     }
 
-    /// Tokens `[B, T]` to logits `[B, T, vocabulary]`, and the state after the last token.
+    /// Tokens `[B, T]` to logits `[B, T, vocabulary]`, and the state after the last token. A batch of no sequences has
+    /// logits and a state of none.
+    ///
+    /// # Panics
+    ///
+    /// As [`hidden`](Self::hidden).
+    #[track_caller]
     pub fn forward(
         &self,
         tokens: Tensor<2, Int>,
@@ -72,7 +80,8 @@ impl<M: SequenceMixer> LanguageModel<M> {
     ///
     /// # Panics
     ///
-    /// If the state is of another model or batch.
+    /// If there are no tokens, or the state is of another model or batch.
+    #[track_caller]
     pub fn hidden(
         &self,
         tokens: Tensor<2, Int>,
@@ -80,7 +89,8 @@ impl<M: SequenceMixer> LanguageModel<M> {
         state: Option<ModelState<M::State>>,
     ) -> (Tensor<3>, ModelState<M::State>) {
         let time = tokens.dims()[1];
-        let position = state.as_ref().map_or(0, |state| state.position) + time as u64;
+        checks::not_empty("tokens", "time", time);
+        let position = advanced(state.as_ref().map_or(0, |state| state.position), time);
         let mut states = match state {
             Some(state) => state.layers.into_iter().map(Some).collect(),
             None => vec![None; self.blocks.len()],
@@ -103,10 +113,18 @@ impl<M: SequenceMixer> LanguageModel<M> {
     }
 
     /// Channels `[.., D]` to logits `[.., vocabulary]`: the final norm and the head.
+    ///
+    /// # Panics
+    ///
+    /// If there are other channels than the model's.
+    #[track_caller]
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
+        checks::channels("hidden", hidden.dims()[D - 1], self.config.d_model);
+        let empty = hidden.dims().contains(&0);
         let normed = self.norm.forward(hidden);
         match &self.head {
-            Some(head) => head.forward(normed),
+            Some(head) => project(head, normed),
+            None if empty => empty_product(normed, self.config.vocab_size),
             None => burn::tensor::module::linear(normed, self.embedding.weight.val().transpose(), None),
         }
     }

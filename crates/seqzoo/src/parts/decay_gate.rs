@@ -1,6 +1,6 @@
 //! Learned log decays with a time scale of their own per head.
 
-use super::{ProjectionInit, projection, split_heads};
+use super::{ProjectionInit, project, projection, split_heads};
 use crate::ops::{Decay, accumulator, to_dtype};
 use crate::{ConfigError, Undecayed};
 use burn::module::Module;
@@ -96,7 +96,7 @@ impl ScalarDecay {
 
     /// `[B, T, D]` to log decays `[B, T, H]`.
     pub fn forward(&self, input: Tensor<3>) -> Decay {
-        Decay::Scalar(self.gate.forward(self.projection.forward(input)).squeeze_dim(3))
+        Decay::Scalar(self.gate.forward(project(&self.projection, input)).squeeze_dim(3))
     }
 }
 

@@ -169,6 +169,11 @@ impl DeltaHeads {
         })
     }
 
+    /// The channels of input and output.
+    pub(crate) fn d_model(&self) -> usize {
+        self.query.weight.dims()[0]
+    }
+
     pub(crate) fn init_state(&self, batch: usize, device: &Device) -> DeltaState {
         let DeltaLayout { heads, key, value, .. } = self.layout;
         let dtype = accumulator(self.query.weight.val().dtype());
@@ -185,11 +190,9 @@ impl DeltaHeads {
         decay: Decay,
         gate: Option<Tensor<3>>,
         resets: Option<Tensor<2, Bool>>,
-        state: Option<DeltaState>,
+        (memory, convolutions): DeltaState,
     ) -> (Tensor<3>, DeltaState) {
         let DeltaLayout { key_heads, heads, steps, .. } = self.layout;
-        let (memory, convolutions) =
-            state.unwrap_or_else(|| self.init_state(input.dims()[0], &input.device()));
         let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
         let (tokens, convolutions) = self.convolutions.forward(projected, resets.as_ref(), convolutions);
         // The convolutions end in silu; where there are none it stands alone.

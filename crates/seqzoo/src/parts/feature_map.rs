@@ -1,6 +1,6 @@
 //! Feature maps of linear attention: what stands for the exponential of softmax attention.
 
-use super::ProjectionInit;
+use super::{ProjectionInit, project};
 use crate::ConfigError;
 use crate::config::{check_channels, check_numbers};
 use burn::config::Config;
@@ -111,12 +111,12 @@ impl FeatureMap {
             FeatureMapKind::SquaredRelu => relu(x).square(),
             FeatureMapKind::Taylor => taylor(x),
             FeatureMapKind::Hedgehog => {
-                let doubled = self.linears[0].forward(x).mul_scalar(2.0);
+                let doubled = project(&self.linears[0], x).mul_scalar(2.0);
                 softmax(Tensor::cat(vec![doubled.clone(), doubled.neg()], 3), 3)
             }
-            FeatureMapKind::LearnedRelu => relu(self.linears[0].forward(x)),
+            FeatureMapKind::LearnedRelu => relu(project(&self.linears[0], x)),
             FeatureMapKind::ElementwiseProduct => {
-                self.linears[0].forward(x.clone()) * self.linears[1].forward(x)
+                project(&self.linears[0], x.clone()) * project(&self.linears[1], x)
             }
             FeatureMapKind::Dpfp { nu } => dpfp(x, nu),
         }

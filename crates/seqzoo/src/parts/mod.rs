@@ -23,5 +23,5 @@ pub use swiglu::SwiGlu;
 
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use projection::{
-    HeadLayout, biased_projection, check_heads, join_heads, projection, split_heads,
+    HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,
 };

@@ -1,6 +1,6 @@
 //! Root-mean-square normalisation, plain and gated.
 
-use crate::ops::{accumulator, to_dtype};
+use crate::ops::{accumulator, checks, to_dtype};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, activation::sigmoid, activation::silu};
@@ -24,7 +24,13 @@ impl RmsNorm {
     }
 
     /// `[.., D]` to `[.., D]`.
+    ///
+    /// # Panics
+    ///
+    /// If the input has other channels.
+    #[track_caller]
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        checks::channels("input", input.dims()[D - 1], self.gamma.dims()[0]);
         let dtype = input.dtype();
         let wide = to_dtype(input, accumulator(dtype));
         let root = wide.clone().square().mean_dim(D - 1).add_scalar(self.epsilon).sqrt();

@@ -3,6 +3,7 @@
 use super::ShortConvs;
 use crate::ConfigError;
 use crate::config::{MAX_CHANNELS, check_channels, check_numbers};
+use crate::ops::checks;
 use burn::config::Config;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -170,6 +171,23 @@ pub(crate) fn check_heads(
     ConfigError::unless(key_value_heads > 0 && heads.is_multiple_of(key_value_heads), layer, || {
         format!("num_kv_heads = {key_value_heads} does not divide num_heads = {heads}")
     })
+}
+
+/// `linear` of `input`, also where that has no elements: Burn's Flex backend would read outside of an empty matrix.
+#[track_caller]
+pub(crate) fn project<const D: usize>(linear: &Linear, input: Tensor<D>) -> Tensor<D> {
+    let [channels, width] = linear.weight.dims();
+    checks::channels("input", input.dims()[D - 1], channels);
+    if input.dims().contains(&0) { empty_product(input, width) } else { linear.forward(input) }
+}
+
+/// The product of `input`, which has no elements, with a matrix of `width` columns: `[.., width]`, on the tape of the
+/// input.
+pub(crate) fn empty_product<const D: usize>(input: Tensor<D>, width: usize) -> Tensor<D> {
+    let mut shape = input.dims();
+    shape[D - 1] = width;
+    let zeros = Tensor::zeros(shape, (&input.device(), input.dtype()));
+    input.sum_dim(D - 1) + zeros
 }
 
 /// `[B, T, H·d]` as `[B, T, H, d]`.

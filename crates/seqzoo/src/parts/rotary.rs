@@ -43,7 +43,7 @@ impl Rotary {
         let (mut cos, mut sin) = (Vec::with_capacity(time * half), Vec::with_capacity(time * half));
         for t in 0..time {
             for frequency in &frequencies {
-                let angle = (position + t as u64) as f64 * frequency;
+                let angle = (position as f64 + t as f64) * frequency;
                 cos.push(angle.cos());
                 sin.push(angle.sin());
             }

@@ -1,6 +1,6 @@
 //! The gated feed-forward.
 
-use super::{ProjectionInit, projection};
+use super::{ProjectionInit, project, projection};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, activation::silu};
@@ -36,7 +36,8 @@ impl SwiGlu {
     }
 
     /// `[B, T, D]` to `[B, T, D]`.
+    #[track_caller]
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.down.forward(silu(self.gate.forward(input.clone())) * self.up.forward(input))
+        project(&self.down, silu(project(&self.gate, input.clone())) * project(&self.up, input))
     }
 }

@@ -73,7 +73,7 @@ impl<S: MixerState> StateField for Vec<S> {
 ///
 /// The layer has a constant `KIND`, the name in files, as every [`Layer`](crate::Layer) has. A tensor, or an
 /// `Option` of one, stands `as` the [`StatePart`](crate::state::StatePart) that it is. Without `as` stand numbers
-/// (`u64`), [`ConvStates`](crate::parts::ConvStates), and other states and vectors of them, whose names in files
+/// (`u64`, at most 2^53), [`ConvStates`](crate::parts::ConvStates), and other states and vectors of them, whose names in files
 /// begin with that of the field: any [`StateField`](crate::state::StateField).
 #[macro_export]
 macro_rules! state {

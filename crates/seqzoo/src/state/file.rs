@@ -149,8 +149,7 @@ impl<'a> Restore<'a> {
             .map(|(axis, extent)| if axis == 0 { Some(batch) } else { *extent })
             .collect();
         let fits = shape.len() == wanted.len()
-            && shape.iter().zip(&wanted).all(|(found, wanted)| wanted.is_none_or(|wanted| wanted == *found))
-            && !shape[1..].contains(&0);
+            && shape.iter().zip(&wanted).all(|(found, wanted)| wanted.is_none_or(|wanted| wanted == *found));
         if !fits {
             let wanted: Vec<String> = wanted
                 .iter()
@@ -214,17 +213,16 @@ impl StateMapper for Restore<'_> {
         self.floats(name, Some(tensor.dtype()), &extents).unwrap_or(tensor)
     }
 
-    fn cache<const D: usize>(
-        &mut self,
-        name: &str,
-        cache: Option<Tensor<D>>,
-        extents: [usize; D],
-    ) -> Option<Tensor<D>> {
-        self.file.tensor(name).ok()?;
-        let mut extents: Vec<_> = extents.into_iter().map(Some).collect();
+    fn cache<const D: usize>(&mut self, name: &str, cache: Tensor<D>) -> Tensor<D> {
+        // Earlier files hold nothing of an empty cache.
+        if self.file.tensor(name).is_err() {
+            let mut shape = cache.dims();
+            shape[1] = 0;
+            return Tensor::zeros(shape, (self.device, cache.dtype()));
+        }
+        let mut extents: Vec<_> = cache.dims().into_iter().map(Some).collect();
         extents[1] = None;
-        // An empty cache says nothing of its dtype; the file's float is as good.
-        self.floats(name, cache.map(|cache| cache.dtype()), &extents)
+        self.floats(name, Some(cache.dtype()), &extents).unwrap_or(cache)
     }
 
     fn mask(&mut self, name: &str, _: Option<Mask>) -> Option<Mask> {

@@ -19,21 +19,15 @@ pub trait StateMapper {
     /// A tensor of fixed extents.
     fn tensor<const D: usize>(&mut self, name: &str, part: StatePart, tensor: Tensor<D>) -> Tensor<D>;
 
-    /// A cache. `None`: it is empty. `extents` are the ones it has or would have; axis 1 is free.
-    fn cache<const D: usize>(
-        &mut self,
-        name: &str,
-        cache: Option<Tensor<D>>,
-        extents: [usize; D],
-    ) -> Option<Tensor<D>> {
-        let _ = extents;
-        cache.map(|cache| self.tensor(name, StatePart::Cache, cache))
+    /// A cache, whose axis 1 is of any length, also of 0.
+    fn cache<const D: usize>(&mut self, name: &str, cache: Tensor<D>) -> Tensor<D> {
+        self.tensor(name, StatePart::Cache, cache)
     }
 
     /// A mask over a cache. `None`: everything is visible.
     fn mask(&mut self, name: &str, mask: Option<Mask>) -> Option<Mask>;
 
-    /// A number that all sequences share.
+    /// A number that all sequences share, such as a position; at most 2^53.
     fn number(&mut self, name: &str, number: u64) -> u64 {
         let _ = name;
         number
@@ -68,13 +62,8 @@ impl<M: StateMapper> StateMapper for Scoped<'_, M> {
         self.inner.tensor(&self.name(name), part, tensor)
     }
 
-    fn cache<const D: usize>(
-        &mut self,
-        name: &str,
-        cache: Option<Tensor<D>>,
-        extents: [usize; D],
-    ) -> Option<Tensor<D>> {
-        self.inner.cache(&self.name(name), cache, extents)
+    fn cache<const D: usize>(&mut self, name: &str, cache: Tensor<D>) -> Tensor<D> {
+        self.inner.cache(&self.name(name), cache)
     }
 
     fn mask(&mut self, name: &str, mask: Option<Mask>) -> Option<Mask> {
@@ -134,16 +123,6 @@ impl StateMapper for Batch {
     fn tensor<const D: usize>(&mut self, _: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
         self.0.get_or_insert(tensor.dims()[0]);
         tensor
-    }
-
-    fn cache<const D: usize>(
-        &mut self,
-        _: &str,
-        cache: Option<Tensor<D>>,
-        extents: [usize; D],
-    ) -> Option<Tensor<D>> {
-        self.0.get_or_insert(extents[0]);
-        cache
     }
 
     fn mask(&mut self, _: &str, mask: Option<Mask>) -> Option<Mask> {

@@ -9,10 +9,13 @@ mod bytes;
 mod declare;
 mod file;
 mod mappers;
+mod misfit;
+mod position;
 
 pub use bytes::StateBytes;
 pub use declare::{StateField, StateTensor};
 pub use mappers::{Scoped, StateMapper, StatePart};
+pub(crate) use position::{MAX_NUMBER, advanced};
 
 use crate::StateError;
 use burn::tensor::{Bool, Device, Int, Tensor};
@@ -56,6 +59,15 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
         batch.0.unwrap_or(0)
     }
 
+    /// What keeps this state from standing where `expected` does, as the end of a sentence that begins with "the state";
+    /// `None` where nothing does.
+    ///
+    /// They must be of the same layer, with tensors of the same names, shapes and dtypes; the batch is free, and so is
+    /// the length of a cache. Within the state all tensors must be of as many sequences, and numbers at most 2^53.
+    fn misfit(&self, expected: &Self) -> Option<String> {
+        misfit::misfit(self, expected)
+    }
+
     /// The state on another device, with autodiff where it had it.
     fn to_device(self, device: &Device) -> Self {
         self.map_state(&mut MoveTo(device.clone()))
@@ -79,8 +91,19 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
     /// If the file cannot be read, is not a whole state file, was written by another format
     /// version, or belongs to another layer or other dimensions.
     fn load(self, path: impl AsRef<Path>, device: &Device) -> Result<Self, StateError> {
-        file::load(self, path.as_ref(), device)
+        let (expected, path) = (self.clone(), path.as_ref());
+        let state = file::load(self, path, device)?;
+        match state.misfit(&expected) {
+            Some(problem) => Err(StateError::mismatch(path, format!("the state {problem}"))),
+            None => Ok(state),
+        }
     }
+}
+
+/// What keeps `state` from an input of `batch` sequences, as the end of a sentence. It is quick: it looks at the batch of
+/// every tensor and at nothing else.
+pub(crate) fn other_batch<S: MixerState>(state: &S, batch: usize) -> Option<String> {
+    misfit::other_batch(state, batch)
 }
 
 /// A mask that travels with a cache.

@@ -203,12 +203,13 @@ impl Trial {
         assert!(second.grad(&gradients).is_some(), "No gradient reaches the tokens after a detached state.");
     }
 
-    /// A state of three sequences, one token after a reset, and tokens to go on with. A reset leaves a mask in the
-    /// cache of attention, which must survive too.
+    /// A state of three sequences, some tokens after resets at different ones, and tokens to go on with. Such resets
+    /// leave a mask in the cache of attention, which must survive too.
     fn used<M: SequenceMixer>(&self, layer: &M) -> (M::State, Tensor<3>) {
         let mut random = self.random(2);
         let (seen, more) = (random.uniform([3, 9, self.channels]), random.uniform([3, 4, self.channels]));
-        let (_, state) = layer.forward_packed(seen, Some(flags(3, 9, &[7], &self.device)), None);
+        let resets = (0..3).map(|row| flags(1, 9, &[7 - row], &self.device)).collect();
+        let (_, state) = layer.forward_packed(seen, Some(Tensor::cat(resets, 0)), None);
         (state, more)
     }
 
