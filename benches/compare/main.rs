@@ -84,7 +84,9 @@ fn main() -> std::process::ExitCode {
     let result = page::page(arguments.python.as_deref(), &plan, &command()).and_then(|text| match &arguments
         .out
     {
-        Some(path) => std::fs::write(path, text).map_err(|error| format!("cannot write {path:?}: {error}")),
+        Some(path) => {
+            seqzoo::files::write(path, text).map_err(|error| format!("cannot write {path:?}: {error}"))
+        }
         None => {
             use std::io::Write;
             writeln!(std::io::stdout(), "{text}").map_err(|error| format!("cannot print the page: {error}"))

@@ -1,21 +1,24 @@
 //! The loss curve as a picture.
 
 use plotters::prelude::*;
+use seqzoo::files;
 use std::path::Path;
 
 /// Draws the held-out loss over the steps, and the unigram entropy as a level.
 pub fn draw(path: &Path, points: &[(usize, f64)], unigram: f64) -> Result<(), String> {
-    try_draw(path, points, unigram).map_err(|error| format!("{}: {error}", path.display()))
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let picture = picture(points, unigram).map_err(|error| failed(&error))?;
+    files::write(path, picture).map_err(|error| failed(&error))
 }
 
-fn try_draw(
-    path: &Path,
+fn picture(
     points: &[(usize, f64)],
     unigram: f64,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let mut picture = String::new();
     let steps = points.last().map_or(1, |point| point.0);
     let most = points.iter().map(|point| point.1).fold(unigram, f64::max) * 1.05;
-    let root = SVGBackend::new(path, (720, 420)).into_drawing_area();
+    let root = SVGBackend::with_string(&mut picture, (720, 420)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
         .margin(14)
@@ -44,5 +47,6 @@ fn try_draw(
         .border_style(TRANSPARENT)
         .draw()?;
     root.present()?;
-    Ok(())
+    drop((chart, root));
+    Ok(picture)
 }

@@ -10,11 +10,13 @@ mod text;
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
-use clap::Parser;
+use clap::{Args, Parser};
 use seqzoo::models::{LanguageModel, LanguageModelConfig, Sampling};
-use seqzoo::{MixerConfig, WeightDecay};
+use seqzoo::training::{Random, TrainingCheckpoint};
+use seqzoo::{MixerConfig, WeightDecay, files};
+use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +26,19 @@ use text::Text;
 /// Trains a byte-level language model.
 #[derive(Parser)]
 struct Arguments {
+    #[command(flatten)]
+    recipe: Recipe,
+    /// The directory for the model, the checkpoint, the loss curve and the sample.
+    #[arg(long, default_value = "runs/char_lm")]
+    out: PathBuf,
+    /// Continues the training in the directory, to the same model as if it had never stopped.
+    #[arg(long)]
+    resume: bool,
+}
+
+/// All that the model depends on.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+struct Recipe {
     /// The layer, by its name in the zoo; several make a hybrid pattern.
     #[arg(long, default_value = "gated_linear_attention", value_delimiter = ',')]
     layer: Vec<String>,
@@ -51,10 +66,22 @@ struct Arguments {
     /// The seed of parameters, batches and sample.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The directory for the model, the loss curve and the sample.
-    #[arg(long, default_value = "runs/char_lm")]
-    out: PathBuf,
 }
+
+/// What the checkpoint holds besides the model.
+#[derive(Clone, Serialize, Deserialize)]
+struct Progress {
+    recipe: Recipe,
+    /// The bytes of the text.
+    bytes: usize,
+    /// The held-out loss after some of the steps.
+    points: Vec<(usize, f64)>,
+}
+
+type Training = TrainingCheckpoint<LanguageModel, Progress>;
+
+/// Steps between two looks at the held-out loss, each with a checkpoint.
+const LOOK: u64 = 50;
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -68,72 +95,51 @@ fn main() -> ExitCode {
 
 #[allow(clippy::print_stdout)]
 fn run(arguments: &Arguments) -> Result<(), String> {
-    if !(arguments.rate.is_finite() && arguments.rate > 0.0) {
-        return Err(format!("--rate {}, but a number above 0 is wanted", arguments.rate));
+    let Arguments { recipe, out, .. } = arguments;
+    if !(recipe.rate.is_finite() && recipe.rate > 0.0) {
+        return Err(format!("--rate {}, but a number above 0 is wanted", recipe.rate));
     }
-    if arguments.out.is_file() {
-        return Err(format!("--out {} is a file; give a directory", arguments.out.display()));
+    if out.is_file() {
+        return Err(format!("--out {} is a file; give a directory", out.display()));
     }
-    let steps = arguments.steps as usize;
     let device = Device::default().autodiff();
-    let text = Text::read(arguments.text.as_deref(), usize::from(arguments.length))?;
-    std::fs::create_dir_all(&arguments.out)
-        .map_err(|error| format!("{}: {error}", arguments.out.display()))?;
-    device.seed(arguments.seed);
-    let mut model = model(arguments, &device)?;
+    let text = Text::read(recipe.text.as_deref(), usize::from(recipe.length))?;
+    let mut training = start(arguments, &text, &device)?;
     let unigram = text.unigram_entropy();
     println!(
         "{} bytes, {} parameters, unigram entropy {unigram:.3} bits per byte",
         text.len(),
-        model.num_params()
+        training.model.num_params()
     );
 
-    let adam = AdamWConfig::new().with_beta_2(0.98);
-    let undecayed = adam.clone().with_weight_decay(0.0).build();
-    let mut optimizer =
-        adam.with_weight_decay(0.01).init().with_group(WeightDecay::of(&model).undecayed(), undecayed, None);
-    let (start, mut points) = (Instant::now(), Vec::new());
-    for step in 0..steps {
-        let (tokens, targets) = text.batch(
-            arguments.seed,
-            step,
-            usize::from(arguments.batch),
-            usize::from(arguments.length),
-            &device,
-        );
-        let (logits, _) = model.forward(tokens, None);
-        let [batch, time, vocabulary] = logits.dims();
-        let loss = CrossEntropyLossConfig::new()
-            .init(&device)
-            .forward(logits.reshape([batch * time, vocabulary]), targets.reshape([batch * time]));
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model = optimizer.step(arguments.rate * schedule(step, steps), model, gradients);
-
-        if (step + 1) % 50 == 0 || step + 1 == steps {
-            let held_out = held_out_bits(&model.valid(), &text, usize::from(arguments.length));
+    let steps = u64::from(recipe.steps);
+    let (begin, first) = (Instant::now(), training.step);
+    while training.step < steps {
+        training = learn(training, &text, &device);
+        if training.step.is_multiple_of(LOOK) || training.step == steps {
+            let step = training.step;
+            let held_out = held_out_bits(&training.model.valid(), &text, usize::from(recipe.length));
             if !held_out.is_finite() {
-                return Err(format!(
-                    "the loss is NaN or infinite at step {}; give a smaller --rate",
-                    step + 1
-                ));
+                return Err(format!("the loss is NaN or infinite at step {step}; give a smaller --rate"));
             }
-            points.push((step + 1, held_out));
-            let seconds = start.elapsed().as_secs_f64();
-            let speed = ((step + 1) * batch * time) as f64 / seconds;
+            training.progress.points.push((step as usize, held_out));
+            training.save(out.join(CHECKPOINT)).map_err(|error| error.to_string())?;
+            let seconds = begin.elapsed().as_secs_f64();
+            let bytes = (step - first) * u64::from(recipe.batch) * u64::from(recipe.length);
             println!(
-                "step {:>5}: {held_out:.3} bits per held-out byte, {seconds:.0} s, {speed:.0} bytes/s",
-                step + 1
+                "step {step:>5}: {held_out:.3} bits per held-out byte, {seconds:.0} s, {:.0} bytes/s",
+                bytes as f64 / seconds
             );
         }
     }
 
-    let model = model.valid();
-    let picture = arguments.out.join("loss.svg");
+    let (model, points) = (training.model.valid(), training.progress.points);
+    let picture = out.join("loss.svg");
     curve::draw(&picture, &points, unigram)?;
-    model.save(arguments.out.join("model")).map_err(|error| error.to_string())?;
-    let sample = sample(&model, arguments.seed)?;
-    let page = arguments.out.join("sample.txt");
-    std::fs::write(&page, &sample).map_err(|error| format!("{}: {error}", page.display()))?;
+    model.save(out.join("model")).map_err(|error| error.to_string())?;
+    let sample = sample(&model, recipe.seed)?;
+    let page = out.join("sample.txt");
+    files::write(&page, &sample).map_err(|error| format!("{}: {error}", page.display()))?;
     println!("\n{sample}\n\nThe loss curve: {}", picture.display());
     let last = points.last().map_or(f64::NAN, |point| point.1);
     let side = if last < unigram { "below" } else { "above" };
@@ -141,16 +147,63 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn model(arguments: &Arguments, device: &Device) -> Result<LanguageModel, String> {
-    let layer = |kind: &String| MixerConfig::from_options(kind, arguments.width, Default::default());
-    let pattern = arguments
-        .layer
-        .iter()
-        .map(layer)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| error.to_string())?;
-    LanguageModelConfig::new(256, arguments.width, pattern)
-        .with_num_layers(Some(arguments.layers))
+/// The training in the directory, if it is to be continued; else a new one.
+fn start(arguments: &Arguments, text: &Text, device: &Device) -> Result<Training, String> {
+    let Arguments { recipe, out, resume } = arguments;
+    device.seed(recipe.seed);
+    let model = model(recipe, device)?;
+    if !resume {
+        let optimizer = optimizer(&model);
+        let progress = Progress { recipe: recipe.clone(), bytes: text.len(), points: Vec::new() };
+        return Ok(Training { model, optimizer, step: 0, random: Random::new(recipe.seed), progress });
+    }
+    let place = out.join(CHECKPOINT);
+    let training = Training::load(&place, model, optimizer).map_err(|error| error.to_string())?;
+    let training = training.ok_or_else(|| format!("there is no checkpoint in {}", place.display()))?;
+    let held = &training.progress;
+    match held.recipe == *recipe && held.bytes == text.len() {
+        true => Ok(training),
+        false => Err(format!(
+            "the training in {} has other options or another text: {:?}; repeat them with --resume",
+            place.display(),
+            held.recipe
+        )),
+    }
+}
+
+/// The directory of the checkpoint, inside that of the results.
+const CHECKPOINT: &str = "checkpoint";
+
+/// AdamW with decay for matrices alone.
+fn optimizer(model: &LanguageModel) -> ModuleOptimizer {
+    let adam = AdamWConfig::new().with_beta_2(0.98);
+    let undecayed = adam.clone().with_weight_decay(0.0).build();
+    adam.with_weight_decay(0.01).init().with_group(WeightDecay::of(model).undecayed(), undecayed, None)
+}
+
+/// One step of training.
+fn learn(mut training: Training, text: &Text, device: &Device) -> Training {
+    let recipe = &training.progress.recipe;
+    let (batch, length) = (usize::from(recipe.batch), usize::from(recipe.length));
+    let rate = recipe.rate * schedule(training.step as usize, recipe.steps as usize);
+    let (tokens, targets) = text.batch(&mut training.random, batch, length, device);
+    let (logits, _) = training.model.forward(tokens, None);
+    let [batch, time, vocabulary] = logits.dims();
+    let loss = CrossEntropyLossConfig::new()
+        .init(device)
+        .forward(logits.reshape([batch * time, vocabulary]), targets.reshape([batch * time]));
+    let gradients = GradientsParams::from_grads(loss.backward(), &training.model);
+    training.model = training.optimizer.step(rate, training.model, gradients);
+    training.step += 1;
+    training
+}
+
+fn model(recipe: &Recipe, device: &Device) -> Result<LanguageModel, String> {
+    let layer = |kind: &String| MixerConfig::from_options(kind, recipe.width, Default::default());
+    let pattern =
+        recipe.layer.iter().map(layer).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    LanguageModelConfig::new(256, recipe.width, pattern)
+        .with_num_layers(Some(recipe.layers))
         .try_init(device)
         .map_err(|error| error.to_string())
 }

@@ -1,6 +1,7 @@
 //! A text as bytes: training batches, and every tenth block of it held out.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use seqzoo::training::Random;
 use std::path::Path;
 
 /// The repository's own documents.
@@ -66,21 +67,12 @@ impl Text {
     /// `batch` sequences from random places, and the bytes that follow each of theirs.
     pub fn batch(
         &self,
-        seed: u64,
-        step: usize,
+        random: &mut Random,
         batch: usize,
         length: usize,
         device: &Device,
     ) -> (Tensor<2, Int>, Tensor<2, Int>) {
-        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (step as u64 + 1);
-        let rows = (0..batch).map(|_| {
-            // splitmix64
-            random = random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut mixed = random;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            (mixed ^ (mixed >> 31)) as usize % (self.train.len() - length)
-        });
+        let rows = (0..batch).map(|_| random.below(self.train.len() - length));
         let rows: Vec<&[u8]> = rows.map(|start| &self.train[start..start + length + 1]).collect();
         pair(&rows, device)
     }

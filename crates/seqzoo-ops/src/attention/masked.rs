@@ -18,8 +18,8 @@ pub(super) fn masked(
     scale: f64,
 ) -> Tensor<4> {
     let [_, heads, _, _] = query.dims();
-    let (keys, wild_keys) = tamed(seen.keys.clone());
-    let (values, wild_values) = tamed(seen.values.clone());
+    let (keys, wild_keys) = tamed(seen.keys.tensor());
+    let (values, wild_values) = tamed(seen.values.tensor());
     let wild = wild_keys.bool_or(wild_values); // [b, s, hk, 1]
     let heads_first = |x: Tensor<4>| repeat_heads(x, heads).swap_dims(1, 2); // [b, h, s, _]
 

@@ -1,5 +1,6 @@
 //! Causal softmax attention with a growing cache, or a sliding window.
 
+mod entries;
 mod masked;
 mod naive;
 mod parallel;
@@ -8,16 +9,17 @@ use crate::checks;
 use crate::form::{Form, Forms, Report};
 use crate::heads::repeat_heads;
 use crate::precision::{accumulator, to_dtype};
-use crate::tail::tail;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, DType, Device, Tensor};
+
+pub use entries::Entries;
 
 /// The keys and values that later tokens still see.
 #[derive(Clone, Debug)]
 pub struct AttentionState {
     /// Keys, oldest first, `[B, S, HK, K]`.
-    pub keys: Tensor<4>,
+    pub keys: Entries,
     /// Values, oldest first, `[B, S, HK, V]`.
-    pub values: Tensor<4>,
+    pub values: Entries,
     /// `[B, S]`, false for entries that a reset has hidden from a sequence; absent where nothing is hidden.
     pub visible: Option<Tensor<2, Bool>>,
 }
@@ -90,7 +92,7 @@ pub fn attention(
             let [_, time, heads, _] = query.dims();
             let [_, _, _, channels] = value.dims();
             let output = value.clone().reshape([0, time, heads, channels]);
-            (output, AttentionState { keys: key, values: value, visible: None })
+            (output, AttentionState { keys: key.into(), values: value.into(), visible: None })
         }
         Form::Naive => naive::naive(problem),
         _ => parallel::parallel(problem),
@@ -153,12 +155,7 @@ impl Problem {
             if let Some(visible) = &state.visible {
                 checks::shape("initial_state.visible", &visible.dims(), &[("B", batch), ("S", length)]);
             }
-            let widened = AttentionState {
-                keys: to_dtype(state.keys, wide),
-                values: to_dtype(state.values, wide),
-                visible: state.visible,
-            };
-            (length > 0).then_some(widened)
+            (length > 0).then(|| state.widened(wide))
         });
         // What no token can see is not there: what a reset of every sequence hides, and what is out of the window.
         let cleared = options.resets.as_ref().is_some_and(|resets| batch > 0 && all_at_first(resets));
@@ -197,8 +194,8 @@ impl AttentionState {
             return self;
         }
         Self {
-            keys: tail(self.keys, count),
-            values: tail(self.values, count),
+            keys: self.keys.newest(count),
+            values: self.values.newest(count),
             visible: self.visible.map(|visible| visible.narrow(1, length - count, count)),
         }
     }
@@ -216,6 +213,15 @@ impl AttentionState {
         if whole { Self { visible: None, ..state } } else { state }
     }
 
+    /// In the dtype `wide`. Entries that are of it keep their room.
+    fn widened(self, wide: DType) -> Self {
+        let widened = |entries: Entries| match entries.dtype() == wide {
+            true => entries,
+            false => to_dtype(entries.tensor(), wide).into(),
+        };
+        Self { keys: widened(self.keys), values: widened(self.values), visible: self.visible }
+    }
+
     /// The number of entries.
     fn length(&self) -> usize {
         self.keys.dims()[1]
@@ -224,8 +230,8 @@ impl AttentionState {
     /// `[batch, heads, length, _]` keys and values, repeated for grouped heads.
     fn heads_first(&self, heads: usize) -> (Tensor<4>, Tensor<4>) {
         (
-            repeat_heads(self.keys.clone(), heads).swap_dims(1, 2),
-            repeat_heads(self.values.clone(), heads).swap_dims(1, 2),
+            repeat_heads(self.keys.tensor(), heads).swap_dims(1, 2),
+            repeat_heads(self.values.tensor(), heads).swap_dims(1, 2),
         )
     }
 }

@@ -12,22 +12,22 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, AttentionState) {
     for t in 0..time {
         let own = Tensor::<2, Bool>::full([batch, 1], true, &query.device());
         let token = AttentionState {
-            keys: key.clone().narrow(1, t, 1),
-            values: value.clone().narrow(1, t, 1),
+            keys: key.clone().narrow(1, t, 1).into(),
+            values: value.clone().narrow(1, t, 1).into(),
             visible: Some(own.clone()),
         };
         let seen = match cache {
             None => token,
             Some(past) => {
-                let length = past.keys.dims()[1];
+                let length = past.length();
                 let mut visible = past.visible.unwrap_or_else(|| own.clone().expand([batch, length]));
                 if let Some(resets) = &resets {
                     let kept = resets.clone().narrow(1, t, 1).bool_not().expand([batch, length]);
                     visible = visible.bool_and(kept);
                 }
                 AttentionState {
-                    keys: Tensor::cat(vec![past.keys, token.keys], 1),
-                    values: Tensor::cat(vec![past.values, token.values], 1),
+                    keys: past.keys.append(token.keys.tensor()),
+                    values: past.values.append(token.values.tensor()),
                     visible: Some(Tensor::cat(vec![visible, own.clone()], 1)),
                 }
             }

@@ -13,12 +13,10 @@ pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
 
     let past_visible = cache.as_ref().and_then(|cache| cache.visible.clone());
     let seen = match cache {
-        None => AttentionState { keys: key, values: value, visible: None },
-        Some(past) => AttentionState {
-            keys: Tensor::cat(vec![past.keys, key], 1),
-            values: Tensor::cat(vec![past.values, value], 1),
-            visible: None,
-        },
+        None => AttentionState { keys: key.into(), values: value.into(), visible: None },
+        Some(past) => {
+            AttentionState { keys: past.keys.append(key), values: past.values.append(value), visible: None }
+        }
     };
     let query = query.swap_dims(1, 2); // [b, h, t, k]
     let segments = segments(past_visible, resets, batch, cached, time, &device);

@@ -156,7 +156,7 @@ impl SequenceMixer for SoftmaxAttention {
     fn init_state(&self, batch: usize, device: &Device) -> Self::State {
         let dtype = accumulator(self.query.weight.val().dtype());
         let empty = Tensor::zeros([batch, 0, self.key_value_heads, self.head_dim], (device, dtype));
-        let cache = AttentionState { keys: empty.clone(), values: empty, visible: None };
+        let cache = AttentionState { keys: empty.clone().into(), values: empty.into(), visible: None };
         SoftmaxAttentionState { cache, position: 0 }
     }
 
@@ -197,8 +197,8 @@ impl MixerState for SoftmaxAttentionState {
     }
 
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        let keys = mapper.cache("keys", self.cache.keys);
-        let values = mapper.cache("values", self.cache.values);
+        let keys = mapper.cache("keys", self.cache.keys.tensor());
+        let values = mapper.cache("values", self.cache.values.tensor());
         let visible = mapper.mask("visible", self.cache.visible);
         let position = mapper.number("position", self.position);
         let length = keys.dims()[1];
@@ -210,6 +210,6 @@ impl MixerState for SoftmaxAttentionState {
             (length > 0) == (position > 0) && length as u64 <= position,
             "its cache does not fit its position",
         );
-        Self { cache: AttentionState { keys, values, visible }, position }
+        Self { cache: AttentionState { keys: keys.into(), values: values.into(), visible }, position }
     }
 }
