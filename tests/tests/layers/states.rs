@@ -1,8 +1,9 @@
 //! States on disk, forked, selected, detached.
 
 use super::zoo::{CHANNELS, each, layer, variants};
-use burn::tensor::{DType, Int, Tensor};
+use burn::tensor::{Bool, DType, FloatDType, Int, Tensor};
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig};
+use seqzoo::state::{StateMapper, StatePart};
 use seqzoo::testing::Trial;
 use seqzoo::{MixerState, SequenceMixer};
 use seqzoo_tests::{Inputs, autodiff, flags, plain};
@@ -37,6 +38,35 @@ fn a_fork_leaves_the_original_alone() {
 #[test]
 fn no_gradient_passes_a_detached_state() {
     each(&autodiff(), Trial::detachment);
+}
+
+#[test]
+fn a_state_in_half_precision_is_saved_as_it_is_and_read_by_the_layer() {
+    struct Narrow(FloatDType);
+    impl StateMapper for Narrow {
+        fn tensor<const D: usize>(&mut self, _: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
+            tensor.cast(self.0)
+        }
+
+        fn mask(&mut self, _: &str, mask: Option<Tensor<2, Bool>>) -> Option<Tensor<2, Bool>> {
+            mask
+        }
+    }
+    let device = plain();
+    let (_directory, path) = directory();
+    for (name, config) in variants() {
+        let layer = layer(&config, &device);
+        let input = Inputs::new(5, &device).uniform::<3>([2, 3, CHANNELS]);
+        for narrow in [FloatDType::BF16, FloatDType::F16] {
+            let (_, state) = layer.forward(input.clone().cast(FloatDType::F32), None);
+            let state = state.map_state(&mut Narrow(narrow));
+            state.save(&path).unwrap();
+            let loaded = layer.load_state(&path, &device).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(loaded.batch(), 2, "{name}");
+            let again = loaded.map_state(&mut Narrow(narrow));
+            assert_eq!(format!("{again:?}"), format!("{state:?}"), "{name}");
+        }
+    }
 }
 
 fn message<T, E: std::fmt::Display>(result: Result<T, E>) -> String {

@@ -3,7 +3,12 @@
 use super::Experiment;
 use crate::Error;
 use seqzoo::check_floats;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
+
+/// A longer file, or one that never ends, is none of an experiment.
+const MAX_BYTES: u64 = 1 << 20;
 
 impl Experiment {
     /// Reads and checks an experiment.
@@ -12,7 +17,13 @@ impl Experiment {
     ///
     /// If the file cannot be read or describes no experiment that can be run.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+            .map_err(|error| Error::io(path, error))?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(Error::contents(path, format!("it has more than {MAX_BYTES} bytes: no experiment")));
+        }
         Self::parse(&text).map_err(|problem| Error::contents(path, problem))
     }
 
