@@ -5,6 +5,7 @@ use crate::hostile::{Syntax, changed, damaged, random};
 use crate::models::small;
 use crate::trial::any_document_is_read_or_refused;
 use burn::config::Config;
+use burn::module::Module;
 use burn::tensor::Tensor;
 use proptest::prelude::*;
 use seqzoo::models::LanguageModelConfig;
@@ -71,8 +72,10 @@ fn any_file_is_a_models_configuration_or_an_error() {
             let asked = largest(&serde_json::to_value(&config).unwrap());
             // Between the two, a machine may hold the model or not, and drawing it takes long.
             if asked <= 300 || asked >= 1 << 40 {
-                let model = config.try_init(&device);
-                assert!(asked <= 300 || model.is_err(), "a model with an extent of {asked} is made");
+                // A window is no extent: it allocates nothing, however large it is.
+                if let Ok(model) = config.try_init(&device) {
+                    assert!(model.num_params() < 1 << 24, "a model with an extent of {asked} is made");
+                }
             }
         },
     );

@@ -35,7 +35,8 @@ fn saving_twice_does_not_grow_the_file() {
     let first = size();
     let loaded = Training::load(directory.path(), small(&device()), optimizer).unwrap().unwrap();
     learn(loaded).save(directory.path()).unwrap();
-    assert!(size().abs_diff(first) < 100, "{first} and {}", size());
+    // The moments of every parameter again would be two thirds of it; room between tensors varies.
+    assert!(size().abs_diff(first) < first / 50, "{first} and {}", size());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
@@ -59,9 +59,7 @@ impl LanguageModel {
         loop {
             let (weights, description) = read(directory)?;
             match description {
-                Description::Of { config, path } => {
-                    return weights.into_model(&config.config(&path)?.try_undrawn(device)?);
-                }
+                Description::Of(config) => return weights.into_model(&config.try_undrawn(device)?),
                 Description::Mixed(saves) if mixture.as_ref() == Some(&saves) => {
                     let problem = "it is of another save than model.safetensors; put the two of one save together, \
                                    or remove it, and the configuration in the weights counts";
@@ -74,12 +72,9 @@ impl LanguageModel {
     }
 }
 
-/// The configuration that counts, and the file that it is from.
+/// The configuration that counts.
 enum Description {
-    Of {
-        config: Found,
-        path: PathBuf,
-    },
+    Of(LanguageModelConfig),
     /// There is none: the configuration and the weights are of these two saves.
     Mixed([Option<String>; 2]),
 }
@@ -101,14 +96,12 @@ fn read(directory: &Path) -> Result<(Weights, Description), CheckpointError> {
         weights.metadata(EMBEDDED).map(|text| Found::parse(&weights_path, text.as_bytes())).transpose()?;
     let description = match (beside, own) {
         (None, None) => return Err(no_config()),
-        (None, Some(own)) => Description::Of { config: own, path: weights_path },
-        (Some(beside), None) => Description::Of { config: beside, path: config_path },
+        (None, Some(own)) => Description::Of(own.config),
+        (Some(beside), None) => Description::Of(beside.config),
         (Some(beside), Some(own)) => match (&beside.heading.save, &own.heading) {
-            (None, _) => Description::Of { config: beside, path: config_path },
-            (save, heading) if *save == heading.save => Description::Of { config: beside, path: config_path },
-            (save, heading) if *save == heading.follows => {
-                Description::Of { config: own, path: weights_path }
-            }
+            (None, _) => Description::Of(beside.config),
+            (save, heading) if *save == heading.save => Description::Of(beside.config),
+            (save, heading) if *save == heading.follows => Description::Of(own.config),
             _ => Description::Mixed([beside.heading.save, own.heading.save]),
         },
     };
@@ -142,7 +135,7 @@ fn new_name() -> String {
 
 /// A configuration as it stands in a file.
 struct Found {
-    fields: Map<String, Value>,
+    config: LanguageModelConfig,
     heading: Heading,
 }
 
@@ -161,18 +154,12 @@ impl Found {
         let names = ["version", "save", "follows"].into_iter();
         let heading = names.filter_map(|name| fields.shift_remove_entry(name)).collect();
         let heading: Heading = serde_json::from_value(heading).map_err(malformed)?;
-        match heading.version {
-            None | Some(VERSION) => Ok(Self { fields, heading }),
-            Some(version) => {
-                let problem =
-                    format!("it is of format version {version}, this library reads version {VERSION}");
-                Err(CheckpointError::contents(path, problem))
-            }
+        if let Some(version) = heading.version.filter(|version| *version != VERSION) {
+            let problem = format!("it is of format version {version}, this library reads version {VERSION}");
+            return Err(CheckpointError::contents(path, problem));
         }
-    }
-
-    fn config(self, path: &Path) -> Result<LanguageModelConfig, CheckpointError> {
-        serde_json::from_value(Value::Object(self.fields))
-            .map_err(|error| CheckpointError::contents(path, error))
+        let config = LanguageModelConfig::from_json(&Value::Object(fields).to_string())
+            .map_err(|error| CheckpointError::contents(path, error))?;
+        Ok(Self { config, heading })
     }
 }
