@@ -58,7 +58,7 @@ fn a_state_in_half_precision_is_saved_as_it_is_and_read_by_the_layer() {
         let layer = layer(&config, &device);
         let input = Inputs::new(5, &device).uniform::<3>([2, 3, CHANNELS]);
         for narrow in [FloatDType::BF16, FloatDType::F16] {
-            let (_, state) = layer.forward(input.clone().cast(FloatDType::F32), None);
+            let (_, state) = layer.forward(input.clone(), None);
             let state = state.map_state(&mut Narrow(narrow));
             state.save(&path).unwrap();
             let loaded = layer.load_state(&path, &device).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -94,7 +94,7 @@ fn fields_of_a_configuration_are_those_of_a_layer() {
         move |text: String| {
             let lines: Vec<&str> =
                 text.lines().filter(|line| !line.contains(&format!("\"{field}\""))).collect();
-            lines.join("\n")
+            lines.join("\n").replace(",\n}", "\n}")
         }
     };
     for field in ["norm_epsilon", "version", "save"] {
