@@ -82,8 +82,9 @@ fn any_directory_is_a_model_or_an_error() {
         |model| {
             let (logits, _) = model.forward(Tensor::<2, Int>::zeros([2, 3], &device), None);
             assert_eq!(logits.dims(), [2, 3, model.config().vocab_size]);
-            let stream = model.generate(&[0], Sampling::Greedy).unwrap();
-            assert_eq!(stream.take(2).count(), 2);
+            // Weights of NaN give no token, and the generation says so.
+            let mut stream = model.generate(&[0], Sampling::Greedy).unwrap();
+            assert!(stream.by_ref().take(2).count() == 2 || stream.error().is_some());
             // What was read can be written and read again.
             let directory = tempfile::tempdir().unwrap();
             model.save(directory.path()).unwrap();

@@ -117,6 +117,10 @@ fn apply(entries: &mut Vec<Entry>, metadata: &mut HashMap<String, String>, at: I
         return;
     }
     let at = at.index(entries.len());
+    // safetensors writes no two tensors of one name: it panics.
+    if matches!(&change, Change::Rename(name) if entries.iter().any(|entry| entry.name == *name)) {
+        return;
+    }
     let entry = &mut entries[at];
     match change {
         Change::Retype(dtype) => entry.dtype = dtype,
