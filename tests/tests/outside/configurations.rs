@@ -74,7 +74,10 @@ fn any_file_is_a_models_configuration_or_an_error() {
             if asked <= 300 || asked >= 1 << 40 {
                 // A window is no extent: it allocates nothing, however large it is.
                 if let Ok(model) = config.try_init(&device) {
-                    assert!(model.num_params() < 1 << 24, "a model with an extent of {asked} is made");
+                    assert!(
+                        asked <= 300 || model.num_params() < 1 << 24,
+                        "a model with an extent of {asked} is made"
+                    );
                 }
             }
         },
