@@ -3,7 +3,7 @@
 use crate::allocations::Allocated;
 use crate::documents::Document;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -87,8 +87,11 @@ fn supervise() {
     }
 }
 
-/// A few documents: the time is looked at between them.
-fn runner() -> TestRunner {
+/// The first seed: the same documents come in every run, as far as the time allows, unless another one is given.
+const SEED: &str = "SEQZOO_FUZZ_SEED";
+
+/// A few documents, those of `round`: the time is looked at between them.
+fn runner(round: u64) -> TestRunner {
     let cases = Config {
         cases: 16,
         failure_persistence: None,
@@ -96,7 +99,11 @@ fn runner() -> TestRunner {
         max_shrink_iters: 4_000,
         ..Config::default()
     };
-    TestRunner::new(cases)
+    let first: u64 = std::env::var(SEED).map_or(0, |text| text.parse().expect("a seed is a whole number"));
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&first.to_le_bytes());
+    seed[8..16].copy_from_slice(&round.to_le_bytes());
+    TestRunner::new_with_rng(cases, TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
 fn explore<T>(
@@ -118,8 +125,8 @@ fn explore<T>(
         Ok(())
     };
     let end = Instant::now() + budget();
-    while Instant::now() < end {
-        if let Err(TestError::Fail(reason, document)) = runner().run(&documents, judge) {
+    for round in (0..).take_while(|_| Instant::now() < end) {
+        if let Err(TestError::Fail(reason, document)) = runner(round).run(&documents, judge) {
             let _ = std::panic::take_hook();
             panic!("{reason}: {document:?}");
         }

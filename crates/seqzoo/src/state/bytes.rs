@@ -16,9 +16,9 @@ pub struct StateBytes {
 }
 
 impl StateBytes {
-    /// All bytes.
+    /// All bytes. Sums end at the largest number: counts may come from files.
     pub fn total(&self) -> usize {
-        self.recurrent + self.cache + self.convolution
+        self.recurrent.saturating_add(self.cache).saturating_add(self.convolution)
     }
 }
 
@@ -27,9 +27,9 @@ impl Add for StateBytes {
 
     fn add(self, other: Self) -> Self {
         Self {
-            recurrent: self.recurrent + other.recurrent,
-            cache: self.cache + other.cache,
-            convolution: self.convolution + other.convolution,
+            recurrent: self.recurrent.saturating_add(other.recurrent),
+            cache: self.cache.saturating_add(other.cache),
+            convolution: self.convolution.saturating_add(other.convolution),
         }
     }
 }
