@@ -68,7 +68,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If it holds no experiment.
+    /// If it holds no experiment, or one that cannot be.
     pub fn open(directory: &Path) -> Result<(Self, Experiment), Error> {
         let store = Self { directory: directory.into(), _lock: None };
         let path = store.path(EXPERIMENT);
@@ -78,7 +78,8 @@ impl Store {
                 directory.display()
             )));
         }
-        let experiment = read_json(&path)?;
+        let experiment: Experiment = read_json(&path)?;
+        experiment.check().map_err(|error| Error::contents(&path, error))?;
         Ok((store, experiment))
     }
 
