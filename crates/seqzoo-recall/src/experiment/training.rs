@@ -146,7 +146,7 @@ impl Training {
         ensure!((0.0..1.0).contains(&beta_2), "`beta_2` must be at least 0 and below 1");
         // AdamW divides by 1 minus a power of it, in `f32`.
         ensure!(
-            (beta_2 as f32) < 1.0,
+            (0.0..1.0).contains(&(beta_2 as f32)),
             "`beta_2` is {beta_2}, which is 1 in the f32 that is computed with; at most 0.9999999 is wanted"
         );
         ensure!(
