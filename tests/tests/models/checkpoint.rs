@@ -127,7 +127,7 @@ fn files_of_two_saves_are_refused_and_the_weights_alone_are_a_model() {
     wanted.save(other.path()).unwrap();
     let weights = |of: &tempfile::TempDir| of.path().join("model.safetensors");
     std::fs::copy(weights(&other), weights(&directory)).unwrap();
-    let error = LanguageModel::load(directory.path(), &device).err().expect("an error").to_string();
+    let error = LanguageModel::load(directory.path(), &device).expect_err("an error").to_string();
     assert!(error.contains("of another save"), "{error}");
 
     std::fs::remove_file(directory.path().join("config.json")).unwrap();
@@ -154,7 +154,7 @@ fn weights_of_mixed_precision_are_refused() {
             false => (name, view),
         });
         std::fs::write(&path, serialize(views, header.metadata().clone()).unwrap()).unwrap();
-        let error = LanguageModel::load(directory.path(), &device).err().expect("an error").to_string();
+        let error = LanguageModel::load(directory.path(), &device).expect_err("an error").to_string();
         assert!(error.contains(&last) && error.contains("BF16"), "{error}");
     }
 }
@@ -164,6 +164,6 @@ fn no_model_is_drawn_that_its_weights_do_not_fit() {
     let pattern = || vec![MixerConfig::published("gated_linear_attention", 16).unwrap()];
     // 34 GB, if they were drawn.
     let edit = |text: String| text.replace("\"vocab_size\": 23", "\"vocab_size\": 268435456");
-    let error = edited(pattern(), edit).err().expect("an error").to_string();
+    let error = edited(pattern(), edit).expect_err("an error").to_string();
     assert!(error.contains("parameters"), "{error}");
 }
