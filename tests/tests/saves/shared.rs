@@ -33,7 +33,7 @@ fn share(kind: Kind) {
         }
     });
     let loads = loads.map(AtomicUsize::into_inner);
-    println!("{kind:?}: {} saves, {loads:?} loads", saves.into_inner());
+    eprintln!("{kind:?}: {} saves, {loads:?} loads", saves.into_inner());
     assert!(loads.iter().all(|count| *count > 0), "both versions are seen: {loads:?}");
     let left = walk(directory.path());
     assert!(left.iter().all(|name| !name.contains(".partial")), "{left:?}");
