@@ -49,6 +49,7 @@ pub mod training;
 
 mod config;
 mod contract;
+mod digest;
 mod error;
 mod mixer;
 mod weight_decay;

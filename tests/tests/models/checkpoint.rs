@@ -106,6 +106,8 @@ fn fields_of_a_configuration_are_those_of_a_layer() {
     };
     let misspelled = message(&|text| text.replacen('{', "{\"tie_embeding\": true,", 1));
     assert!(misspelled.contains("config.json") && misspelled.contains("tie_embeding"), "{misspelled}");
+    let twice = message(&|text| text.replacen('{', "{\"d_model\": 16,", 1));
+    assert!(twice.contains("given twice"), "{twice}");
     let later = message(&|text| text.replace("\"version\": 1", "\"version\": 2"));
     assert!(later.contains("format version 2"), "{later}");
 }

@@ -83,6 +83,27 @@ fn a_kill_at_every_step() {
     }
 }
 
+/// A `config.json` from before saves had names must not be taken for that of new weights.
+#[test]
+fn a_full_disk_over_a_model_without_the_name_of_its_save() {
+    let kind = Kind::Model;
+    let directory = tempfile::tempdir().unwrap();
+    let (path, config) = (directory.path().join("place"), directory.path().join("place/config.json"));
+    for step in 0.. {
+        kind.save(0, &path).unwrap();
+        let text = std::fs::read_to_string(&config).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"save\"")).collect();
+        std::fs::write(&config, lines.join("\n").replace(",\n}", "\n}")).unwrap();
+        assert!(!is_new(kind, &path, step));
+        let (_, came_so_far) = interrupted(step, Interruption::FullDisk, || kind.save(1, &path));
+        let new = is_new(kind, &path, step);
+        if !came_so_far {
+            assert!(new);
+            break;
+        }
+    }
+}
+
 /// The process that [`a_kill_at_every_step`] starts; it does nothing in a test of its own.
 #[test]
 fn the_process_that_is_killed() {

@@ -97,9 +97,3 @@ pub(crate) fn lock_directory(directory: &Path) -> Option<File> {
 fn special(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
-
-/// Waits until what `path` holds has reached the disk, so that what is renamed or removed afterwards may rely on it.
-fn sync(path: &Path) -> Result<()> {
-    step()?;
-    File::options().write(true).open(path)?.sync_all()
-}

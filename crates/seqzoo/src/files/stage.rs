@@ -1,8 +1,8 @@
 //! A file on its way to its place.
 
-use super::{step, sync};
+use super::step;
 use std::ffi::OsString;
-use std::fs::{Metadata, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{Result, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -51,20 +51,22 @@ impl Stage {
     /// Puts the file into its place.
     pub fn commit(self) -> Result<()> {
         std::fs::set_permissions(&self.staged, self.permissions)?;
-        sync(&self.staged)?;
+        step()?;
+        // On the disk before it is in place.
+        File::options().write(true).open(&self.staged)?.sync_all()?;
         step()?;
         self.staged.persist(&self.place)?;
         step()?;
         // The rename itself reaches the disk with the directory, where a directory can be opened.
         #[cfg(unix)]
-        std::fs::File::open(directory(&self.place))?.sync_all()?;
+        File::open(directory(&self.place))?.sync_all()?;
         Ok(())
     }
 }
 
 /// Writes `bytes` into the empty file `path`.
 pub(super) fn fill(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = std::fs::File::options().write(true).open(path)?;
+    let mut file = File::options().write(true).open(path)?;
     let (first, second) = bytes.split_at(bytes.len() / 2);
     for half in [first, second] {
         step()?;

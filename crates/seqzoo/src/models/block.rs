@@ -5,7 +5,7 @@ use crate::{Mixer, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig};
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, DType, Device, Tensor};
 
 /// The part that mixes the channels of each token after the sequence mixer.
 #[derive(Config, Debug, PartialEq, Copy)]
@@ -44,6 +44,14 @@ impl Norm {
         match kind {
             NormKind::Rms => Self::Rms(RmsNorm::new(channels, epsilon, device)),
             NormKind::Layer => Self::Layer(LayerNormConfig::new(channels).with_epsilon(epsilon).init(device)),
+        }
+    }
+
+    /// The precision of its parameters.
+    pub(super) fn dtype(&self) -> DType {
+        match self {
+            Self::Rms(norm) => norm.gamma.val().dtype(),
+            Self::Layer(norm) => norm.gamma.val().dtype(),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::config::{Unrepeated, read};
 use crate::parts::ProjectionInit;
 use crate::{ConfigError, MixerConfig};
 use burn::config::Config;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Configuration of [`LanguageModel`](super::LanguageModel).
 ///
@@ -58,6 +58,11 @@ impl LanguageModelConfig {
         let Value::Object(fields) = value else {
             return Err(ConfigError::new(NAME, "its configuration is not a JSON object"));
         };
+        Self::from_fields(fields)
+    }
+
+    /// The configuration of these fields, as [`from_json`](Self::from_json) reads them.
+    pub(super) fn from_fields(fields: Map<String, Value>) -> Result<Self, ConfigError> {
         if let Some(missing) = REQUIRED.into_iter().find(|name| !fields.contains_key(*name)) {
             return Err(ConfigError::new(NAME, format!("`{missing}` is missing, and has no default")));
         }

@@ -8,10 +8,12 @@
 use super::config::LanguageModelConfig;
 use super::language_model::LanguageModel;
 use super::weights::Weights;
+use crate::config::Unrepeated;
+use crate::digest::digest;
 use crate::{CheckpointError, files};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -40,7 +42,7 @@ impl LanguageModel {
         let config_path = directory.join(CONFIG);
         let before = files::read(&config_path).ok().and_then(|bytes| Found::parse(&config_path, &bytes).ok());
         let (config, save) = (self.config(), new_name());
-        let follows = before.and_then(|found| found.heading.save);
+        let follows = before.map(|found| found.name);
         let own = Described { config, version: VERSION, save: &save, follows };
         self.save_weights_with(&directory.join(WEIGHTS), Some((EMBEDDED, &own.text())))?;
         let text = Described { follows: None, ..own }.text();
@@ -76,7 +78,7 @@ impl LanguageModel {
 enum Description {
     Of(LanguageModelConfig),
     /// There is none: the configuration and the weights are of these two saves.
-    Mixed([Option<String>; 2]),
+    Mixed([String; 2]),
 }
 
 /// Reads both files: the weights first, so that the configuration is never older than theirs without saying so.
@@ -98,12 +100,14 @@ fn read(directory: &Path) -> Result<(Weights, Description), CheckpointError> {
         (None, None) => return Err(no_config()),
         (None, Some(own)) => Description::Of(own.config),
         (Some(beside), None) => Description::Of(beside.config),
-        (Some(beside), Some(own)) => match (&beside.heading.save, &own.heading) {
-            (None, _) => Description::Of(beside.config),
-            (save, heading) if *save == heading.save => Description::Of(beside.config),
-            (save, heading) if *save == heading.follows => Description::Of(own.config),
-            _ => Description::Mixed([beside.heading.save, own.heading.save]),
-        },
+        (Some(beside), Some(own)) if own.follows.as_ref() == Some(&beside.name) => {
+            Description::Of(own.config)
+        }
+        // One without the name of a save is written by hand.
+        (Some(beside), Some(own)) if beside.name == own.name || !beside.named => {
+            Description::Of(beside.config)
+        }
+        (Some(beside), Some(own)) => Description::Mixed([beside.name, own.name]),
     };
     Ok((weights, description))
 }
@@ -116,7 +120,7 @@ struct Described<'a> {
     version: u64,
     /// The name of the save.
     save: &'a str,
-    /// The save whose `config.json` was there before.
+    /// The name of the `config.json` that was there before.
     #[serde(skip_serializing_if = "Option::is_none")]
     follows: Option<String>,
 }
@@ -136,7 +140,10 @@ fn new_name() -> String {
 /// A configuration as it stands in a file.
 struct Found {
     config: LanguageModelConfig,
-    heading: Heading,
+    /// The name of its save; a digest of the file where none is written.
+    name: String,
+    named: bool,
+    follows: Option<String>,
 }
 
 /// What is written beside the fields of the configuration.
@@ -149,17 +156,20 @@ struct Heading {
 
 impl Found {
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CheckpointError> {
-        let malformed = |error: serde_json::Error| CheckpointError::contents(path, error);
-        let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(malformed)?;
+        let refuse = |problem: &dyn ToString| CheckpointError::contents(path, problem.to_string());
+        let Unrepeated(value) = serde_json::from_slice(bytes).map_err(|error| refuse(&error))?;
+        let Value::Object(mut fields) = value else { return Err(refuse(&"it is not a JSON object")) };
         let names = ["version", "save", "follows"].into_iter();
         let heading = names.filter_map(|name| fields.shift_remove_entry(name)).collect();
-        let heading: Heading = serde_json::from_value(heading).map_err(malformed)?;
-        if let Some(version) = heading.version.filter(|version| *version != VERSION) {
+        let Heading { version, save, follows } =
+            serde_json::from_value(heading).map_err(|error| refuse(&error))?;
+        if let Some(version) = version.filter(|version| *version != VERSION) {
             let problem = format!("it is of format version {version}, this library reads version {VERSION}");
-            return Err(CheckpointError::contents(path, problem));
+            return Err(refuse(&problem));
         }
-        let config = LanguageModelConfig::from_json(&Value::Object(fields).to_string())
-            .map_err(|error| CheckpointError::contents(path, error))?;
-        Ok(Self { config, heading })
+        let config = LanguageModelConfig::from_fields(fields).map_err(|error| refuse(&error))?;
+        let named = save.is_some();
+        let name = save.unwrap_or_else(|| digest([bytes]));
+        Ok(Self { config, name, named, follows })
     }
 }

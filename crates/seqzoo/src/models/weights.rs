@@ -60,7 +60,6 @@ impl Weights {
         let bytes = files::read(path).map_err(|error| CheckpointError::io(path, error))?;
         let (_, header) =
             SafeTensors::read_metadata(&bytes).map_err(|error| CheckpointError::contents(path, error))?;
-        SafeTensors::deserialize(&bytes).map_err(|error| CheckpointError::contents(path, error))?;
         let metadata = header.metadata().clone().unwrap_or_default();
         Ok(Self { path: path.into(), bytes, metadata })
     }
@@ -99,7 +98,7 @@ fn check<M: SequenceMixer>(bytes: &[u8], model: &LanguageModel<M>) -> Result<(),
     if found < wanted {
         return Err(format!("it holds {found} numbers, but the model has {wanted} parameters"));
     }
-    let dtype = model.embedding.weight.val().dtype();
+    let dtype = model.norm.dtype();
     match file.iter().find(|(_, view)| format!("{:?}", view.dtype()) != name(dtype)) {
         Some((tensor, view)) => {
             Err(format!("its weights `{tensor}` are {:?}, but {} is wanted", view.dtype(), name(dtype)))

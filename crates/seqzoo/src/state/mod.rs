@@ -32,7 +32,7 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
     /// Rebuilds the state with every tensor replaced by what `mapper` makes of it.
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self;
 
-    /// How much memory the state takes, by kind.
+    /// How much memory the state takes, by kind; of a cache its entries, without the room that it keeps for later ones.
     fn bytes(&self) -> StateBytes {
         bytes::count(self)
     }

@@ -2,19 +2,18 @@
 
 use crate::MixerState;
 use crate::state::{StateMapper, StatePart};
+use crate::training::Random as Source;
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// A source of random tensors; the same seed gives the same tensors.
 pub(super) struct Random {
-    source: ChaCha8Rng,
+    source: Source,
     device: Device,
 }
 
 impl Random {
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { source: ChaCha8Rng::seed_from_u64(seed), device: device.clone() }
+        Self { source: Source::new(seed), device: device.clone() }
     }
 
     /// Uniform in (-1, 1).
@@ -25,9 +24,7 @@ impl Random {
     /// Uniform in (low, 1).
     fn between<const D: usize>(&mut self, shape: [usize; D], low: f64) -> Tensor<D> {
         let count = shape.iter().product();
-        let values: Vec<f64> = (0..count)
-            .map(|_| low + (1.0 - low) * (self.source.next_u64() >> 11) as f64 / (1u64 << 53) as f64)
-            .collect();
+        let values: Vec<f64> = (0..count).map(|_| low + (1.0 - low) * self.source.unit()).collect();
         Tensor::from_data(TensorData::new(values, shape.to_vec()), (&self.device, DType::F64))
     }
 

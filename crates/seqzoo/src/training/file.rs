@@ -1,10 +1,10 @@
 //! The file of a checkpoint: safetensors with the records of model and optimizer as bytes, in Burn's own format, which
 //! knows the identities that tie moments to parameters.
 
+use crate::digest::digest;
 use crate::{CheckpointError, files};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, serialize_to_file};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::{Error, ErrorKind};
 use std::path::Path;
@@ -24,13 +24,8 @@ pub(super) struct Parts {
 impl Parts {
     /// A hash of everything. Burn reads its records on trust, so nothing but what was written must reach it.
     fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(self.step.to_le_bytes());
-        for part in [self.random.as_bytes(), self.progress.as_bytes(), &self.model, &self.optimizer] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let step = self.step.to_le_bytes();
+        digest([&step, self.random.as_bytes(), self.progress.as_bytes(), &self.model, &self.optimizer])
     }
 }
 
