@@ -10,6 +10,9 @@
 //! |---|---|
 //! | [`linear_attention`](linear_attention::linear_attention) | `S_t = diag(a_t) S_{t-1} + k_t v_tᵀ`, `o_t = scale · S_tᵀ q_t` |
 //! | [`delta_rule`](delta_rule::delta_rule) | `S_t = (I - β_t k_t k_tᵀ) diag(a_t) S_{t-1} + β_t k_t v_tᵀ`, `o_t = scale · S_tᵀ q_t` |
+//! | [`linear_scan`](linear_scan::linear_scan) | `h_t = a_t ⊙ h_{t-1} + x_t`, real or complex |
+//! | [`selective_scan`](selective_scan::selective_scan) | `h_t = exp(Δ_t A) ⊙ h_{t-1} + Δ_t u_t B_t`, `y_t = C_t · h_t` |
+//! | [`diagonal_ssm`](diagonal_ssm::diagonal_ssm) | `h_t = λ ⊙ h_{t-1} + u_t`, `y_t = Re(w · h_t)`, complex |
 //! | [`causal_conv`](causal_conv::causal_conv) | short depthwise convolution over the last `width` tokens |
 //! | [`attention`](attention::attention) | causal softmax attention with a growing cache or a sliding window |
 //!
@@ -24,7 +27,10 @@
 //! | `K` | key | channels of queries and keys, per head |
 //! | `V` | value | channels of values, per head |
 //! | `C` | chunk | tokens worked on at once |
-//! | `D` | channels | of a convolution or a model |
+//! | `D` | channels | of a convolution, a scan or a model |
+//! | `E` | inner channels | of a state space |
+//! | `N` | state size | numbers in the state of a channel |
+//! | `G` | groups | of channels that share what a token writes and reads |
 //! | `W` | width | taps of a convolution |
 //!
 //! * Sequences are `[B, T, H, K]`, states `[B, H, K, V]`.
@@ -40,10 +46,14 @@
 pub mod attention;
 pub mod causal_conv;
 pub mod delta_rule;
+pub mod diagonal_ssm;
 pub mod linear_attention;
+pub mod linear_scan;
+pub mod selective_scan;
 
 #[doc(hidden)]
 pub mod checks;
+mod complex;
 mod form;
 mod heads;
 mod kernel;
@@ -52,9 +62,11 @@ mod kernel;
 pub mod kernel_constants;
 mod matrix_memory;
 mod precision;
+mod scan;
 mod segments;
 mod tail;
 
+pub use complex::Complex;
 pub use form::{Form, Report};
 pub use heads::repeat_heads;
 pub use kernel::Kernel;

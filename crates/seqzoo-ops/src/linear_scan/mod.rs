@@ -1,0 +1,85 @@
+#![doc = include_str!("README.md")]
+
+mod naive;
+mod options;
+mod problem;
+
+pub use options::{ComplexFactor, Factor, LinearScanOptions};
+
+use crate::Complex;
+use crate::form::{Forms, Report};
+use crate::precision::to_dtype;
+use burn::tensor::{Device, Tensor};
+use problem::Problem;
+
+/// The element-wise linear recurrence, real.
+///
+/// ```text
+/// h_t = a_t ⊙ h_{t-1} + x_t
+/// ```
+///
+/// `a` may have any sign and be 0, where its gradient is exact too: nothing is divided by a product of factors.
+///
+/// # Shapes
+///
+/// * `input` (`x`): `[B, T, D]`; `factor` (`a`): see [`Factor`].
+/// * Returns all states, `[B, T, D]`, and the last one, `[B, D]`.
+///
+/// Both are differentiable in every argument, the initial state included.
+///
+/// # Panics
+///
+/// If a shape disagrees, `T` or `D` is 0, the chunk size is not a power of two, or a form is asked for that this
+/// operator does not have.
+///
+/// # Sources
+///
+/// Blelloch 1990, *Prefix sums and their applications* (sec. 1.4); Martin & Cundy 2017, <https://arxiv.org/abs/1709.04057>.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use seqzoo_ops::linear_scan::{Factor, LinearScanOptions, linear_scan};
+///
+/// let device = Device::default();
+/// let input = Tensor::<3>::ones([1, 3, 2], &device);
+/// let factor = Tensor::<1>::from_floats([0.5, 0.0], &device);
+/// let (states, last) = linear_scan(input, Factor::PerChannel(factor), LinearScanOptions::default());
+/// states.to_data().assert_eq(&[[[1.0f32, 1.0], [1.5, 1.0], [1.75, 1.0]]].into(), true);
+/// assert_eq!(last.dims(), [1, 2]);
+/// ```
+#[track_caller]
+pub fn linear_scan(input: Tensor<3>, factor: Factor, options: LinearScanOptions) -> (Tensor<3>, Tensor<2>) {
+    let dtype = input.dtype();
+    let problem = Problem::<Tensor<3>>::checked(input, factor, options);
+    let (states, last) = naive::naive(problem);
+    (to_dtype(states, dtype), last.squeeze_dim(1))
+}
+
+/// The element-wise linear recurrence `h_t = a_t ⊙ h_{t-1} + x_t`, complex; otherwise [`linear_scan`].
+///
+/// # Panics
+///
+/// As [`linear_scan`] does, and if two parts of a complex tensor have different shapes.
+#[track_caller]
+pub fn complex_linear_scan(
+    input: Complex<3>,
+    factor: ComplexFactor,
+    options: LinearScanOptions<Complex<2>>,
+) -> (Complex<3>, Complex<2>) {
+    let dtype = input.re.dtype();
+    let problem = Problem::<Complex<3>>::checked(input, factor, options);
+    let (states, last) = naive::naive(problem);
+    (states.in_dtype(dtype), last.map(|part| part.squeeze_dim(1)))
+}
+
+/// Which form [`linear_scan`] and [`complex_linear_scan`] take for `time` tokens on `device` under `options`, and why.
+///
+/// # Panics
+///
+/// As they do, if the form asked for cannot be had.
+#[track_caller]
+pub fn linear_scan_report<S>(time: usize, options: &LinearScanOptions<S>, _device: &Device) -> Report {
+    options.form.resolve(time, &Forms::chunked(None))
+}
