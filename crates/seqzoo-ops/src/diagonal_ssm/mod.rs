@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
+pub mod kernel;
 mod naive;
 mod options;
 mod problem;
@@ -67,6 +68,7 @@ pub fn diagonal_ssm(
     let (output, state) = match report.form {
         // Of no sequences the inputs are the output, and the state stays as it is.
         _ if problem.is_empty() => (problem.input, problem.state),
+        Form::Kernel => kernel::run(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
     };
@@ -79,6 +81,6 @@ pub fn diagonal_ssm(
 ///
 /// As [`diagonal_ssm`] does, if the form asked for cannot be had.
 #[track_caller]
-pub fn diagonal_ssm_report(time: usize, options: &DiagonalSsmOptions, _device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(None))
+pub fn diagonal_ssm_report(time: usize, options: &DiagonalSsmOptions, device: &Device) -> Report {
+    options.form.resolve(time, &Forms::chunked(kernel::on(device)))
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
+pub mod kernel;
 mod naive;
 mod options;
 mod problem;
@@ -70,6 +71,7 @@ pub fn selective_scan(
     let (output, state) = match report.form {
         // Of no sequences the inputs are the output, and the state stays as it is.
         _ if problem.is_empty() => (problem.input, problem.state),
+        Form::Kernel => kernel::run(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
     };
@@ -82,6 +84,6 @@ pub fn selective_scan(
 ///
 /// As [`selective_scan`] does, if the form asked for cannot be had.
 #[track_caller]
-pub fn selective_scan_report(time: usize, options: &SelectiveScanOptions, _device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(None))
+pub fn selective_scan_report(time: usize, options: &SelectiveScanOptions, device: &Device) -> Report {
+    options.form.resolve(time, &Forms::chunked(kernel::on(device)))
 }

@@ -56,6 +56,36 @@ pub(crate) trait Real:
     /// `a - b`.
     fn minus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
 
+    /// `a / b`.
+    fn over<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The lesser of `a` and `b`.
+    fn lesser<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The greater of `a` and `b`.
+    fn greater<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// Lanes of `yes` where `a < b`, of `no` elsewhere.
+    fn if_less<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        yes: Self::Vector<S>,
+        no: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+
+    /// `2^x`; see [`functions`](super::functions).
+    fn exp2<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// `ln(1 + x)` of numbers from 0 to 1; see [`functions`](super::functions).
+    fn ln_1p<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The first lanes from `numbers`, which may be fewer than lanes; zeros in the rest.
+    fn load<S: Simd>(simd: S, numbers: &[Self]) -> Self::Vector<S>;
+
+    /// The first lanes into `numbers`, which may be fewer than lanes.
+    fn store<S: Simd>(simd: S, numbers: &mut [Self], a: Self::Vector<S>);
+
     /// The sum of all lanes.
     fn sum<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
 
@@ -72,8 +102,9 @@ pub(crate) const fn lanes<S: Simd, E: Real>() -> usize {
 }
 
 macro_rules! real {
-    ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $mul:ident, $add:ident, $sub:ident, $sum:ident,
-     $vectors:ident, $vectors_mut:ident, $exponential:path) => {
+    ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $mul:ident, $add:ident, $sub:ident, $div:ident,
+     $min:ident, $max:ident, $less:ident, $select:ident, $load:ident, $store:ident, $sum:ident,
+     $vectors:ident, $vectors_mut:ident, $exponential:path, $exp2:path, $ln_1p:path) => {
         impl Real for $type {
             type Vector<S: Simd> = S::$vector;
 
@@ -118,6 +149,52 @@ macro_rules! real {
             }
 
             #[inline(always)]
+            fn over<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$div(a, b)
+            }
+
+            #[inline(always)]
+            fn lesser<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$min(a, b)
+            }
+
+            #[inline(always)]
+            fn greater<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$max(a, b)
+            }
+
+            #[inline(always)]
+            fn if_less<S: Simd>(
+                simd: S,
+                a: S::$vector,
+                b: S::$vector,
+                yes: S::$vector,
+                no: S::$vector,
+            ) -> S::$vector {
+                simd.$select(simd.$less(a, b), yes, no)
+            }
+
+            #[inline(always)]
+            fn exp2<S: Simd>(simd: S, x: S::$vector) -> S::$vector {
+                $exp2(simd, x)
+            }
+
+            #[inline(always)]
+            fn ln_1p<S: Simd>(simd: S, x: S::$vector) -> S::$vector {
+                $ln_1p(simd, x)
+            }
+
+            #[inline(always)]
+            fn load<S: Simd>(simd: S, numbers: &[Self]) -> S::$vector {
+                simd.$load(numbers)
+            }
+
+            #[inline(always)]
+            fn store<S: Simd>(simd: S, numbers: &mut [Self], a: S::$vector) {
+                simd.$store(numbers, a);
+            }
+
+            #[inline(always)]
             fn sum<S: Simd>(simd: S, a: S::$vector) -> Self {
                 simd.$sum(a)
             }
@@ -143,10 +220,19 @@ real!(
     mul_f32s,
     add_f32s,
     sub_f32s,
+    div_f32s,
+    min_f32s,
+    max_f32s,
+    less_than_f32s,
+    select_f32s,
+    partial_load_f32s,
+    partial_store_f32s,
     reduce_sum_f32s,
     as_simd_f32s,
     as_mut_simd_f32s,
-    super::exponential::of_f32
+    super::exponential::of_f32,
+    super::functions::exp2_f32,
+    super::functions::ln_1p_f32
 );
 real!(
     f64,
@@ -156,8 +242,17 @@ real!(
     mul_f64s,
     add_f64s,
     sub_f64s,
+    div_f64s,
+    min_f64s,
+    max_f64s,
+    less_than_f64s,
+    select_f64s,
+    partial_load_f64s,
+    partial_store_f64s,
     reduce_sum_f64s,
     as_simd_f64s,
     as_mut_simd_f64s,
-    f64::exp
+    f64::exp,
+    super::functions::exp2_f64,
+    super::functions::ln_1p_f64
 );

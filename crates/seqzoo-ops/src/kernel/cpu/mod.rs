@@ -3,6 +3,7 @@
 
 pub(crate) mod buffer;
 pub(crate) mod exponential;
+pub(crate) mod functions;
 pub(crate) mod lanes;
 pub(crate) mod matrix;
 pub(crate) mod prefetch;

@@ -1,0 +1,213 @@
+//! Functions of vectors that no processor has.
+
+use super::lanes::Real;
+use pulp::Simd;
+
+/// `2^x` within 2 units in the last place; 0 where it is no normal number, and NaN stays.
+///
+/// `x = n + r` with `|r| <= 1/2`; `2^n` through the exponent's bits, and `2^r = 1 + r p(r)` with the polynomial of degree 5
+/// that meets `(2^r - 1) / r` in Chebyshev's points, off by `5e-9`.
+#[inline(always)]
+pub(super) fn exp2_f32<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    const LEAST: f32 = -126.0;
+    const MOST: f32 = 127.0;
+    const ROUND: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to an integer in the low bits
+    const COEFFICIENTS: [f32; 6] =
+        [1.546_144_7e-4, 1.339_086_7e-3, 9.618_057e-3, 5.550_357e-2, 2.402_265_1e-1, 6.931_472e-1];
+    let splat = |number| simd.splat_f32s(number);
+    let bounded = simd.max_f32s(simd.min_f32s(x, splat(MOST)), splat(LEAST));
+    let shifted = simd.add_f32s(bounded, splat(ROUND));
+    let r = simd.sub_f32s(x, simd.sub_f32s(shifted, splat(ROUND)));
+    let mut p = splat(COEFFICIENTS[0]);
+    for coefficient in &COEFFICIENTS[1..] {
+        p = simd.mul_add_e_f32s(p, r, splat(*coefficient));
+    }
+    let p = simd.mul_add_e_f32s(p, r, splat(1.0));
+    // The low bits of `shifted` hold n; 127 + n is the exponent of 2^n, at least 1.
+    let exponent = simd.add_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(127));
+    let power = simd.wrapping_dyn_shl_u32s(exponent, simd.splat_u32s(23));
+    let result = simd.mul_f32s(p, simd.transmute_f32s_u32s(power));
+    simd.select_f32s(simd.less_than_f32s(x, splat(LEAST)), splat(0.0), result)
+}
+
+/// `2^x`, lane by lane.
+#[inline(always)]
+pub(super) fn exp2_f64<S: Simd>(_: S, x: S::f64s) -> S::f64s {
+    lane_by_lane::<S>(x, f64::exp2)
+}
+
+/// `ln(1 + x)` of numbers from 0 to 1, within 3 units in the last place.
+///
+/// `ln(1 + x) = 2 artanh(s)` with `s = x / (2 + x)`, at most 1/3, by the series of `artanh` up to `s^15`.
+#[inline(always)]
+pub(super) fn ln_1p_f32<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    const ODD: [f32; 7] = [15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0];
+    let splat = |number| simd.splat_f32s(number);
+    let s = simd.div_f32s(x, simd.add_f32s(x, splat(2.0)));
+    let square = simd.mul_f32s(s, s);
+    let mut p = splat(2.0 / ODD[0]);
+    for odd in &ODD[1..] {
+        p = simd.mul_add_e_f32s(p, square, splat(2.0 / odd));
+    }
+    simd.mul_f32s(s, simd.mul_add_e_f32s(p, square, splat(2.0)))
+}
+
+/// `ln(1 + x)`, lane by lane.
+#[inline(always)]
+pub(super) fn ln_1p_f64<S: Simd>(_: S, x: S::f64s) -> S::f64s {
+    lane_by_lane::<S>(x, f64::ln_1p)
+}
+
+#[inline(always)]
+fn lane_by_lane<S: Simd>(mut x: S::f64s, function: impl Fn(f64) -> f64) -> S::f64s {
+    for lane in bytemuck::cast_slice_mut::<S::f64s, f64>(std::slice::from_mut(&mut x)) {
+        *lane = function(*lane);
+    }
+    x
+}
+
+/// `e^x`.
+#[inline(always)]
+pub(crate) fn exp<S: Simd, E: Real>(simd: S, x: E::Vector<S>) -> E::Vector<S> {
+    E::exp2(simd, E::times(simd, x, E::splat(simd, E::from_f64(std::f64::consts::LOG2_E))))
+}
+
+/// `1 / (1 + e^-x)`.
+#[inline(always)]
+pub(crate) fn sigmoid<S: Simd, E: Real>(simd: S, x: E::Vector<S>) -> E::Vector<S> {
+    let one = E::splat(simd, E::ONE);
+    let zero = E::splat(simd, E::default());
+    // Of the two, the exponential that does not overflow.
+    let negative = E::lesser(simd, x, E::minus(simd, zero, x));
+    let power = exp::<S, E>(simd, negative);
+    let part = E::over(simd, one, E::plus(simd, one, power));
+    E::if_less(simd, x, zero, E::times(simd, power, part), part)
+}
+
+/// `ln(1 + e^x)`, which overflows nowhere.
+#[inline(always)]
+pub(crate) fn softplus<S: Simd, E: Real>(simd: S, x: E::Vector<S>) -> E::Vector<S> {
+    let zero = E::splat(simd, E::default());
+    let negative = E::lesser(simd, x, E::minus(simd, zero, x));
+    let rest = E::ln_1p(simd, exp::<S, E>(simd, negative));
+    E::plus(simd, E::if_less(simd, zero, x, x, zero), rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::cpu::lanes::lanes;
+    use crate::kernel::cpu::processor_kinds::{Here, Narrow, Plain, Runner};
+    use pulp::WithSimd;
+
+    /// Runs `function` over numbers from `from` to `to` and compares with what is exact.
+    struct Check<F> {
+        function: F,
+        exact: fn(f64) -> f64,
+        from: f64,
+        to: f64,
+        within: f64,
+    }
+
+    trait Function: Copy {
+        fn call<S: Simd, E: Real>(self, simd: S, x: E::Vector<S>) -> E::Vector<S>;
+    }
+
+    impl<F: Function> Check<F> {
+        fn of<S: Simd, E: Real>(&self, simd: S, within: f64) {
+            const STEPS: usize = 100_000;
+            let mut numbers = vec![E::default(); lanes::<S, E>()];
+            for step in 0..=STEPS {
+                let x = E::from_f64(self.from + (self.to - self.from) * step as f64 / STEPS as f64);
+                let found = self.function.call::<S, E>(simd, E::splat(simd, x));
+                E::store(simd, &mut numbers, found);
+                let exact = (self.exact)(x.into_f64());
+                let error = (numbers[0].into_f64() - exact).abs() / exact.abs().max(1e-37);
+                assert!(error <= within, "at {x:?}: {:?}, but {exact} is exact", numbers[0]);
+            }
+        }
+    }
+
+    impl<F: Function> WithSimd for Check<F> {
+        type Output = ();
+
+        fn with_simd<S: Simd>(self, simd: S) {
+            self.of::<S, f32>(simd, self.within);
+            self.of::<S, f64>(simd, 1e-15);
+        }
+    }
+
+    macro_rules! function {
+        ($name:ident, $call:expr) => {
+            #[derive(Clone, Copy)]
+            struct $name;
+            impl Function for $name {
+                fn call<S: Simd, E: Real>(self, simd: S, x: E::Vector<S>) -> E::Vector<S> {
+                    $call(simd, x)
+                }
+            }
+        };
+    }
+    function!(Exp2, E::exp2);
+    function!(Ln1p, E::ln_1p);
+    function!(Sigmoid, sigmoid::<S, E>);
+    function!(Softplus, softplus::<S, E>);
+
+    fn on_every_processor<F: Function>(
+        function: F,
+        exact: fn(f64) -> f64,
+        (from, to): (f64, f64),
+        within: f64,
+    ) {
+        let check = || Check { function, exact, from, to, within };
+        Here.run(check());
+        Narrow.run(check());
+        Plain.run(check());
+    }
+
+    #[test]
+    fn the_exponential_is_exact_to_two_units() {
+        on_every_processor(Exp2, f64::exp2, (-126.0, 10.0), 2.4e-7);
+    }
+
+    #[test]
+    fn the_logarithm_is_exact_to_three_units_down_to_nothing() {
+        on_every_processor(Ln1p, f64::ln_1p, (0.0, 1.0), 3.6e-7);
+        on_every_processor(Ln1p, f64::ln_1p, (1e-30, 1e-6), 3.6e-7);
+    }
+
+    #[test]
+    fn a_sigmoid_overflows_nowhere() {
+        on_every_processor(Sigmoid, |x| 1.0 / (1.0 + (-x).exp()), (-80.0, 100.0), 6e-6);
+        on_every_processor(Sigmoid, |x| 1.0 / (1.0 + (-x).exp()), (-4.0, 100.0), 6e-7);
+    }
+
+    #[test]
+    fn a_softplus_overflows_nowhere() {
+        let exact = |x: f64| if x < 0.0 { x.exp().ln_1p() } else { x + (-x).exp().ln_1p() };
+        on_every_processor(Softplus, exact, (-80.0, 100.0), 6e-6);
+        on_every_processor(Softplus, exact, (-4.0, 1000.0), 6e-7);
+    }
+
+    #[test]
+    fn what_is_no_number_stays_so_and_what_is_too_small_is_zero() {
+        struct Edges;
+        impl WithSimd for Edges {
+            type Output = ();
+            fn with_simd<S: Simd>(self, simd: S) {
+                let first = |x: f32| {
+                    let mut numbers = vec![0.0; lanes::<S, f32>()];
+                    f32::store(simd, &mut numbers, f32::exp2(simd, f32::splat(simd, x)));
+                    numbers[0]
+                };
+                assert!(first(f32::NAN).is_nan());
+                assert_eq!([-127.0, -1e30, f32::NEG_INFINITY].map(first), [0.0; 3]);
+                assert_eq!(first(0.0), 1.0);
+                assert!(first(500.0) > 1e38);
+            }
+        }
+        Here.run(Edges);
+        Narrow.run(Edges);
+        Plain.run(Edges);
+    }
+}
