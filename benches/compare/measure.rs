@@ -1,25 +1,9 @@
 //! Timed runs of this library.
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 use seqzoo::ops::Form;
 use seqzoo::ops::attention::{AttentionOptions, attention};
-use seqzoo_benches::{Shape, Subject, tokens, wait};
-use std::time::{Duration, Instant};
-
-/// Median seconds of a forward pass, and of a forward and a backward pass.
-#[derive(Clone, Copy, Debug)]
-pub struct Seconds {
-    pub forward: f64,
-    pub both: Option<f64>,
-}
-
-impl Seconds {
-    /// The better of two measurements.
-    pub fn or(self, other: Self) -> Self {
-        let both = self.both.zip(other.both).map(|(a, b)| a.min(b));
-        Self { forward: self.forward.min(other.forward), both }
-    }
-}
+use seqzoo_benches::{Seconds, Shape, Subject, median, tokens, wait};
 
 /// `subject` in `form`, with `Σ o²` as the loss, as the PyTorch peer has it.
 pub fn seconds(subject: Subject, form: Form, shape: Shape, runs: usize) -> Seconds {
@@ -70,33 +54,4 @@ pub fn step(subject: Subject, shape: Shape, position: usize, runs: usize) -> [f6
     let early = median(runs, || advance(batch)) / batch as f64;
     advance(position);
     [early, median(runs, || advance(batch)) / batch as f64]
-}
-
-/// Multiply-adds per second of one product of two 1024 x 1024 matrices: the best of many.
-pub fn product() -> f64 {
-    let device = Device::default();
-    let side = 1024;
-    let square = || Tensor::<2>::random([side, side], Distribution::Normal(0.0, 1.0), &device);
-    let (a, b) = (square(), square());
-    let best = (0..30).map(|_| {
-        let start = Instant::now();
-        wait(&device, a.clone().matmul(b.clone()));
-        start.elapsed().as_secs_f64()
-    });
-    (side * side * side) as f64 / best.fold(f64::INFINITY, f64::min)
-}
-
-/// The median of at least `runs` runs, and of as many as fit into a quarter of a second; two go before.
-fn median(runs: usize, mut run: impl FnMut()) -> f64 {
-    run();
-    run();
-    let mut times = Vec::new();
-    let start = Instant::now();
-    while times.len() < runs || (times.len() < 101 && start.elapsed() < Duration::from_millis(250)) {
-        let start = Instant::now();
-        run();
-        times.push(start.elapsed().as_secs_f64());
-    }
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

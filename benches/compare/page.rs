@@ -1,10 +1,10 @@
 //! The page of tables.
 
-use crate::measure::{Seconds, loss, seconds, step};
+use crate::measure::{loss, seconds, step};
 use crate::memory;
 use crate::round::Round;
 use seqzoo::ops::Form;
-use seqzoo_benches::{SHAPES, Shape, Subject, processor};
+use seqzoo_benches::{SHAPES, Seconds, Shape, Subject, processor, speed};
 use std::path::Path;
 
 /// How much is measured.
@@ -66,12 +66,6 @@ pub fn page(python: Option<&Path>, plan: &Plan, command: &str) -> Result<String,
     page += &steps(plan);
     page += &memories(plan)?;
     Ok(page)
-}
-
-/// A speed with its unit.
-fn speed(tokens: u64, seconds: f64) -> String {
-    let speed = tokens as f64 / seconds;
-    if speed >= 1e6 { format!("{:.2} M", speed / 1e6) } else { format!("{:.0} k", speed / 1e3) }
 }
 
 /// One line of a table of speeds.

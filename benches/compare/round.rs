@@ -1,9 +1,9 @@
 //! Everything about one shape, measured side by side within seconds.
 
-use crate::measure::{Seconds, product, seconds, softmax};
+use crate::measure::{seconds, softmax};
 use crate::torch::{self, Torch};
 use seqzoo::ops::Form;
-use seqzoo_benches::{Shape, Subject};
+use seqzoo_benches::{Seconds, Shape, Subject, product};
 use std::path::Path;
 
 /// What was measured.

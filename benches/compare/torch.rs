@@ -1,7 +1,6 @@
 //! The same operators as PyTorch programs, run beside ours.
 
-use crate::measure::Seconds;
-use seqzoo_benches::{Shape, Subject};
+use seqzoo_benches::{Seconds, Shape, Subject};
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;

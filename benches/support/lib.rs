@@ -1,5 +1,6 @@
 //! What the benchmarks share: subjects, shapes, random inputs, and waiting for the device.
 
+mod clock;
 #[cfg(feature = "flex")]
 mod counted;
 mod delta_rule;
@@ -7,6 +8,7 @@ mod linear_attention;
 mod proc;
 mod subject;
 
+pub use clock::{Seconds, least, median, product};
 pub use proc::{processor, resident_bytes};
 pub use subject::{Call, OPERATORS, Operator, Subject};
 
@@ -109,6 +111,12 @@ fn numbers(decay: &Decay) -> usize {
         Decay::Scalar(log) => log.shape().num_elements(),
         Decay::Vector(log) => log.shape().num_elements(),
     }
+}
+
+/// A speed in tokens per second, with its unit.
+pub fn speed(tokens: u64, seconds: f64) -> String {
+    let speed = tokens as f64 / seconds;
+    if speed >= 1e6 { format!("{:.2} M", speed / 1e6) } else { format!("{:.0} k", speed / 1e3) }
 }
 
 /// Keeps `result` from being optimised away and waits until the device has computed it.

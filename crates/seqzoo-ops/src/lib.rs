@@ -60,6 +60,9 @@ mod kernel;
 #[cfg(feature = "flex")]
 #[doc(hidden)]
 pub mod kernel_constants;
+#[cfg(feature = "flex")]
+#[doc(hidden)]
+pub mod kernel_functions;
 mod matrix_memory;
 mod precision;
 mod scan;
