@@ -6,6 +6,7 @@ mod entrances;
 mod extremes;
 mod golden;
 mod golden_delta;
+mod golden_state_spaces;
 mod identities;
 mod law;
 mod states;

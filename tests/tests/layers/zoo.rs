@@ -19,6 +19,8 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let gated_delta = GatedDeltaNetConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let kimi = KimiDeltaAttentionConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let product = GatedDeltaProductConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
+    let mamba = MambaConfig::new(CHANNELS).with_d_state(3);
+    let mamba2 = Mamba2Config::new(CHANNELS).with_head_dim(6).with_d_state(5);
     let mut all: Vec<(String, MixerConfig)> = vec![
         ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
         (
@@ -125,6 +127,34 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_output_gate(false)
                     .with_conv_size(None),
             ),
+        ),
+        ("mamba".into(), MixerConfig::Mamba(mamba.clone())),
+        (
+            "mamba, biased projections, no bias of the convolution, two ranks".into(),
+            MixerConfig::Mamba(
+                mamba
+                    .with_bias(true)
+                    .with_conv_bias(false)
+                    .with_d_conv(3)
+                    .with_expand(1)
+                    .with_dt_rank(Some(2)),
+            ),
+        ),
+        ("mamba2, grouped".into(), MixerConfig::Mamba2(mamba2.clone().with_n_groups(2))),
+        (
+            "mamba2, norm before the gate, limited steps, skips of channels, biased".into(),
+            MixerConfig::Mamba2(
+                mamba2
+                    .clone()
+                    .with_norm_before_gate(true)
+                    .with_dt_limit(Some((0.01, 0.05)))
+                    .with_d_per_channel(true)
+                    .with_bias(true),
+            ),
+        ),
+        (
+            "mamba2, no norm, no bias of the convolution".into(),
+            MixerConfig::Mamba2(mamba2.with_rms_norm(false).with_conv_bias(false).with_d_conv(2)),
         ),
         ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),
     ];

@@ -1,6 +1,6 @@
 //! Streaming through states = recomputation from scratch, token for token.
 
-use super::small::{VOCABULARY, model, patterns};
+use super::small::{VOCABULARY, model, patterns, small};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use seqzoo::models::{LanguageModel, LanguageModelConfig, Parked, Sampler, Sampling};
@@ -166,12 +166,11 @@ fn a_state_of_other_shapes_is_an_error() {
             device.seed(3);
             LanguageModelConfig::new(VOCABULARY, d_model, vec![config]).init(&device)
         };
-        let sized = kind.contains("gated_delta") || kind.contains("kimi");
-        let small =
-            if sized { serde_json::json!({"num_heads": 2, "head_dim": 4}) } else { serde_json::json!({}) };
-        let wide =
-            if sized { serde_json::json!({"num_heads": 2, "head_dim": 8}) } else { serde_json::json!({}) };
-        let (model, other) = (with(16, small), with(32, wide));
+        let (narrow, mut wide) = (small(kind), small(kind));
+        if let Some(channels) = wide.get_mut("head_dim") {
+            *channels = 8.into();
+        }
+        let (model, other) = (with(16, narrow), with(32, wide));
         for state in [other.init_state(1, &device), other.forward(Tensor::zeros([1, 3], &device), None).1] {
             let said = match model.generate_from(state, &[1], Sampling::Greedy) {
                 Ok(_) => panic!("{kind}: an error was expected"),

@@ -5,6 +5,7 @@ mod configurations;
 mod entrances;
 mod generation;
 mod golden;
+mod golden_mamba;
 mod law;
 mod published;
 mod small;

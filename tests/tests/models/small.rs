@@ -3,21 +3,25 @@
 use burn::tensor::Device;
 use seqzoo::MixerConfig;
 use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig};
+use serde_json::{Value, json};
 
 pub const VOCABULARY: usize = 23;
 
+/// What makes a layer small that is published for hundreds or thousands of channels.
+pub fn small(kind: &str) -> Value {
+    match kind {
+        "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" => {
+            json!({"num_heads": 2, "head_dim": 4})
+        }
+        "mamba2" => json!({"head_dim": 4, "d_state": 4}),
+        _ => json!({}),
+    }
+}
+
 /// Layer patterns: each layer alone, and a hybrid.
 pub fn patterns() -> Vec<Vec<MixerConfig>> {
-    let layer = |kind: &str| {
-        let options = match kind {
-            // Published for 2048 channels, with memories of up to 786,432 numbers.
-            "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" => {
-                serde_json::json!({"num_heads": 2, "head_dim": 4})
-            }
-            _ => serde_json::json!({}),
-        };
-        MixerConfig::from_options(kind, 16, options.as_object().unwrap().clone()).unwrap()
-    };
+    let layer =
+        |kind: &str| MixerConfig::from_options(kind, 16, small(kind).as_object().unwrap().clone()).unwrap();
     let mut all: Vec<_> = MixerConfig::KINDS.iter().map(|kind| vec![layer(kind), layer(kind)]).collect();
     all.push(vec![layer("base_conv"), layer("gated_linear_attention"), layer("softmax_attention")]);
     all

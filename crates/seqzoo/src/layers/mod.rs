@@ -10,6 +10,8 @@
 //! | [`GatedDeltaNet`] | the same, fading at a learned rate per token | `H·K·V` |
 //! | [`KimiDeltaAttention`] | the same, fading at a learned rate per token and channel | `H·K·V` |
 //! | [`GatedDeltaProduct`] | several replacements per token, fading at a learned rate | `H·K·V` |
+//! | [`Mamba`] | a diagonal state per channel, whose step, write and read the token chooses | `E·N` |
+//! | [`Mamba2`] | outer products, fading at a rate per head that the token chooses | `E·N` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
 
 mod base_conv;
@@ -20,6 +22,8 @@ mod gated_delta_product;
 mod gated_linear_attention;
 mod kimi_delta_attention;
 mod linear_attention;
+mod mamba;
+mod mamba2;
 mod multi_scale_retention;
 mod softmax_attention;
 
@@ -32,5 +36,7 @@ pub use gated_linear_attention::{
 };
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};
+pub use mamba::{Mamba, MambaConfig, MambaState};
+pub use mamba2::{Mamba2, Mamba2Config, Mamba2State};
 pub use multi_scale_retention::{MultiScaleRetention, MultiScaleRetentionConfig, MultiScaleRetentionState};
 pub use softmax_attention::{SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState};

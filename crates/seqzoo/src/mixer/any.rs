@@ -164,5 +164,7 @@ zoo! {
     GatedDeltaNet,
     KimiDeltaAttention,
     GatedDeltaProduct,
+    Mamba,
+    Mamba2,
     BaseConv,
 }

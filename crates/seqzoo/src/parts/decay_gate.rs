@@ -1,6 +1,6 @@
 //! Learned log decays with a time scale of their own per head.
 
-use super::{ProjectionInit, project, projection, split_heads};
+use super::{ProjectionInit, TimeSteps, project, projection, split_heads};
 use crate::ops::{Decay, accumulator, to_dtype};
 use crate::{ConfigError, Undecayed};
 use burn::module::Module;
@@ -9,9 +9,6 @@ use burn::tensor::{Device, Tensor, activation::log_sigmoid, activation::sigmoid}
 
 /// Rates are drawn above this where the published range begins at 0, whose logarithm is infinite.
 const MIN_RATE: f64 = 1e-4;
-
-/// The published initial range of steps: `softplus(dt_bias)` is log-uniform in it.
-const STEPS: (f64, f64) = (1e-3, 1e-1);
 
 /// The log decay of a token, at most 0, from a projection `x` of it: a rate `A` per head times a step that the token
 /// chooses.
@@ -45,10 +42,9 @@ pub struct DecayGate {
 impl DecayGate {
     /// A gate of `channels` decays for each of `heads` heads, with rates uniform between `rates` initially.
     pub(crate) fn new(heads: usize, channels: usize, rates: (f64, f64), device: &Device) -> Self {
-        let uniform = |count, min, max| Initializer::Uniform { min, max }.init([count], device);
-        let a_log = uniform(heads, rates.0.max(MIN_RATE), rates.1).init_mapper(Tensor::log);
-        let dt_bias = uniform(heads * channels, STEPS.0.ln(), STEPS.1.ln())
-            .init_mapper(|log: Tensor<1>| inverse_softplus(log.exp()));
+        let rates = Initializer::Uniform { min: rates.0.max(MIN_RATE), max: rates.1 };
+        let a_log = rates.init([heads], device).init_mapper(Tensor::log);
+        let dt_bias = TimeSteps::PUBLISHED.biases(heads * channels, device);
         Self { a_log: a_log.into(), dt_bias: dt_bias.into(), lower_bound: None }
     }
 
@@ -98,10 +94,4 @@ impl ScalarDecay {
     pub fn forward(&self, input: Tensor<3>) -> Decay {
         Decay::Scalar(self.gate.forward(project(&self.projection, input)).squeeze_dim(3))
     }
-}
-
-/// `x` with `softplus(x) = y`: `ln(e^y − 1)`, in a form that is exact for small `y`.
-fn inverse_softplus(y: Tensor<1>) -> Tensor<1> {
-    let half = y.div_scalar(2.0);
-    half.clone().sinh().mul_scalar(2.0).log() + half
 }

@@ -1,27 +1,34 @@
 //! The modules that layers share: norms, projections, feature maps, rotary positions, short
-//! convolutions, decays, heads on the delta rule, and the gated feed-forward.
+//! convolutions, decays, steps, heads on the delta rule, Mamba-2's recurrence, and the gated feed-forward.
 
 mod decay_gate;
 mod delta_heads;
 mod feature_map;
+mod grouped_norm;
 mod norm;
 mod projection;
 mod rotary;
 mod short_conv;
 mod short_convs;
+mod ssd;
 mod swiglu;
+mod time_steps;
 
 pub use decay_gate::{DecayGate, ScalarDecay};
 pub use delta_heads::DeltaHeads;
 pub use feature_map::{FeatureMap, FeatureMapKind};
+pub use grouped_norm::GroupedRmsNorm;
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use rotary::{Rotary, Rotation};
 pub use short_conv::{ShortConv, ShortConvConfig};
 pub use short_convs::{ConvStates, ShortConvs};
+pub use ssd::{SsdOptions, ssd};
 pub use swiglu::SwiGlu;
 
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,
+    with_bias,
 };
+pub(crate) use time_steps::TimeSteps;

@@ -56,14 +56,21 @@ pub(crate) fn projection(from: usize, to: usize, init: ProjectionInit, device: &
     LinearConfig::new(from, to).with_bias(false).with_initializer(init.input(from)).init(device)
 }
 
-/// A projection into the mixer with a bias: zero initially, as in published models, but PyTorch's
-/// uniform one with [`ProjectionInit::Uniform`].
+/// A projection into the mixer with a bias, see [`with_bias`].
 pub(crate) fn biased_projection(from: usize, to: usize, init: ProjectionInit, device: &Device) -> Linear {
-    let mut linear = LinearConfig::new(from, to).with_initializer(init.input(from)).init(device);
-    if init != ProjectionInit::Uniform {
-        linear.bias = Some(Initializer::Zeros.init([to], device));
-    }
-    linear
+    with_bias(projection(from, to, init, device), init, device)
+}
+
+/// `linear` with a bias: zero initially, as in published models, but PyTorch's uniform one with
+/// [`ProjectionInit::Uniform`].
+pub(crate) fn with_bias(linear: Linear, init: ProjectionInit, device: &Device) -> Linear {
+    let shape = linear.weight.lazy_shape();
+    let (from, to) = (shape[0], shape[1]);
+    let initializer = match init {
+        ProjectionInit::Uniform => init.input(from),
+        _ => Initializer::Zeros,
+    };
+    Linear { bias: Some(initializer.init_with([to], Some(from), Some(to), device)), ..linear }
 }
 
 /// The channels of keys and values, and their division into heads.

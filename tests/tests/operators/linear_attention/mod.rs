@@ -1,9 +1,11 @@
-//! Linear attention: golden vectors, forms, finite differences, splits and hostile numbers.
+//! Linear attention: golden vectors, forms, finite differences, splits and hostile numbers, and Mamba-2
+//! as its parametrisation.
 
 mod forms;
 mod golden;
 mod hostile;
 mod splits;
+mod ssd;
 
 mod differences {
     seqzoo_tests::ladder!(differences, seqzoo_tests::operators::LinearAttention);

@@ -1,0 +1,71 @@
+//! Rung 6: layers with the state of a channel or of a state space, against the original implementations.
+
+use super::golden::{check_layer, fill};
+use burn::module::Param;
+use burn::tensor::{Device, Gradients, Tensor};
+use seqzoo::layers::*;
+use seqzoo::parts::ShortConv;
+use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double};
+
+fn parameter<const D: usize>(golden: &Golden, name: &str, device: &Device) -> Param<Tensor<D>> {
+    Param::from_tensor(golden.tensor(&format!("params.{name}"), device))
+}
+
+fn fill_conv(conv: &mut ShortConv, golden: &Golden, device: &Device) {
+    let taps = golden.tensor::<3>("params.conv1d.weight", device);
+    conv.weight = Param::from_tensor(taps.squeeze_dim::<2>(1).detach());
+    conv.bias = Some(parameter(golden, "conv1d.bias", device));
+}
+
+fn record_conv(conv: &ShortConv, found: &mut ReferenceGradients, gradients: &Gradients) {
+    found.parameter("conv1d.weight", &conv.weight, gradients);
+    found.parameter("conv1d.bias", conv.bias.as_ref().unwrap(), gradients);
+}
+
+#[test]
+fn mamba_equals_the_reference_layer() {
+    let (device, golden) = (autodiff(), Golden::load("16_hf_mamba_mixer__t15"));
+    let config = MambaConfig::new(12).with_d_state(4).with_dt_rank(Some(3));
+    let mut layer = double(config.init(&device));
+    fill(&mut layer.input, &golden, "in_proj", &device);
+    fill(&mut layer.selection, &golden, "x_proj", &device);
+    fill(&mut layer.dt, &golden, "dt_proj", &device);
+    fill(&mut layer.output, &golden, "out_proj", &device);
+    fill_conv(&mut layer.conv, &golden, &device);
+    layer.a_log = parameter(&golden, "A_log", &device).into();
+    layer.d = parameter(&golden, "D", &device).into();
+    let record = |found: &mut ReferenceGradients, gradients: &Gradients| {
+        record_conv(&layer.conv, found, gradients);
+        found.linear("in_proj", &layer.input, gradients);
+        found.linear("x_proj", &layer.selection, gradients);
+        found.linear("dt_proj", &layer.dt, gradients);
+        found.linear("out_proj", &layer.output, gradients);
+        found.parameter("A_log", &layer.a_log, gradients);
+        found.parameter("D", &layer.d, gradients);
+    };
+    check_layer(&layer, &golden, record, &device);
+}
+
+#[test]
+fn mamba2_equals_the_reference_layer() {
+    let (device, golden) = (autodiff(), Golden::load("16_hf_mamba2_mixer__t19_g2"));
+    let config = Mamba2Config::new(12).with_d_state(4).with_head_dim(6).with_n_groups(2);
+    let mut layer = double(config.init(&device));
+    fill(&mut layer.input, &golden, "in_proj", &device);
+    fill(&mut layer.output, &golden, "out_proj", &device);
+    fill_conv(&mut layer.conv, &golden, &device);
+    layer.a_log = parameter(&golden, "A_log", &device).into();
+    layer.d = parameter(&golden, "D", &device).into();
+    layer.dt_bias = parameter(&golden, "dt_bias", &device).into();
+    layer.norm.as_mut().unwrap().gamma = parameter(&golden, "norm.weight", &device);
+    let record = |found: &mut ReferenceGradients, gradients: &Gradients| {
+        record_conv(&layer.conv, found, gradients);
+        found.linear("in_proj", &layer.input, gradients);
+        found.linear("out_proj", &layer.output, gradients);
+        found.parameter("A_log", &layer.a_log, gradients);
+        found.parameter("D", &layer.d, gradients);
+        found.parameter("dt_bias", &layer.dt_bias, gradients);
+        found.parameter("norm.weight", &layer.norm.as_ref().unwrap().gamma, gradients);
+    };
+    check_layer(&layer, &golden, record, &device);
+}

@@ -1,0 +1,131 @@
+//! Rung 6: published Mamba and Mamba-2 models give the same logits, loss, gradients and greedy tokens.
+
+use super::golden::{check_greedy_tokens, check_logits_and_gradients, record_norm};
+use super::published;
+use burn::tensor::{Device, Gradients, Int, Tensor};
+use seqzoo::layers::{Mamba2Config, MambaConfig};
+use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig};
+use seqzoo::parts::ShortConv;
+use seqzoo::{Mixer, MixerConfig};
+use seqzoo_tests::{Golden, ReferenceGradients, autodiff, plain};
+
+/// The model in `folder`, two blocks of `mixer` and nothing else, whose parameters have `names` after
+/// `blocks.0.mixer.`.
+fn load(
+    folder: &str,
+    mixer: MixerConfig,
+    tied: bool,
+    names: &[(&str, &str)],
+    device: &Device,
+) -> LanguageModel {
+    let config = LanguageModelConfig::new(64, 32, vec![mixer])
+        .with_num_layers(Some(2))
+        .with_channel_mixer(ChannelMixerConfig::None)
+        .with_tie_embeddings(tied)
+        .with_norm_epsilon(1e-5);
+    let common = [
+        (r"^backbone\.embeddings", "embedding"),
+        (r"^backbone\.norm_f\.weight", "norm.Rms.gamma"),
+        (r"^lm_head", "head"),
+        (r"^backbone\.layers\.(\d+)\.", "blocks.$1."),
+        (r"^(blocks\.\d+)\.norm\.weight", "$1.mixer_norm.Rms.gamma"),
+        (r"\.mixer\.in_proj", ".mixer.input"),
+        (r"\.mixer\.conv1d", ".mixer.conv"),
+        (r"\.mixer\.A_log", ".mixer.a_log"),
+        (r"\.mixer\.D$", ".mixer.d"),
+        (r"\.mixer\.out_proj", ".mixer.output"),
+    ];
+    published::load(folder, config, &[&common, names].concat(), device)
+}
+
+fn mamba(device: &Device) -> LanguageModel {
+    let layer = MambaConfig::new(32).with_d_state(8);
+    let names = [
+        (r"\.mixer\.x_proj", ".mixer.selection"),
+        (r"\.mixer\.dt_proj", ".mixer.dt"),
+        (r"\.mixer\.", ".mixer.Mamba."),
+    ];
+    load("16_model_mamba_tiny", layer.into(), true, &names, device)
+}
+
+fn mamba2(device: &Device) -> LanguageModel {
+    let layer = Mamba2Config::new(32).with_d_state(8).with_head_dim(16).with_n_groups(2);
+    let names = [(r"\.mixer\.norm\.weight", ".mixer.norm.gamma"), (r"\.mixer\.", ".mixer.Mamba2.")];
+    load("16_model_mamba2_tiny", layer.into(), false, &names, device)
+}
+
+/// Records the gradients of a model under the names of transformers.
+fn record(model: &LanguageModel, found: &mut ReferenceGradients, gradients: &Gradients) {
+    if let Some(head) = &model.head {
+        found.linear("lm_head", head, gradients);
+    }
+    found.parameter("backbone.embeddings.weight", &model.embedding.weight, gradients);
+    record_norm("backbone.norm_f.weight", &model.norm, found, gradients);
+    for (index, block) in model.blocks.iter().enumerate() {
+        let layer = format!("backbone.layers.{index}");
+        let name = |part: &str| format!("{layer}.mixer.{part}");
+        record_norm(&format!("{layer}.norm.weight"), &block.mixer_norm, found, gradients);
+        let conv = |conv: &ShortConv, found: &mut ReferenceGradients| {
+            found.parameter(&name("conv1d.weight"), &conv.weight, gradients);
+            found.parameter(&name("conv1d.bias"), conv.bias.as_ref().unwrap(), gradients);
+        };
+        match &block.mixer {
+            Mixer::Mamba(mixer) => {
+                conv(&mixer.conv, found);
+                found.linear(&name("in_proj"), &mixer.input, gradients);
+                found.linear(&name("x_proj"), &mixer.selection, gradients);
+                found.linear(&name("dt_proj"), &mixer.dt, gradients);
+                found.linear(&name("out_proj"), &mixer.output, gradients);
+                found.parameter(&name("A_log"), &mixer.a_log, gradients);
+                found.parameter(&name("D"), &mixer.d, gradients);
+            }
+            Mixer::Mamba2(mixer) => {
+                conv(&mixer.conv, found);
+                found.linear(&name("in_proj"), &mixer.input, gradients);
+                found.linear(&name("out_proj"), &mixer.output, gradients);
+                found.parameter(&name("A_log"), &mixer.a_log, gradients);
+                found.parameter(&name("D"), &mixer.d, gradients);
+                found.parameter(&name("dt_bias"), &mixer.dt_bias, gradients);
+                found.parameter(&name("norm.weight"), &mixer.norm.as_ref().unwrap().gamma, gradients);
+            }
+            _ => panic!("no published model has this layer"),
+        }
+    }
+}
+
+/// The tokens that follow the prompt, where every token is given to the model by itself.
+fn token_by_token(model: &LanguageModel, prompt: &[i64], count: usize, device: &Device) -> Vec<i64> {
+    let (mut tokens, mut state) = (prompt.to_vec(), None);
+    for t in 0..prompt.len() + count - 1 {
+        let token = Tensor::<2, Int>::from_ints([[tokens[t]]], device);
+        let (logits, next) = model.forward(token, state);
+        state = Some(next);
+        if t + 1 == tokens.len() {
+            tokens.push(logits.argmax(2).into_scalar::<i64>());
+        }
+    }
+    tokens.split_off(prompt.len())
+}
+
+fn check_tokens(model: LanguageModel, folder: &str) {
+    let golden = Golden::load(&format!("{folder}/io"));
+    let ids = |name: &str| golden.values(name).iter().map(|id| *id as i64).collect::<Vec<_>>();
+    assert_eq!(token_by_token(&model, &ids("prompt_ids"), 24, &plain()), ids("greedy_ids"));
+    check_greedy_tokens(model, folder);
+}
+
+#[test]
+fn mamba_gives_the_logits_and_gradients_of_the_reference() {
+    check_logits_and_gradients(mamba(&autodiff()), "16_model_mamba_tiny", record);
+}
+
+#[test]
+fn mamba2_gives_the_logits_and_gradients_of_the_reference() {
+    check_logits_and_gradients(mamba2(&autodiff()), "16_model_mamba2_tiny", record);
+}
+
+#[test]
+fn greedy_tokens_equal_the_reference() {
+    check_tokens(mamba(&plain()), "16_model_mamba_tiny");
+    check_tokens(mamba2(&plain()), "16_model_mamba2_tiny");
+}

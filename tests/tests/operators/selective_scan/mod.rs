@@ -1,0 +1,3 @@
+//! The selective scan: golden vectors.
+
+mod golden;
