@@ -3,7 +3,9 @@
 
 mod decay_gate;
 mod delta_heads;
+mod diagonal_state_space;
 mod feature_map;
+mod hippo;
 mod norm;
 mod projection;
 mod rotary;
@@ -13,7 +15,11 @@ mod swiglu;
 
 pub use decay_gate::{DecayGate, ScalarDecay};
 pub use delta_heads::DeltaHeads;
+pub use diagonal_state_space::{
+    DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, RealTransform, StateSpaceInit,
+};
 pub use feature_map::{FeatureMap, FeatureMapKind};
+pub use hippo::{Hippo, NormalPlusLowRank, System};
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use rotary::{Rotary, Rotation};
