@@ -6,3 +6,4 @@ mod delta_rule;
 mod entrances;
 mod linear_attention;
 mod selective_scan;
+mod linear_scan;
