@@ -3,13 +3,17 @@
 pub mod complex;
 pub mod decays;
 pub mod delta_rule;
+pub mod diagonal_ssm;
 pub mod linear_attention;
 pub mod linear_scan;
+pub mod selective_scan;
 
 pub use decays::Fading;
 pub use delta_rule::DeltaRule;
+pub use diagonal_ssm::DiagonalSsm;
 pub use linear_attention::LinearAttention;
 pub use linear_scan::{ComplexLinearScan, LinearScan};
+pub use selective_scan::SelectiveScan;
 
 /// Extents of a case.
 #[derive(Clone, Copy, Debug)]

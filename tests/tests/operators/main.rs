@@ -3,7 +3,8 @@
 mod attention;
 mod causal_conv;
 mod delta_rule;
+mod diagonal_ssm;
 mod entrances;
 mod linear_attention;
-mod selective_scan;
 mod linear_scan;
+mod selective_scan;

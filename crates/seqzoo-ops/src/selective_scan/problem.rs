@@ -61,7 +61,10 @@ impl Problem {
         let tokens = [("B", batch), ("T", time), ("E", channels)];
         checks::shape("delta", &delta.dims(), &tokens);
         checks::shape("a", &a.dims(), &[("E", channels), ("N", size)]);
-        checks::divides("b", groups, "input", channels);
+        assert!(
+            groups > 0 && channels.is_multiple_of(groups),
+            "The argument `b` has {groups} groups, which do not divide the {channels} channels of `input`."
+        );
         let shared = [("B", batch), ("T", time), ("G", groups), ("N", size)];
         checks::shape("b", &b.dims(), &shared);
         checks::shape("c", &c.dims(), &shared);
