@@ -2,7 +2,6 @@
 
 use super::Operator;
 use super::change::{Cast, Change, HarshDecays, MoveTo, Redrawn, Row, TinyDecays, Tokens, Track};
-use crate::operators::Shape;
 use crate::{Inputs, Outcome, flags};
 use burn::tensor::{Bool, DType, Device, FloatDType, Gradients, Tensor};
 use seqzoo::ops::Form;
@@ -17,14 +16,14 @@ pub struct Case<O: Operator> {
     /// Where the state is cleared, `[B, T]`.
     pub resets: Option<Tensor<2, Bool>>,
     /// The gradient of the loss with respect to the output.
-    pub output_cotangent: Tensor<4>,
+    pub output_cotangent: O::Output,
     /// The gradient of the loss with respect to the final state.
     pub state_cotangent: O::State,
 }
 
 impl<O: Operator> Case<O> {
     /// Random inputs with an initial state and random cotangents on output and final state.
-    pub fn random(kind: O::Kind, shape: &Shape, seed: u64, device: &Device) -> Self {
+    pub fn random(kind: O::Kind, shape: &O::Shape, seed: u64, device: &Device) -> Self {
         let random = &mut Inputs::new(seed, device);
         let inputs = O::random(kind, shape, random);
         let state = O::random_state(kind, shape, random);
@@ -32,24 +31,30 @@ impl<O: Operator> Case<O> {
             inputs,
             state: Some(state.clone()),
             resets: None,
-            output_cotangent: random.uniform([shape.batch, shape.time, shape.heads, shape.value]),
+            output_cotangent: O::random_output(shape, random),
             state_cotangent: O::map_state(state, &mut Redrawn(random)),
         }
     }
 
     /// With random resets, of this probability.
     pub fn with_resets(mut self, seed: u64, probability: f64) -> Self {
-        let [batch, time, ..] = self.output_cotangent.dims();
-        self.resets =
-            Some(Inputs::new(seed, &self.output_cotangent.device()).flags([batch, time], probability));
+        let (tokens, device) = self.tokens();
+        self.resets = Some(Inputs::new(seed, &device).flags(tokens, probability));
         self
     }
 
     /// With resets at these tokens of every sequence.
     pub fn with_resets_at(mut self, tokens: &[usize]) -> Self {
-        let [batch, time, ..] = self.output_cotangent.dims();
-        self.resets = Some(flags(batch, time, tokens, &self.output_cotangent.device()));
+        let ([batch, time], device) = self.tokens();
+        self.resets = Some(flags(batch, time, tokens, &device));
         self
+    }
+
+    /// Batch and time, and the device.
+    fn tokens(&self) -> ([usize; 2], Device) {
+        let mut found = Place(None);
+        O::map_output(self.output_cotangent.clone(), &mut found);
+        found.0.expect("an output has a tensor")
     }
 
     /// With tokens that forget almost everything among tokens that forget nothing.
@@ -75,7 +80,7 @@ impl<O: Operator> Case<O> {
     pub fn map(self, change: &mut impl Change) -> Self {
         let case = self.map_inputs(change);
         Self {
-            output_cotangent: change.of("do", case.output_cotangent),
+            output_cotangent: O::map_output(case.output_cotangent, change),
             state_cotangent: O::map_state(case.state_cotangent, change),
             ..case
         }
@@ -99,7 +104,7 @@ impl<O: Operator> Case<O> {
             inputs: self.inputs.clone().map(cut),
             state,
             resets: self.resets.clone().map(|resets| resets.narrow(1, from, to - from)),
-            output_cotangent: cut.of("do", self.output_cotangent.clone()),
+            output_cotangent: O::map_output(self.output_cotangent.clone(), cut),
             state_cotangent: self.state_cotangent.clone(),
         }
     }
@@ -116,24 +121,34 @@ impl<O: Operator> Case<O> {
     }
 
     /// Output and final state.
-    pub fn run(&self, form: Form) -> (Tensor<4>, O::State) {
+    pub fn run(&self, form: Form) -> (O::Output, O::State) {
         self.inputs.run(self.state.clone(), self.resets.clone(), form)
     }
 
     /// Output and final state of a run in parts that end at `ends`, carrying the state.
-    pub fn in_parts(&self, ends: impl IntoIterator<Item = usize>, form: Form) -> (Tensor<4>, O::State) {
+    pub fn in_parts(&self, ends: impl IntoIterator<Item = usize>, form: Form) -> (O::Output, O::State) {
         let (mut from, mut state, mut outputs) = (0, self.state.clone(), Vec::new());
         for end in ends {
             let (output, next) = self.part(from, end, state).run(form);
             outputs.push(output);
             (from, state) = (end, Some(next));
         }
-        (Tensor::cat(outputs, 1), state.expect("there is a part"))
+        (O::join(outputs), state.expect("there is a part"))
     }
 
     /// The scalar `Σ output · cotangent + Σ final state · cotangent`.
-    pub fn loss(&self, output: Tensor<4>, state: O::State) -> Tensor<1> {
-        (output * self.output_cotangent.clone()).sum() + self.state_loss(state)
+    pub fn loss(&self, output: O::Output, state: O::State) -> Tensor<1> {
+        self.output_loss(output) + self.state_loss(state)
+    }
+
+    /// The part of the loss that the output has.
+    pub fn output_loss(&self, output: O::Output) -> Tensor<1> {
+        let flat = |output| {
+            let mut flat = Flat(Vec::new());
+            O::map_output(output, &mut flat);
+            Tensor::cat(flat.0, 0)
+        };
+        (flat(output) * flat(self.output_cotangent.clone())).sum()
     }
 
     /// The part of the loss that the final state has.
@@ -157,7 +172,7 @@ impl<O: Operator> Case<O> {
     }
 
     /// Output, final state and every gradient, computed by `run`.
-    pub fn outcome_of(self, run: impl Fn(&Self) -> (Tensor<4>, O::State)) -> Outcome {
+    pub fn outcome_of(self, run: impl Fn(&Self) -> (O::Output, O::State)) -> Outcome {
         let case = self.tracked();
         let (output, state) = run(&case);
         let returned = returned::<O>(&output, &state);
@@ -177,18 +192,41 @@ impl<O: Operator> Case<O> {
 }
 
 /// Output and final state by name.
-pub fn returned<O: Operator>(output: &Tensor<4>, state: &O::State) -> Outcome {
-    struct Put<'a>(&'a mut Outcome);
-    impl Change for Put<'_> {
-        fn of<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) -> Tensor<D> {
-            self.0.put(&format!("final_{name}"), &tensor);
-            tensor
-        }
-    }
-    let mut outcome = Outcome::default();
-    outcome.put("o", output);
-    O::map_state(state.clone(), &mut Put(&mut outcome));
+pub fn returned<O: Operator>(output: &O::Output, state: &O::State) -> Outcome {
+    let mut outcome = outcome::<O>(output.clone());
+    O::map_state(state.clone(), &mut Put { outcome: &mut outcome, prefix: "final_" });
     outcome
+}
+
+/// An output alone, by name.
+pub fn outcome<O: Operator>(output: O::Output) -> Outcome {
+    let mut outcome = Outcome::default();
+    O::map_output(output, &mut Put { outcome: &mut outcome, prefix: "" });
+    outcome
+}
+
+/// Records the tensors.
+struct Put<'a> {
+    outcome: &'a mut Outcome,
+    prefix: &'static str,
+}
+
+impl Change for Put<'_> {
+    fn of<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) -> Tensor<D> {
+        self.outcome.put(&format!("{}{name}", self.prefix), &tensor);
+        tensor
+    }
+}
+
+/// Finds the first two extents, batch and time, and the device.
+struct Place(Option<([usize; 2], Device)>);
+
+impl Change for Place {
+    fn of<const D: usize>(&mut self, _: &str, tensor: Tensor<D>) -> Tensor<D> {
+        let dims = tensor.dims();
+        self.0 = Some(([dims[0], dims[1]], tensor.device()));
+        tensor
+    }
 }
 
 /// Collects the tensors as vectors.

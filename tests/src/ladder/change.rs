@@ -56,8 +56,8 @@ impl Change for Tokens {
 pub struct Row(pub usize);
 
 impl Change for Row {
-    fn of<const D: usize>(&mut self, _: &str, tensor: Tensor<D>) -> Tensor<D> {
-        if D < 3 { tensor } else { tensor.narrow(0, self.0, 1) }
+    fn of<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) -> Tensor<D> {
+        if D < 3 && !name.starts_with("state") { tensor } else { tensor.narrow(0, self.0, 1) }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The kernel of another device in `f32` against the law in `f64` on the CPU.
 
 use super::change::{Times, View};
-use super::{Case, Operator, hostile, returned};
+use super::{Case, MemoryOperator, Operator, hostile, returned};
 use crate::operators::{Fading, Shape, shape};
 use crate::{autodiff, plain};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device};
 use seqzoo::ops::Form;
 
 /// Tokens in a chunk of the kernel.
@@ -26,7 +26,7 @@ pub fn assert_kernel_is_the_law<O: Operator>(device: &Device, case: Case<O>) {
 fn assert_is_the_law<O: Operator>(
     device: &Device,
     case: Case<O>,
-    run: impl Fn(&Case<O>) -> (Tensor<4>, O::State),
+    run: impl Fn(&Case<O>) -> (O::Output, O::State),
 ) {
     // Both sides see inputs that `f32` can hold.
     let rounded = case.on(&autodiff(), DType::F32).on(&autodiff(), DType::F64);
@@ -43,14 +43,14 @@ pub fn the_device_has_a_kernel_and_auto_takes_it<O: Operator>(device: &Device) {
 pub fn awkward_lengths<O: Operator>(device: &Device) {
     for kind in O::KINDS {
         for time in [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5, 100] {
-            let case = Case::<O>::random(*kind, &shape(time), time as u64, &autodiff());
+            let case = Case::<O>::random(*kind, &O::shape(time), time as u64, &autodiff());
             assert_kernel_is_the_law(device, case);
         }
     }
 }
 
 /// Asserts the law at these channels of keys and values.
-pub fn at_widths<O: Operator>(device: &Device, kind: O::Kind, widths: &[(usize, usize)]) {
+pub fn at_widths<O: MemoryOperator>(device: &Device, kind: O::Kind, widths: &[(usize, usize)]) {
     for (key, value) in widths.iter().copied() {
         let shape = Shape { batch: 1, time: 37, key_heads: 1, heads: 2, key, value };
         let case = Case::<O>::random(kind, &shape, 4, &autodiff()).with_resets(8, 0.05);
@@ -60,7 +60,7 @@ pub fn at_widths<O: Operator>(device: &Device, kind: O::Kind, widths: &[(usize, 
 
 pub fn resets_anywhere<O: Operator>(device: &Device) {
     for kind in O::KINDS {
-        let case = Case::<O>::random(*kind, &shape(53), 3, &autodiff());
+        let case = Case::<O>::random(*kind, &O::shape(53), 3, &autodiff());
         assert_kernel_is_the_law(device, case.clone().with_resets(8, 0.2));
         assert_kernel_is_the_law(device, case.clone().with_resets_at(&[0, 7]));
         let whole_chunk: Vec<usize> = (CHUNK..2 * CHUNK).collect();
@@ -68,7 +68,7 @@ pub fn resets_anywhere<O: Operator>(device: &Device) {
     }
 }
 
-pub fn a_reset_before_the_first_token_clears_even_an_infinite_state<O: Operator>(device: &Device) {
+pub fn a_reset_before_the_first_token_clears_even_an_infinite_state<O: MemoryOperator>(device: &Device) {
     for kind in O::PLAIN {
         for time in [1, 20] {
             let mut case = Case::<O>::random(*kind, &shape(time), 3, &plain()).with_resets_at(&[0]);
@@ -83,7 +83,7 @@ pub fn a_reset_before_the_first_token_clears_even_an_infinite_state<O: Operator>
 pub fn any_split_gives_the_same<O: Operator>(device: &Device) {
     for kind in O::KINDS {
         for split in [1, 15, 16, 17, 39] {
-            let case = Case::<O>::random(*kind, &shape(40), 4, &autodiff());
+            let case = Case::<O>::random(*kind, &O::shape(40), 4, &autodiff());
             assert_is_the_law(device, case, |case| case.in_parts([split, 40], Form::Kernel));
         }
     }
@@ -91,40 +91,40 @@ pub fn any_split_gives_the_same<O: Operator>(device: &Device) {
 
 pub fn single_tokens_give_the_same_with_gradients<O: Operator>(device: &Device) {
     for kind in O::KINDS {
-        let case = Case::<O>::random(*kind, &shape(19), 4, &autodiff()).with_resets_at(&[0, 7]);
+        let case = Case::<O>::random(*kind, &O::shape(19), 4, &autodiff()).with_resets_at(&[0, 7]);
         assert_is_the_law(device, case, |case| case.in_parts(1..=19, Form::Kernel));
     }
 }
 
 pub fn single_tokens_give_the_same_without_a_tape<O: Operator>(device: &Device) {
     for kind in O::KINDS {
-        let case = Case::<O>::random(*kind, &shape(19), 4, &plain()).with_resets_at(&[0, 7]);
+        let case = Case::<O>::random(*kind, &O::shape(19), 4, &plain()).with_resets_at(&[0, 7]);
         let wanted = case.returned(Form::Naive);
         let (output, state) = case.on(&device.clone().inner(), DType::F32).in_parts(1..=19, Form::Kernel);
         returned::<O>(&output, &state).assert_close(&wanted, CLOSE);
     }
 }
 
-pub fn decays_of_e_to_the_minus_30_next_to_none_at_all<O: Operator>(device: &Device) {
+pub fn decays_of_e_to_the_minus_30_next_to_none_at_all<O: MemoryOperator>(device: &Device) {
     for kind in O::PLAIN {
         let case = Case::<O>::random(*kind, &shape(70), 2, &autodiff()).with_harsh_decays();
         assert_kernel_is_the_law(device, case);
     }
 }
 
-pub fn the_gradient_of_a_tiny_decay_has_as_many_digits_as_any_other<O: Operator>(device: &Device) {
+pub fn the_gradient_of_a_tiny_decay_has_as_many_digits_as_any_other<O: MemoryOperator>(device: &Device) {
     for kind in O::PLAIN {
         let case = Case::<O>::random(*kind, &shape(40), 2, &autodiff()).with_tiny_decays();
         assert_kernel_is_the_law(device, case);
     }
 }
 
-pub fn an_output_that_the_loss_never_uses_costs_no_gradient<O: Operator>(device: &Device) {
+pub fn an_output_that_the_loss_never_uses_costs_no_gradient<O: MemoryOperator>(device: &Device) {
     let case = Case::<O>::random(O::kind(Fading::Vector, false), &shape(20), 3, &autodiff());
     hostile::check_unused_outputs(case.on(device, DType::F32), Form::Kernel);
 }
 
-pub fn inputs_may_be_views<O: Operator>(device: &Device) {
+pub fn inputs_may_be_views<O: MemoryOperator>(device: &Device) {
     for more in [false, true] {
         for time in [1, 20] {
             let case = Case::<O>::random(O::kind(Fading::Vector, more), &shape(time), 3, &plain());

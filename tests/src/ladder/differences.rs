@@ -2,7 +2,6 @@
 
 use super::change::{Change, Moved};
 use super::{Case, Operator};
-use crate::operators::shape;
 use crate::{Inputs, Outcome, autodiff, values};
 use burn::tensor::Tensor;
 use seqzoo::ops::Form;
@@ -43,7 +42,7 @@ fn along<O: Operator>(case: &Case<O>, outcome: &Outcome) -> f64 {
 pub fn gradients_equal_finite_differences<O: Operator>() {
     for form in [Form::Naive, Form::Chunked { size: 4 }, Form::Kernel] {
         for kind in O::KINDS {
-            let case = Case::<O>::random(*kind, &shape(11), 12, &autodiff()).with_resets(2, 0.1);
+            let case = Case::<O>::random(*kind, &O::shape(11), 12, &autodiff()).with_resets(2, 0.1);
             let analytic = along(&case, &case.clone().outcome(form));
             let step = 1e-5;
             let numeric = (loss(&moved(&case, step), form) - loss(&moved(&case, -step), form)) / (2.0 * step);

@@ -1,8 +1,8 @@
 //! Rung 2: the chunked form and the kernel are the recurrence, in values, states and all gradients.
 
-use super::{Case, Operator};
+use super::{Case, MemoryOperator, Operator};
 use crate::autodiff;
-use crate::operators::{Fading, Shape, shape};
+use crate::operators::{Fading, Shape};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use seqzoo::ops::Form;
@@ -19,7 +19,7 @@ fn assert_is_the_law<O: Operator>(case: Case<O>, forms: &[Form]) {
 fn at_lengths<O: Operator>(form: Form, lengths: &[usize]) {
     for kind in O::KINDS {
         for time in lengths {
-            assert_is_the_law::<O>(Case::random(*kind, &shape(*time), *time as u64, &autodiff()), &[form]);
+            assert_is_the_law::<O>(Case::random(*kind, &O::shape(*time), *time as u64, &autodiff()), &[form]);
         }
     }
 }
@@ -34,7 +34,7 @@ pub fn the_kernel_equals_naive_at_awkward_lengths<O: Operator>() {
     at_lengths::<O>(Form::Kernel, &lengths);
 }
 
-pub fn the_kernel_equals_naive_at_awkward_widths<O: Operator>() {
+pub fn the_kernel_equals_naive_at_awkward_widths<O: MemoryOperator>() {
     for kind in O::KINDS {
         for (key, value) in [(1, 1), (8, 16), (9, 40), (40, 17), (64, 1)] {
             let shape = Shape { batch: 2, time: 45, key_heads: 1, heads: 2, key, value };
@@ -44,7 +44,7 @@ pub fn the_kernel_equals_naive_at_awkward_widths<O: Operator>() {
     }
 }
 
-pub fn the_default_chunk_equals_naive_at_its_own_edges<O: Operator>() {
+pub fn the_default_chunk_equals_naive_at_its_own_edges<O: MemoryOperator>() {
     for kind in O::KINDS {
         for time in [63, 64, 65, 3 * 64 + 5] {
             let shape = Shape { batch: 1, time, key_heads: 1, heads: 1, key: 4, value: 6 };
@@ -56,21 +56,21 @@ pub fn the_default_chunk_equals_naive_at_its_own_edges<O: Operator>() {
 
 pub fn every_chunk_size_gives_the_same<O: Operator>() {
     for kind in O::KINDS {
-        let case = Case::<O>::random(*kind, &shape(21), 5, &autodiff());
+        let case = Case::<O>::random(*kind, &O::shape(21), 5, &autodiff());
         assert_is_the_law(case, &[1, 2, 4, 16, 32, 128].map(|size| Form::Chunked { size }));
     }
 }
 
 pub fn resets_are_the_same_in_all_forms<O: Operator>() {
     for kind in O::KINDS {
-        let case = Case::<O>::random(*kind, &shape(29), 3, &autodiff()).with_resets(8, 0.2);
+        let case = Case::<O>::random(*kind, &O::shape(29), 3, &autodiff()).with_resets(8, 0.2);
         assert_is_the_law(case, &[Form::Chunked { size: 8 }, Form::Kernel]);
     }
 }
 
 /// `source` is the file of the test, by which proptest finds the cases that have failed before: they hold as long as
 /// what is drawn here stays what it is, in this order.
-pub fn any_shape_and_any_decay_gives_the_same<O: Operator>(source: &'static str) {
+pub fn any_shape_and_any_decay_gives_the_same<O: MemoryOperator>(source: &'static str) {
     let drawn = (
         prop::sample::select(vec![Fading::None, Fading::PerHead, Fading::Scalar, Fading::Vector]),
         (1usize..3, 1usize..70, 1usize..3, 1usize..3, 1usize..6, 1usize..6),

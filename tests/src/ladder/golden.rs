@@ -1,6 +1,6 @@
 //! Rung 1: every form against what the original implementations computed.
 
-use super::{Case, Operator};
+use super::{Case, MemoryOperator};
 use crate::{Golden, largest_error, values};
 use seqzoo::ops::Form;
 
@@ -13,7 +13,7 @@ pub const STORED: f64 = 2e-6;
 
 /// Asserts that `case` has in every form the outcome of the file `golden`, but for the tensors named in `without`;
 /// `head_first` if the file has heads before tokens.
-pub fn assert_equal<O: Operator>(case: &Case<O>, golden: &Golden, head_first: bool, without: &[&str]) {
+pub fn assert_equal<O: MemoryOperator>(case: &Case<O>, golden: &Golden, head_first: bool, without: &[&str]) {
     for form in FORMS {
         let outcome = case.clone().outcome(form);
         for gradient in golden.names().filter(|name| name.starts_with("d_") && !without.contains(name)) {

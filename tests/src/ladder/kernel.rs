@@ -1,13 +1,13 @@
 //! What only a kernel can get wrong: foreign memory, threads, single precision, the form that is taken.
 
 use super::change::AmidNan;
-use super::{Case, Change, Operator};
+use super::{Case, Change, MemoryOperator, Operator};
 use crate::operators::{Fading, Shape, shape};
 use crate::{Outcome, autodiff, plain};
 use burn::tensor::{FloatDType, Gradients, Tensor};
 use seqzoo::ops::{Form, Kernel};
 
-pub fn single_precision_is_as_good_as_its_type<O: Operator>() {
+pub fn single_precision_is_as_good_as_its_type<O: MemoryOperator>() {
     for kind in O::PLAIN {
         let shape = Shape { batch: 1, time: 150, key_heads: 2, heads: 2, key: 64, value: 64 };
         let case = Case::<O>::random(*kind, &shape, 2, &autodiff());
@@ -18,13 +18,13 @@ pub fn single_precision_is_as_good_as_its_type<O: Operator>() {
 
 pub fn only_what_belongs_to_the_arguments_is_read<O: Operator>() {
     for kind in O::KINDS {
-        let case = Case::<O>::random(*kind, &shape(41), 3, &autodiff()).with_resets(4, 0.1);
+        let case = Case::<O>::random(*kind, &O::shape(41), 3, &autodiff()).with_resets(4, 0.1);
         let wanted = case.clone().outcome(Form::Kernel);
         case.map(&mut AmidNan).outcome(Form::Kernel).assert_close(&wanted, 0.0);
     }
 }
 
-pub fn the_number_of_cores_changes_no_bit<O: Operator>() {
+pub fn the_number_of_cores_changes_no_bit<O: MemoryOperator>() {
     // Fewer heads than cores are divided by chunks, more go from core to core.
     for (kind, heads) in O::KINDS.iter().flat_map(|kind| [(*kind, 1), (*kind, 5)]) {
         let shape = Shape { batch: 1, time: 700, key_heads: heads, heads, key: 40, value: 33 };
@@ -46,7 +46,7 @@ pub fn the_number_of_cores_changes_no_bit<O: Operator>() {
     }
 }
 
-pub fn two_threads_may_call_at_once<O: Operator>() {
+pub fn two_threads_may_call_at_once<O: MemoryOperator>() {
     let shape = Shape { batch: 2, time: 300, key_heads: 2, heads: 2, key: 32, value: 32 };
     let outcome = |seed: usize| {
         let kind = O::KINDS[seed % O::KINDS.len()];
@@ -62,7 +62,7 @@ pub fn two_threads_may_call_at_once<O: Operator>() {
     }
 }
 
-pub fn what_needs_no_gradient_gets_none<O: Operator>() {
+pub fn what_needs_no_gradient_gets_none<O: MemoryOperator>() {
     let random = || Case::<O>::random(O::kind(Fading::Vector, false), &shape(20), 3, &autodiff());
     let (output, _) = random().run(Form::Kernel);
     assert!(!output.is_require_grad());
@@ -76,7 +76,7 @@ pub fn what_needs_no_gradient_gets_none<O: Operator>() {
 }
 
 /// One tensor as a leaf whose gradient is recorded.
-struct TrackOnly(&'static str);
+pub(super) struct TrackOnly(pub &'static str);
 
 impl Change for TrackOnly {
     fn of<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) -> Tensor<D> {
@@ -85,9 +85,9 @@ impl Change for TrackOnly {
 }
 
 /// Collects the names of the tensors that have a gradient.
-struct HasGradient {
-    gradients: Gradients,
-    names: Vec<String>,
+pub(super) struct HasGradient {
+    pub gradients: Gradients,
+    pub names: Vec<String>,
 }
 
 impl Change for HasGradient {

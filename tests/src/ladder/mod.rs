@@ -18,9 +18,11 @@ pub mod hostile;
 #[allow(missing_docs, reason = "the names of the rungs say what is true")]
 pub mod kernel;
 #[allow(missing_docs, reason = "the names of the rungs say what is true")]
+pub mod scans;
+#[allow(missing_docs, reason = "the names of the rungs say what is true")]
 pub mod splits;
 
-pub use case::{Case, returned};
+pub use case::{Case, outcome, returned};
 pub use change::{Cast, Change, Times};
 
 use crate::Inputs;
@@ -33,30 +35,41 @@ use std::fmt::Debug;
 pub trait Operator: Clone + Debug + Send + Sync + 'static {
     /// The choices that lead to other code: kinds of decays, optional inputs.
     type Kind: Copy + Debug + Send + Sync + 'static;
+    /// The extents of a call.
+    type Shape: Copy + Debug;
+    /// What a call returns for every token, `[B, T, ...]`.
+    type Output: Clone + Debug + Send + Sync + 'static;
     /// What a call starts from and returns.
     type State: Clone + Debug + Send + Sync + 'static;
 
     /// All kinds.
     const KINDS: &'static [Self::Kind];
-    /// The kinds on the rungs that are about decays and precision.
-    const PLAIN: &'static [Self::Kind];
     /// How far two forms may be apart.
     const TOLERANCE: Tolerance;
 
-    /// The kind with this decay and, with `more`, the other choice that the operator has.
-    fn kind(decay: Fading, more: bool) -> Self::Kind;
+    /// An awkward shape of three sequences.
+    fn shape(time: usize) -> Self::Shape;
 
     /// Random inputs.
-    fn random(kind: Self::Kind, shape: &Shape, inputs: &mut Inputs) -> Self;
+    fn random(kind: Self::Kind, shape: &Self::Shape, inputs: &mut Inputs) -> Self;
 
     /// A random initial state.
-    fn random_state(kind: Self::Kind, shape: &Shape, inputs: &mut Inputs) -> Self::State;
+    fn random_state(kind: Self::Kind, shape: &Self::Shape, inputs: &mut Inputs) -> Self::State;
+
+    /// A random output.
+    fn random_output(shape: &Self::Shape, inputs: &mut Inputs) -> Self::Output;
 
     /// Every tensor changed, under the name that it has in the golden vectors.
     fn map(self, change: &mut impl Change) -> Self;
 
-    /// Every tensor of a state changed: its memory under the name `state`.
+    /// Every tensor of an output changed: the first under the name `o`.
+    fn map_output(output: Self::Output, change: &mut impl Change) -> Self::Output;
+
+    /// Every tensor of a state changed: under names that begin with `state`, or of three axes and more.
     fn map_state(state: Self::State, change: &mut impl Change) -> Self::State;
+
+    /// Outputs one after the other, along their time.
+    fn join(outputs: Vec<Self::Output>) -> Self::Output;
 
     /// Calls the operator: its output and the final state.
     fn run(
@@ -64,10 +77,19 @@ pub trait Operator: Clone + Debug + Send + Sync + 'static {
         state: Option<Self::State>,
         resets: Option<Tensor<2, Bool>>,
         form: Form,
-    ) -> (Tensor<4>, Self::State);
+    ) -> (Self::Output, Self::State);
 
     /// What the operator would do.
     fn report(time: usize, form: Form, device: &Device) -> Report;
+}
+
+/// An operator with a matrix memory per head.
+pub trait MemoryOperator: Operator<Shape = Shape, Output = Tensor<4>> {
+    /// The kinds on the rungs that are about decays and precision.
+    const PLAIN: &'static [Self::Kind];
+
+    /// The kind with this decay and, with `more`, the other choice that the operator has.
+    fn kind(decay: Fading, more: bool) -> Self::Kind;
 }
 
 /// How far two forms may be apart, in parts of each tensor's largest element.
@@ -83,8 +105,9 @@ pub struct Tolerance {
 
 /// Tests of one part of the ladder, in the module where this stands.
 ///
-/// `forms`, `differences`, `splits`, `hostile` and `kernel` take an operator; `device` also an expression for the
-/// device whose kernel is tested.
+/// `forms`, `differences`, `splits`, `hostile` and `kernel` take an operator with a matrix memory, `scans` one whose
+/// state is element-wise, for the whole ladder; `device` and `scans_device` also an expression for the device whose
+/// kernel is tested.
 #[macro_export]
 macro_rules! ladder {
     (forms, $operator:ty) => {
@@ -148,6 +171,52 @@ macro_rules! ladder {
             the_gradient_of_a_tiny_decay_has_as_many_digits_as_any_other,
             an_output_that_the_loss_never_uses_costs_no_gradient,
             inputs_may_be_views,
+        }
+    };
+    (scans, $operator:ty) => {
+        $crate::ladder! { @ forms, $operator, ();
+            chunked_equals_naive_at_awkward_lengths,
+            the_kernel_equals_naive_at_awkward_lengths,
+            every_chunk_size_gives_the_same,
+            resets_are_the_same_in_all_forms,
+        }
+        $crate::ladder! { differences, $operator }
+        $crate::ladder! { @ splits, $operator, ();
+            every_split_gives_the_same_outputs_states_and_gradients,
+            single_tokens_without_a_tape_give_the_same,
+            packed_sequences_equal_separate_ones,
+            a_token_changes_nothing_before_it,
+            a_sequence_does_not_depend_on_its_neighbours_in_the_batch,
+        }
+        $crate::ladder! { @ hostile, $operator, ();
+            a_chunk_of_nothing_but_resets_keeps_only_the_last_token,
+            a_reset_before_the_first_token_clears_even_an_infinite_state,
+            bf16_inputs_accumulate_in_f32,
+        }
+        $crate::ladder! { @ kernel, $operator, ();
+            only_what_belongs_to_the_arguments_is_read,
+            a_report_names_the_kernel_and_its_absence,
+        }
+        $crate::ladder! { @ scans, $operator, ();
+            all_forms_are_the_law_at_awkward_widths_and_lengths,
+            no_sequences_have_outputs_and_gradients_of_none,
+            sixty_five_thousand_tokens_stay_exact,
+            single_precision_is_as_good_as_its_type,
+            the_number_of_cores_changes_no_bit,
+            two_threads_may_call_at_once,
+            an_output_that_the_loss_never_uses_costs_no_gradient,
+        }
+        // proptest finds earlier failures by the file of the test.
+        $crate::ladder! { @ scans, $operator, (file!()); any_shape_gives_the_same }
+    };
+    (scans_device, $operator:ty, $device:expr) => {
+        $crate::ladder! { @ device, $operator, (&$device);
+            the_device_has_a_kernel_and_auto_takes_it,
+            awkward_lengths,
+            resets_anywhere,
+            any_split_gives_the_same,
+            single_tokens_give_the_same_with_gradients,
+            single_tokens_give_the_same_without_a_tape,
         }
     };
     (@ $part:ident, $operator:ty, $arguments:tt; $($(#[$attribute:meta])* $rung:ident),* $(,)?) => {

@@ -2,7 +2,7 @@
 
 use super::{Fading, Shape, decays};
 use crate::Inputs;
-use crate::ladder::{Case, Change, Operator, Tolerance};
+use crate::ladder::{Case, Change, MemoryOperator, Operator, Tolerance};
 use burn::tensor::{Bool, DType, Device, Tensor};
 use seqzoo::ops::delta_rule::{Beta, Decay, DeltaRuleOptions, Keys, delta_rule, delta_rule_report};
 use seqzoo::ops::{Form, Report};
@@ -57,6 +57,8 @@ pub fn nearly_one_key(time: usize, noise: f64, beta: f64, device: &Device) -> Ca
 
 impl Operator for DeltaRule {
     type Kind = Kind;
+    type Shape = Shape;
+    type Output = Tensor<4>;
     type State = Tensor<4>;
 
     const KINDS: &'static [Kind] = &[
@@ -67,11 +69,10 @@ impl Operator for DeltaRule {
         Kind { decay: Fading::Vector, channels: false },
         Kind { decay: Fading::Vector, channels: true },
     ];
-    const PLAIN: &'static [Kind] = Self::KINDS;
     const TOLERANCE: Tolerance = Tolerance { exact: 1e-9, harsh: 1e-11, single: 1e-5 };
 
-    fn kind(decay: Fading, channels: bool) -> Kind {
-        Kind { decay, channels }
+    fn shape(time: usize) -> Shape {
+        super::shape(time)
     }
 
     /// Unit keys, and betas from 0 to 2.
@@ -97,6 +98,10 @@ impl Operator for DeltaRule {
         inputs.uniform([shape.batch, shape.heads, shape.key, shape.value])
     }
 
+    fn random_output(shape: &Shape, inputs: &mut Inputs) -> Tensor<4> {
+        inputs.uniform([shape.batch, shape.time, shape.heads, shape.value])
+    }
+
     fn map(self, change: &mut impl Change) -> Self {
         Self {
             query: change.of("q", self.query),
@@ -108,8 +113,16 @@ impl Operator for DeltaRule {
         }
     }
 
+    fn map_output(output: Tensor<4>, change: &mut impl Change) -> Tensor<4> {
+        change.of("o", output)
+    }
+
     fn map_state(state: Tensor<4>, change: &mut impl Change) -> Tensor<4> {
         change.of("state", state)
+    }
+
+    fn join(outputs: Vec<Tensor<4>>) -> Tensor<4> {
+        Tensor::cat(outputs, 1)
     }
 
     fn run(
@@ -125,5 +138,13 @@ impl Operator for DeltaRule {
 
     fn report(time: usize, form: Form, device: &Device) -> Report {
         delta_rule_report(time, &DeltaRuleOptions { form, ..Default::default() }, device)
+    }
+}
+
+impl MemoryOperator for DeltaRule {
+    const PLAIN: &'static [Kind] = Self::KINDS;
+
+    fn kind(decay: Fading, channels: bool) -> Kind {
+        Kind { decay, channels }
     }
 }

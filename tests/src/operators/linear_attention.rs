@@ -2,7 +2,7 @@
 
 use super::{Fading, Shape, decays};
 use crate::Inputs;
-use crate::ladder::{Change, Operator, Tolerance};
+use crate::ladder::{Change, MemoryOperator, Operator, Tolerance};
 use burn::tensor::{Bool, Device, Tensor};
 use seqzoo::ops::linear_attention::{
     Decay, LinearAttentionOptions, LinearAttentionState, linear_attention, linear_attention_report,
@@ -31,6 +31,8 @@ pub struct LinearAttention {
 
 impl Operator for LinearAttention {
     type Kind = Kind;
+    type Shape = Shape;
+    type Output = Tensor<4>;
     type State = LinearAttentionState;
 
     const KINDS: &'static [Kind] = &[
@@ -43,11 +45,10 @@ impl Operator for LinearAttention {
         Kind { decay: Fading::Scalar, normalised: true },
         Kind { decay: Fading::Vector, normalised: true },
     ];
-    const PLAIN: &'static [Kind] = Self::KINDS.split_at(4).0;
     const TOLERANCE: Tolerance = Tolerance { exact: 1e-10, harsh: 1e-12, single: 3e-6 };
 
-    fn kind(decay: Fading, normalised: bool) -> Kind {
-        Kind { decay, normalised }
+    fn shape(time: usize) -> Shape {
+        super::shape(time)
     }
 
     /// A normalised case has positive queries and keys, as its feature maps give them.
@@ -75,6 +76,10 @@ impl Operator for LinearAttention {
         }
     }
 
+    fn random_output(shape: &Shape, inputs: &mut Inputs) -> Tensor<4> {
+        inputs.uniform([shape.batch, shape.time, shape.heads, shape.value])
+    }
+
     fn map(self, change: &mut impl Change) -> Self {
         let g = if matches!(self.decay, Decay::Vector(_)) { "gk" } else { "g" };
         Self {
@@ -86,11 +91,19 @@ impl Operator for LinearAttention {
         }
     }
 
+    fn map_output(output: Tensor<4>, change: &mut impl Change) -> Tensor<4> {
+        change.of("o", output)
+    }
+
     fn map_state(state: LinearAttentionState, change: &mut impl Change) -> LinearAttentionState {
         LinearAttentionState {
             memory: change.of("state", state.memory),
             key_sum: state.key_sum.map(|sum| change.of("z", sum)),
         }
+    }
+
+    fn join(outputs: Vec<Tensor<4>>) -> Tensor<4> {
+        Tensor::cat(outputs, 1)
     }
 
     fn run(
@@ -106,5 +119,13 @@ impl Operator for LinearAttention {
 
     fn report(time: usize, form: Form, device: &Device) -> Report {
         linear_attention_report(time, &LinearAttentionOptions { form, ..Default::default() }, device)
+    }
+}
+
+impl MemoryOperator for LinearAttention {
+    const PLAIN: &'static [Kind] = Self::KINDS.split_at(4).0;
+
+    fn kind(decay: Fading, normalised: bool) -> Kind {
+        Kind { decay, normalised }
     }
 }

@@ -1,12 +1,15 @@
 //! The operators as they climb the ladder: random inputs of every kind.
 
+pub mod complex;
 pub mod decays;
 pub mod delta_rule;
 pub mod linear_attention;
+pub mod linear_scan;
 
 pub use decays::Fading;
 pub use delta_rule::DeltaRule;
 pub use linear_attention::LinearAttention;
+pub use linear_scan::{ComplexLinearScan, LinearScan};
 
 /// Extents of a case.
 #[derive(Clone, Copy, Debug)]

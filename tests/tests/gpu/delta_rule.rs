@@ -3,7 +3,7 @@
 use crate::gpu;
 use burn::tensor::DType;
 use seqzoo::ops::Form;
-use seqzoo_tests::ladder::{Case, Operator, device};
+use seqzoo_tests::ladder::{Case, MemoryOperator, device};
 use seqzoo_tests::operators::delta_rule::nearly_one_key;
 use seqzoo_tests::operators::{DeltaRule, Fading, Shape};
 use seqzoo_tests::{autodiff, plain, values};

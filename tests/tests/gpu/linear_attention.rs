@@ -1,7 +1,7 @@
 //! Linear attention: lengths, widths, decays, resets, splits and hostile numbers.
 
 use crate::gpu;
-use seqzoo_tests::ladder::{Operator, device};
+use seqzoo_tests::ladder::{MemoryOperator, device};
 use seqzoo_tests::operators::{Fading, LinearAttention};
 
 seqzoo_tests::ladder!(device, LinearAttention, gpu());

@@ -1,5 +1,7 @@
 #![doc = include_str!("README.md")]
 
+mod chunked;
+pub mod kernel;
 mod naive;
 mod options;
 mod problem;
@@ -7,8 +9,9 @@ mod problem;
 pub use options::{ComplexFactor, Factor, LinearScanOptions};
 
 use crate::Complex;
-use crate::form::{Forms, Report};
+use crate::form::{Form, Forms, Report};
 use crate::precision::to_dtype;
+use crate::scan::doubling::Numbers;
 use burn::tensor::{Device, Tensor};
 use problem::Problem;
 
@@ -52,8 +55,9 @@ use problem::Problem;
 #[track_caller]
 pub fn linear_scan(input: Tensor<3>, factor: Factor, options: LinearScanOptions) -> (Tensor<3>, Tensor<2>) {
     let dtype = input.dtype();
-    let problem = Problem::<Tensor<3>>::checked(input, factor, options);
-    let (states, last) = naive::naive(problem);
+    let report = linear_scan_report(input.dims()[1], &options, &input.device());
+    let (states, last) =
+        solve(Problem::<Tensor<3>>::checked(input, factor, options), report.form, kernel::run);
     (to_dtype(states, dtype), last.squeeze_dim(1))
 }
 
@@ -69,9 +73,21 @@ pub fn complex_linear_scan(
     options: LinearScanOptions<Complex<2>>,
 ) -> (Complex<3>, Complex<2>) {
     let dtype = input.re.dtype();
-    let problem = Problem::<Complex<3>>::checked(input, factor, options);
-    let (states, last) = naive::naive(problem);
+    let report = linear_scan_report(input.dims()[1], &options, &input.re.device());
+    let (states, last) =
+        solve(Problem::<Complex<3>>::checked(input, factor, options), report.form, kernel::run_complex);
     (states.in_dtype(dtype), last.map(|part| part.squeeze_dim(1)))
+}
+
+/// All states, `[b, t, d]`, and the last, `[b, 1, d]`.
+fn solve<N: Numbers>(problem: Problem<N>, form: Form, kernel: impl FnOnce(Problem<N>) -> (N, N)) -> (N, N) {
+    match form {
+        // Of no sequences the inputs are the states, and the state stays as it is.
+        _ if problem.input.extent(0) == 0 => (problem.input, problem.state),
+        Form::Kernel => kernel(problem),
+        Form::Chunked { size } => chunked::chunked(problem, size),
+        _ => naive::naive(problem),
+    }
 }
 
 /// Which form [`linear_scan`] and [`complex_linear_scan`] take for `time` tokens on `device` under `options`, and why.
@@ -80,6 +96,6 @@ pub fn complex_linear_scan(
 ///
 /// As they do, if the form asked for cannot be had.
 #[track_caller]
-pub fn linear_scan_report<S>(time: usize, options: &LinearScanOptions<S>, _device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(None))
+pub fn linear_scan_report<S>(time: usize, options: &LinearScanOptions<S>, device: &Device) -> Report {
+    options.form.resolve(time, &Forms::chunked(kernel::on(device)))
 }

@@ -9,6 +9,10 @@ pub(crate) trait Numbers: Clone {
     fn extent(&self, axis: usize) -> usize;
     fn slice(&self, axis: usize, from: usize, length: usize) -> Self;
     fn join(parts: Vec<Self>, axis: usize) -> Self;
+    /// In another shape of as many axes.
+    fn shaped(self, shape: &[usize]) -> Self;
+    /// Repeated along axes of extent 1 until it has this shape.
+    fn repeated(self, shape: &[usize]) -> Self;
     fn product(self, other: Self) -> Self;
     fn sum(self, other: Self) -> Self;
     /// Zeros for the sequences that `resets`, `[b, t]`, clears before the token `t`.
@@ -28,6 +32,14 @@ impl<const D: usize> Numbers for Tensor<D> {
 
     fn join(parts: Vec<Self>, axis: usize) -> Self {
         Tensor::cat(parts, axis)
+    }
+
+    fn shaped(self, shape: &[usize]) -> Self {
+        self.reshape(of_rank::<D>(shape))
+    }
+
+    fn repeated(self, shape: &[usize]) -> Self {
+        self.expand(of_rank::<D>(shape))
     }
 
     fn product(self, other: Self) -> Self {
@@ -61,6 +73,14 @@ impl<const D: usize> Numbers for Complex<D> {
         Self { re: Tensor::cat(re, axis), im: Tensor::cat(im, axis) }
     }
 
+    fn shaped(self, shape: &[usize]) -> Self {
+        self.map(|part| part.shaped(shape))
+    }
+
+    fn repeated(self, shape: &[usize]) -> Self {
+        self.map(|part| part.repeated(shape))
+    }
+
     fn product(self, other: Self) -> Self {
         self.times(other)
     }
@@ -76,6 +96,10 @@ impl<const D: usize> Numbers for Complex<D> {
     fn cut(self, resets: &Tensor<2, Bool>) -> Self {
         self.map(|part| reset::cut(part, resets))
     }
+}
+
+fn of_rank<const D: usize>(shape: &[usize]) -> [usize; D] {
+    shape.try_into().expect("the shape has as many axes as the tensor")
 }
 
 /// `h_t = a_t h_{t-1} + x_t` along `axis`, from zero: the products `a_t ⋯ a_1` and the states.

@@ -62,6 +62,9 @@ pub(crate) trait Real:
     /// The whole vectors at the front of `numbers`.
     fn vectors<S: Simd>(numbers: &[Self]) -> &[Self::Vector<S>];
 
+    /// The first numbers, as many as a vector has lanes, and zeros where there are fewer.
+    fn partial<S: Simd>(simd: S, numbers: &[Self]) -> Self::Vector<S>;
+
     /// The whole vectors at the front of `numbers`.
     fn vectors_mut<S: Simd>(numbers: &mut [Self]) -> &mut [Self::Vector<S>];
 }
@@ -73,7 +76,7 @@ pub(crate) const fn lanes<S: Simd, E: Real>() -> usize {
 
 macro_rules! real {
     ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $mul:ident, $add:ident, $sub:ident, $sum:ident,
-     $vectors:ident, $vectors_mut:ident, $exponential:path) => {
+     $vectors:ident, $vectors_mut:ident, $partial:ident, $exponential:path) => {
         impl Real for $type {
             type Vector<S: Simd> = S::$vector;
 
@@ -128,6 +131,11 @@ macro_rules! real {
             }
 
             #[inline(always)]
+            fn partial<S: Simd>(simd: S, numbers: &[Self]) -> S::$vector {
+                simd.$partial(numbers)
+            }
+
+            #[inline(always)]
             fn vectors_mut<S: Simd>(numbers: &mut [Self]) -> &mut [S::$vector] {
                 S::$vectors_mut(numbers).0
             }
@@ -146,6 +154,7 @@ real!(
     reduce_sum_f32s,
     as_simd_f32s,
     as_mut_simd_f32s,
+    partial_load_f32s,
     super::exponential::of_f32
 );
 real!(
@@ -159,5 +168,6 @@ real!(
     reduce_sum_f64s,
     as_simd_f64s,
     as_mut_simd_f64s,
+    partial_load_f64s,
     f64::exp
 );
