@@ -2,9 +2,9 @@
 
 use super::change::Tokens;
 use super::kernel::{HasGradient, TrackOnly};
-use super::{Case, Operator, returned};
+use super::{Case, Change, Operator, returned};
 use crate::{Outcome, autodiff, plain};
-use burn::tensor::FloatDType;
+use burn::tensor::{FloatDType, Tensor};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use seqzoo::ops::Form;
@@ -59,12 +59,29 @@ pub fn no_sequences_have_outputs_and_gradients_of_none<O: Operator<Shape = [usiz
         for form in [Form::Naive, Form::Chunked { size: 4 }, Form::Kernel, Form::Auto] {
             let case = Case::<O>::random(*kind, &[0, 5, 3], 1, &autodiff());
             for case in [case.clone(), case.with_resets_at(&[2])] {
-                let outcome = case.outcome(form);
-                for name in ["o", "final_state", "d_initial_state"] {
-                    assert!(outcome.values(name).is_empty(), "{kind:?} {form:?}: {name}");
+                let case = case.tracked();
+                let (output, state) = case.run(form);
+                let returned = returned::<O>(&output, &state);
+                let mut sums = Sums(Vec::new());
+                O::map_output(output, &mut sums);
+                O::map_state(state, &mut sums);
+                let gradients = case.gradients(Tensor::cat(sums.0, 0).sum());
+                for name in ["o", "final_state"] {
+                    assert!(returned.values(name).is_empty(), "{kind:?} {form:?}: {name}");
                 }
+                assert!(gradients.values("d_initial_state").is_empty(), "{kind:?} {form:?}");
             }
         }
+    }
+}
+
+/// Collects the sums of tensors.
+struct Sums(Vec<Tensor<1>>);
+
+impl Change for Sums {
+    fn of<const D: usize>(&mut self, _: &str, tensor: Tensor<D>) -> Tensor<D> {
+        self.0.push(tensor.clone().sum());
+        tensor
     }
 }
 
@@ -85,11 +102,11 @@ pub fn sixty_five_thousand_tokens_stay_exact<O: Operator<Shape = [usize; 3]>>() 
 
 pub fn single_precision_is_as_good_as_its_type<O: Operator<Shape = [usize; 3]>>() {
     for kind in O::KINDS {
+        // A factor on the unit circle that is rounded turns the state elsewhere: both sides see the same numbers.
         let case = Case::<O>::random(*kind, &[2, 150, 70], 2, &autodiff());
+        let case = case.cast(FloatDType::F32).cast(FloatDType::F64);
         let wanted = case.clone().outcome(Form::Naive);
-        for form in FORMS {
-            case.clone().cast(FloatDType::F32).outcome(form).assert_close(&wanted, O::TOLERANCE.single);
-        }
+        case.cast(FloatDType::F32).outcome(Form::Kernel).assert_close(&wanted, O::TOLERANCE.single);
     }
 }
 

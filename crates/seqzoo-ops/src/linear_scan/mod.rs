@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
+pub mod kernel;
 mod naive;
 mod options;
 mod problem;
@@ -55,7 +56,8 @@ use problem::Problem;
 pub fn linear_scan(input: Tensor<3>, factor: Factor, options: LinearScanOptions) -> (Tensor<3>, Tensor<2>) {
     let dtype = input.dtype();
     let report = linear_scan_report(input.dims()[1], &options, &input.device());
-    let (states, last) = solve(Problem::<Tensor<3>>::checked(input, factor, options), report.form);
+    let (states, last) =
+        solve(Problem::<Tensor<3>>::checked(input, factor, options), report.form, kernel::run);
     (to_dtype(states, dtype), last.squeeze_dim(1))
 }
 
@@ -72,15 +74,17 @@ pub fn complex_linear_scan(
 ) -> (Complex<3>, Complex<2>) {
     let dtype = input.re.dtype();
     let report = linear_scan_report(input.dims()[1], &options, &input.re.device());
-    let (states, last) = solve(Problem::<Complex<3>>::checked(input, factor, options), report.form);
+    let (states, last) =
+        solve(Problem::<Complex<3>>::checked(input, factor, options), report.form, kernel::run_complex);
     (states.in_dtype(dtype), last.map(|part| part.squeeze_dim(1)))
 }
 
 /// All states, `[b, t, d]`, and the last, `[b, 1, d]`.
-fn solve<N: Numbers>(problem: Problem<N>, form: Form) -> (N, N) {
+fn solve<N: Numbers>(problem: Problem<N>, form: Form, kernel: impl FnOnce(Problem<N>) -> (N, N)) -> (N, N) {
     match form {
         // Of no sequences the inputs are the states, and the state stays as it is.
         _ if problem.input.extent(0) == 0 => (problem.input, problem.state),
+        Form::Kernel => kernel(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
     }
@@ -92,6 +96,6 @@ fn solve<N: Numbers>(problem: Problem<N>, form: Form) -> (N, N) {
 ///
 /// As they do, if the form asked for cannot be had.
 #[track_caller]
-pub fn linear_scan_report<S>(time: usize, options: &LinearScanOptions<S>, _device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(None))
+pub fn linear_scan_report<S>(time: usize, options: &LinearScanOptions<S>, device: &Device) -> Report {
+    options.form.resolve(time, &Forms::chunked(kernel::on(device)))
 }

@@ -14,5 +14,6 @@ pub(crate) mod output;
 pub(crate) mod processor_kinds;
 pub(crate) mod product;
 pub(crate) mod relay;
+pub(crate) mod tensors;
 pub(crate) mod transpose;
 pub(crate) mod vectorized;

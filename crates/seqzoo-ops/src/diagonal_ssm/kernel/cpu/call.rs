@@ -2,8 +2,8 @@
 
 use super::super::Inputs;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::tensors::numbers;
 use crate::kernel::tensors::Maybe;
-use crate::scan::kernel::cpu::room::numbers;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata};
 use burn::tensor::DType;

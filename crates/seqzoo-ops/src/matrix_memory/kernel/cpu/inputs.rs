@@ -6,10 +6,12 @@ use super::states;
 use super::tokens::{Layout, Tokens, TokensMut};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::{Output, filled, room};
+pub(crate) use crate::kernel::cpu::tensors::numbers;
+use crate::kernel::cpu::tensors::tensor;
 use crate::kernel::tensors::Maybe;
-use burn::backend::flex::{FlexTensor, Layout as TensorLayout};
+use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata};
-use burn::tensor::{Bytes, DType, Shape};
+use burn::tensor::{DType, Shape};
 use pulp::{Arch, Simd, WithSimd};
 use std::mem::MaybeUninit;
 
@@ -86,15 +88,6 @@ impl Inputs {
 /// A contiguous tensor `[b, t, h', c]`, for values of `heads` heads.
 pub(crate) fn tokens<E: Real + Element>(tensor: &FlexTensor, heads: usize) -> Tokens<'_, E> {
     Tokens { numbers: numbers(tensor), layout: Layout::new(tensor.shape().dims(), heads) }
-}
-
-/// The elements of a contiguous tensor.
-pub(crate) fn numbers<E: Real + Element>(tensor: &FlexTensor) -> &[E] {
-    tensor.as_slice::<E>().expect("the tensors of a call are contiguous and share one dtype")
-}
-
-fn tensor<E: Real + Element>(numbers: Vec<E>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(numbers), TensorLayout::contiguous(shape), E::dtype())
 }
 
 /// A tensor that a pass is about to fill.

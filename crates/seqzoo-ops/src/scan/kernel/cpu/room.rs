@@ -1,21 +1,12 @@
-//! Tensors as slices, and tensors that a pass fills.
+//! Tensors that a pass fills.
 
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::{Output, filled, room};
+use crate::kernel::cpu::tensors::tensor;
 use burn::backend::Element;
-use burn::backend::flex::{FlexTensor, Layout};
-use burn::tensor::{Bytes, Shape};
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Shape;
 use std::mem::MaybeUninit;
-
-/// The elements of a contiguous tensor.
-pub(crate) fn numbers<E: Real + Element>(tensor: &FlexTensor) -> &[E] {
-    tensor.as_slice::<E>().expect("the tensors of a call are contiguous and share one dtype")
-}
-
-/// A tensor of these elements.
-pub(crate) fn tensor<E: Real + Element>(numbers: Vec<E>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(numbers), Layout::contiguous(shape), E::dtype())
-}
 
 /// A tensor that a pass is about to fill.
 pub(crate) struct Room<E> {

@@ -1,7 +1,7 @@
 //! Gradients of what the sequences of a batch share: each had its own, and here they are added, always in the same order.
 
-use super::room::{numbers, tensor};
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::tensors::{numbers, tensor};
 use burn::backend::Element;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Shape;

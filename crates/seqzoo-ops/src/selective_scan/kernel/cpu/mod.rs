@@ -10,9 +10,10 @@ mod steps;
 
 use super::{Inputs, Outputs, Saved, SelectiveScanBackend, Settings};
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::tensors::numbers;
 use crate::kernel::tensors::Maybe;
 use crate::scan::kernel::cpu::blocks::Blocks;
-use crate::scan::kernel::cpu::room::{Room, numbers};
+use crate::scan::kernel::cpu::room::Room;
 use crate::scan::kernel::cpu::sums::over_batch;
 use backward::Backward;
 use burn::backend::flex::FlexTensor;

@@ -2,8 +2,8 @@
 
 use super::call::Extents;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::tensors::{numbers, tensor};
 use crate::scan::kernel::cpu::blocks::Blocks;
-use crate::scan::kernel::cpu::room::{numbers, tensor};
 use crate::scan::kernel::cpu::sums::add;
 use burn::backend::Element;
 use burn::backend::flex::FlexTensor;

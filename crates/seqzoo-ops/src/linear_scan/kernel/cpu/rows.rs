@@ -1,0 +1,136 @@
+//! Rows of channels, of numbers in `P` parts.
+
+use crate::kernel::cpu::buffer::Buffer;
+use crate::kernel::cpu::lanes::{Real, lanes};
+use crate::kernel::cpu::output::Output;
+use pulp::Simd;
+use std::ops::Range;
+
+/// Rows of a tensor `[.., d]`.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, E, const P: usize> {
+    pub parts: [&'a [E]; P],
+    /// From a row to the next; 0 where there is one row for all.
+    pub stride: usize,
+}
+
+impl<'a, E: Real, const P: usize> Rows<'a, E, P> {
+    /// Some channels of a row.
+    #[inline(always)]
+    pub fn row(&self, index: usize, channels: &Range<usize>) -> [&'a [E]; P] {
+        let mut row = self.parts;
+        for part in &mut row {
+            *part = &part[index * self.stride..][channels.clone()];
+        }
+        row
+    }
+}
+
+/// Rows of a tensor `[.., d]` that a pass fills.
+#[derive(Clone, Copy)]
+pub(super) struct RowsMut<'a, E, const P: usize> {
+    pub parts: [Output<'a, E>; P],
+    pub stride: usize,
+}
+
+impl<E: Real, const P: usize> RowsMut<'_, E, P> {
+    /// Writes some channels of a row.
+    ///
+    /// # Safety
+    ///
+    /// No other thread may write or read them meanwhile.
+    #[inline(always)]
+    pub unsafe fn write(&self, index: usize, channels: &Range<usize>, row: &Row<E, P>) {
+        for (output, part) in self.parts.iter().zip(&row.parts) {
+            // SAFETY: as the caller promises.
+            unsafe { output.write(index * self.stride + channels.start, &part[..channels.len()]) };
+        }
+    }
+}
+
+/// A row that a core works on: it has whole vectors, and what is in them beyond the channels is never read.
+pub(super) struct Row<E, const P: usize> {
+    parts: [Buffer<E>; P],
+}
+
+impl<E: Real, const P: usize> Row<E, P> {
+    /// Zeros.
+    pub fn new<S: Simd>(_: S, channels: usize) -> Self {
+        let length = channels.next_multiple_of(lanes::<S, E>());
+        Self { parts: std::array::from_fn(|_| Buffer::new(length)) }
+    }
+
+    pub fn copy(&mut self, row: [&[E]; P]) {
+        for (part, numbers) in self.parts.iter_mut().zip(row) {
+            part[..numbers.len()].copy_from_slice(numbers);
+        }
+    }
+
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        for part in &mut self.parts {
+            part.fill(E::default());
+        }
+    }
+
+    /// Adds `other`, and clears it.
+    pub fn take(&mut self, other: &mut Self) {
+        for (part, other) in self.parts.iter_mut().zip(&mut other.parts) {
+            for (number, other) in part.iter_mut().zip(other.iter_mut()) {
+                *number += *other;
+                *other = E::default();
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub fn get<S: Simd>(&self, _: S, index: usize) -> [E::Vector<S>; P] {
+        let mut vectors = [E::vectors::<S>(&self.parts[0])[index]; P];
+        for p in 1..P {
+            vectors[p] = E::vectors::<S>(&self.parts[p])[index];
+        }
+        vectors
+    }
+
+    #[inline(always)]
+    pub fn set<S: Simd>(&mut self, _: S, index: usize, vectors: [E::Vector<S>; P]) {
+        for p in 0..P {
+            E::vectors_mut::<S>(&mut self.parts[p])[index] = vectors[p];
+        }
+    }
+}
+
+/// The vector `index` of a row, with zeros beyond its end.
+#[inline(always)]
+pub(super) fn vector<S: Simd, E: Real, const P: usize>(
+    simd: S,
+    row: [&[E]; P],
+    index: usize,
+) -> [E::Vector<S>; P] {
+    let mut vectors = [part(simd, row[0], index); P];
+    for p in 1..P {
+        vectors[p] = part(simd, row[p], index);
+    }
+    vectors
+}
+
+#[inline(always)]
+fn part<S: Simd, E: Real>(simd: S, numbers: &[E], index: usize) -> E::Vector<S> {
+    match E::vectors::<S>(numbers).get(index) {
+        Some(whole) => *whole,
+        None => E::load(simd, &numbers[index * lanes::<S, E>()..]),
+    }
+}
+
+/// `a + b`.
+#[inline(always)]
+pub(super) fn plus<S: Simd, E: Real, const P: usize>(
+    simd: S,
+    mut a: [E::Vector<S>; P],
+    b: [E::Vector<S>; P],
+) -> [E::Vector<S>; P] {
+    for p in 0..P {
+        a[p] = E::plus(simd, a[p], b[p]);
+    }
+    a
+}

@@ -1,0 +1,128 @@
+#![doc = include_str!("README.md")]
+
+#[cfg(feature = "flex")]
+mod cpu;
+
+use super::problem::Problem;
+use crate::Complex;
+use crate::kernel::Kernel;
+use crate::kernel::tape::on_tape;
+use crate::kernel::tensors::{Maybe, tensors};
+use crate::precision::to_dtype;
+use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
+use burn::tensor::{Bool, Device, Tensor};
+
+/// The arguments of a call, in one dtype, `f32` or `f64`. The imaginary parts are all there or all absent.
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
+pub(crate) struct Inputs<B: Backend> {
+    pub input: FloatTensor<B>,  // [b, t, d]
+    pub factor: FloatTensor<B>, // [b, t, d], or [1, 1, d] where it is the same for every token
+    pub state: FloatTensor<B>,  // [b, 1, d], before the first token
+    #[extension_type]
+    pub input_im: Maybe<B>,
+    #[extension_type]
+    pub factor_im: Maybe<B>,
+    #[extension_type]
+    pub state_im: Maybe<B>,
+    #[extension_type]
+    pub resets: Maybe<B>, // [b, t], 1 where the state is cleared before the token and 0 elsewhere
+}
+tensors!(Inputs[7]: input, factor, state; maybe input_im, factor_im, state_im, resets);
+
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
+pub(crate) struct Outputs<B: Backend> {
+    pub states: FloatTensor<B>, // [b, t, d]
+    pub last: FloatTensor<B>,   // [b, 1, d]
+    #[extension_type]
+    pub states_im: Maybe<B>,
+    #[extension_type]
+    pub last_im: Maybe<B>,
+}
+tensors!(Outputs[4]: states, last; maybe states_im, last_im);
+
+/// The tensors that the backward pass reads.
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
+pub(crate) struct Saved<B: Backend> {
+    pub factor: FloatTensor<B>,
+    pub state: FloatTensor<B>,
+    pub states: FloatTensor<B>,
+    #[extension_type]
+    pub factor_im: Maybe<B>,
+    #[extension_type]
+    pub state_im: Maybe<B>,
+    #[extension_type]
+    pub states_im: Maybe<B>,
+    #[extension_type]
+    pub resets: Maybe<B>,
+}
+
+/// There are none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings;
+
+/// The linear scan as backends with a kernel implement it.
+#[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
+pub(crate) trait LinearScanBackend: Backend {
+    /// The outputs alone; what autodiff records.
+    fn linear_scan(#[extension_type] inputs: Inputs<Self>, settings: Settings) -> Outputs<Self>;
+
+    fn linear_scan_forward(
+        #[extension_type] inputs: Inputs<Self>,
+        settings: Settings,
+    ) -> (Outputs<Self>, Saved<Self>);
+
+    /// The gradients of the inputs, each in the shape of its tensor.
+    fn linear_scan_vjp(
+        #[extension_type] saved: Saved<Self>,
+        #[extension_type] upstream: Outputs<Self>,
+        settings: Settings,
+    ) -> Inputs<Self>;
+}
+
+on_tape!(LinearScan[7, 4]: LinearScanBackend { linear_scan, linear_scan_forward, linear_scan_vjp });
+
+/// The kernel that `device` has.
+pub(super) fn on(device: &Device) -> Option<Kernel> {
+    Kernel::on(device).filter(|kernel| *kernel == Kernel::Cpu)
+}
+
+/// Runs the kernel of the device that the tensors are on.
+pub(super) fn run(problem: Problem<Tensor<3>>) -> (Tensor<3>, Tensor<3>) {
+    let Problem { input, factor, state, resets } = problem;
+    let Outputs { states, last, .. } = call([input, factor, state], None, resets);
+    (Tensor::from_dispatch(states), Tensor::from_dispatch(last))
+}
+
+/// Runs the kernel of the device that the tensors are on, on complex numbers.
+pub(super) fn run_complex(problem: Problem<Complex<3>>) -> (Complex<3>, Complex<3>) {
+    let Problem { input, factor, state, resets } = problem;
+    let imaginary = [input.im, factor.im, state.im];
+    let Outputs { states, last, states_im, last_im } =
+        call([input.re, factor.re, state.re], Some(imaginary), resets);
+    let complex = |re, im: Maybe<Dispatch>| {
+        let im = im.into_option().expect("complex inputs have complex outputs");
+        Complex::new(Tensor::from_dispatch(re), Tensor::from_dispatch(im))
+    };
+    (complex(states, states_im), complex(last, last_im))
+}
+
+/// Calls the kernel with real and imaginary parts of input, factor and state.
+fn call(
+    real: [Tensor<3>; 3],
+    imaginary: Option<[Tensor<3>; 3]>,
+    resets: Option<Tensor<2, Bool>>,
+) -> Outputs<Dispatch> {
+    let dtype = real[0].dtype();
+    let resets = resets.map(|resets| to_dtype(resets.float(), dtype).into_dispatch());
+    let [input, factor, state] = real.map(Tensor::into_dispatch);
+    let [input_im, factor_im, state_im] = match imaginary {
+        Some(parts) => parts.map(|part| Maybe::Present(part.into_dispatch())),
+        None => [const { Maybe::Absent }; 3],
+    };
+    let resets = Maybe::new(resets);
+    let inputs = Inputs { input, factor, state, input_im, factor_im, state_im, resets };
+    Dispatch::linear_scan(inputs, Settings)
+}
