@@ -7,6 +7,7 @@ mod extremes;
 mod golden;
 mod golden_delta;
 mod golden_state_spaces;
+mod hippo;
 mod identities;
 mod law;
 mod states;

@@ -1,10 +1,12 @@
 //! The modules that layers share: norms, projections, feature maps, rotary positions, short
-//! convolutions, decays, steps, heads on the delta rule, Mamba-2's recurrence, and the gated feed-forward.
+//! convolutions, decays and gates, state spaces and their steps, heads on the delta rule, and the gated feed-forward.
 
 mod decay_gate;
 mod delta_heads;
+mod diagonal_state_space;
 mod feature_map;
 mod grouped_norm;
+mod hippo;
 mod norm;
 mod projection;
 mod rotary;
@@ -16,8 +18,12 @@ mod time_steps;
 
 pub use decay_gate::{DecayGate, ScalarDecay};
 pub use delta_heads::DeltaHeads;
+pub use diagonal_state_space::{
+    DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, RealTransform, StateSpaceInit,
+};
 pub use feature_map::{FeatureMap, FeatureMapKind};
 pub use grouped_norm::GroupedRmsNorm;
+pub use hippo::{Hippo, NormalPlusLowRank, System};
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use rotary::{Rotary, Rotation};
