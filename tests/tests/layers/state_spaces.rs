@@ -1,6 +1,7 @@
 //! State spaces and gated recurrences: what their formulas say, number by number, and how they begin.
 
-use burn::module::Param;
+use burn::module::{Module, Param};
+use burn::nn::Linear;
 use burn::tensor::{DType, Tensor};
 use seqzoo::SequenceMixer;
 use seqzoo::layers::*;
@@ -104,7 +105,7 @@ fn hgrn_is_a_moving_average_per_channel() {
         let input = Inputs::new(2, &plain()).uniform::<3>([1, time, channels]);
         let (found, state) = layer.forward(input.clone(), None);
 
-        let of = |linear: &burn::nn::Linear| values(linear.weight.val());
+        let of = |linear: &Linear| values(linear.weight.val());
         let mut memory = vec![0.0; channels];
         let mut wanted = Vec::new();
         for x in values(input).chunks(channels) {
@@ -113,13 +114,104 @@ fn hgrn_is_a_moving_average_per_channel() {
                 let forget = bound + (1.0 - bound) * sigmoid(logits[i]);
                 memory[i] = forget * memory[i] + (1.0 - forget) * silu(written[i]);
             }
-            let root = (memory.iter().map(|h| h * h).sum::<f64>() / channels as f64 + 1e-5).sqrt();
             let gate = product(x, &of(&layer.gate));
-            let gated: Vec<f64> = memory.iter().zip(gate).map(|(h, gate)| h / root * silu(gate)).collect();
+            let gated: Vec<f64> = normed(&memory).iter().zip(gate).map(|(h, gate)| h * silu(gate)).collect();
             wanted.extend(product(&gated, &of(&layer.output)));
         }
         assert!(largest_error(&values(found), &wanted) < 1e-12);
         assert!(largest_error(&values(state.memory), &memory) < 1e-12);
+    }
+}
+
+#[test]
+fn hgrn2_writes_what_it_forgets() {
+    let (channels, keys, time) = (4, 3, 6);
+    let config = Hgrn2Config::new(channels).with_num_heads(Some(1)).with_expand_ratio(keys);
+    let bound = 0.4;
+    let layer = double(config.with_lower_bound(bound).init(&plain()));
+    let input = Inputs::new(6, &plain()).uniform::<3>([1, time, channels]);
+    let (found, state) = layer.forward(input.clone(), None);
+
+    let of = |linear: &Linear, x: &[f64]| product(x, &values(linear.weight.val()));
+    let mut memory = vec![vec![0.0; channels]; keys];
+    let mut wanted = Vec::new();
+    for x in values(input).chunks(channels) {
+        let (query, value) = (of(&layer.query, x), of(&layer.value, x));
+        let mut read = vec![0.0; channels];
+        for (k, logit) in of(&layer.forget, x).into_iter().enumerate() {
+            let forget = bound + (1.0 - bound) * sigmoid(logit);
+            for v in 0..channels {
+                memory[k][v] = forget * memory[k][v] + (1.0 - forget) * value[v];
+                read[v] += memory[k][v] * silu(query[k]) / (keys as f64).sqrt();
+            }
+        }
+        wanted.extend(of(&layer.output, &normed(&read)));
+    }
+    assert!(largest_error(&values(found), &wanted) < 1e-12);
+    assert!(largest_error(&values(state.memory), &memory.concat()) < 1e-12);
+}
+
+/// `x` over its root mean square.
+fn normed(x: &[f64]) -> Vec<f64> {
+    let root = (x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64 + 1e-5).sqrt();
+    x.iter().map(|x| x / root).collect()
+}
+
+/// Two groups of two heads of three channels, with limited steps and a skip per channel.
+#[test]
+fn mamba2_is_its_recurrence_number_by_number() {
+    let (heads, width, states, time) = (4, 3, 2, 7);
+    let (inner, shared) = (heads * width, 2 * states);
+    let config = Mamba2Config::new(6)
+        .with_head_dim(width)
+        .with_n_groups(2)
+        .with_d_state(states)
+        .with_dt_limit(Some((0.02, 0.06)))
+        .with_d_per_channel(true);
+    for end in ["gate, norm", "norm, gate", "gate"] {
+        let config =
+            config.clone().with_rms_norm(end != "gate").with_norm_before_gate(end.starts_with("norm"));
+        let mut layer = double(config.init(&plain()));
+        let skips = Inputs::new(8, &plain()).uniform::<1>([inner]);
+        layer.d = Param::from_tensor(skips.clone()).into();
+        let input = Inputs::new(7, &plain()).uniform::<3>([1, time, 6]);
+        let (found, state) = layer.forward(input.clone(), None);
+
+        let projected = layer.input.forward(input);
+        let part = |from, count| values(projected.clone().narrow(2, from, count));
+        let (z, dt) = (part(0, inner), part(2 * inner + 2 * shared, heads));
+        let tokens = projected.clone().narrow(2, inner, inner + 2 * shared);
+        let tokens = values(layer.conv.forward(tokens, None, None).0);
+        let [rates, bias] = [&layer.a_log, &layer.dt_bias].map(|parameter| values(parameter.val()));
+        let skips = values(skips);
+        let mut memory = vec![0.0; heads * states * width];
+        let mut wanted = Vec::new();
+        for t in 0..time {
+            let token = &tokens[t * (inner + 2 * shared)..];
+            let z = &z[t * inner..(t + 1) * inner];
+            let mut read: Vec<f64> = (0..inner).map(|i| skips[i] * token[i]).collect();
+            for i in 0..inner {
+                let head = i / width;
+                let step = (dt[t * heads + head] + bias[head]).exp().ln_1p().clamp(0.02, 0.06);
+                for n in 0..states {
+                    let place = head / 2 * states + n;
+                    let cell = &mut memory[(head * states + n) * width + i % width];
+                    *cell =
+                        (-step * rates[head].exp()).exp() * *cell + step * token[i] * token[inner + place];
+                    read[i] += *cell * token[inner + shared + place];
+                }
+            }
+            let gated = |read: &[f64]| read.iter().zip(z).map(|(y, z)| y * silu(*z)).collect::<Vec<f64>>();
+            let grouped = |read: &[f64]| read.chunks(inner / 2).flat_map(normed).collect::<Vec<f64>>();
+            let last = match end {
+                "gate, norm" => grouped(&gated(&read)),
+                "norm, gate" => gated(&grouped(&read)),
+                _ => gated(&read),
+            };
+            wanted.extend(product(&last, &values(layer.output.weight.val())));
+        }
+        assert!(largest_error(&values(found), &wanted) < 1e-11, "{end}");
+        assert!(largest_error(&values(state.memory), &memory) < 1e-11, "{end}");
     }
 }
 
@@ -168,7 +260,7 @@ fn a_clipped_root_is_a_root() {
     let mut layer = double(RgLruConfig::new(2).with_num_heads(2).init(&device));
     let lambda = Tensor::<1>::from_data([-25.0, -3.0], (&device, DType::F64));
     layer.unit.lambda = Param::from_tensor(lambda).into();
-    let plain_layer = burn::module::Module::valid(&layer);
+    let plain_layer = layer.valid();
     let input = Inputs::new(4, &device).uniform::<3>([1, 9, 2]);
     let run = |layer: &RgLru, input: Tensor<3>| values(layer.forward(input, None).0);
     let (tracked, exact) = (run(&layer, input.clone()), run(&plain_layer, input.inner()));
