@@ -35,6 +35,55 @@ fn heads_must_divide() {
 }
 
 #[test]
+fn state_spaces_and_gated_recurrences_say_what_does_not_divide_or_is_out_of_range() {
+    let device = plain();
+    let mamba = MambaConfig::new(16);
+    for (made, wanted) in [
+        (mamba.clone().with_d_state(0).try_init(&device), "mamba: d_state is 0"),
+        (mamba.clone().with_expand(0).try_init(&device), "expand · d_model is 0"),
+        (mamba.clone().with_d_conv(1).try_init(&device), "at least 2 taps"),
+        (mamba.clone().with_dt_rank(Some(0)).try_init(&device), "dt_rank is 0"),
+        (mamba.clone().with_dt_scale(0.0).try_init(&device), "dt_scale = 0"),
+        (mamba.clone().with_dt_min(0.2).try_init(&device), "dt_min = 0.2 and dt_max = 0.1"),
+        (mamba.clone().with_dt_max(100.0).try_init(&device), "two positive numbers up to 64 are wanted"),
+        (mamba.with_dt_floor(-1.0).try_init(&device), "dt_floor = -1"),
+    ] {
+        assert!(message(made).contains(wanted), "{wanted}");
+    }
+    let mamba2 = Mamba2Config::new(16).with_head_dim(8);
+    for (made, wanted) in [
+        (
+            mamba2.clone().with_head_dim(5).try_init(&device),
+            "head_dim = 5 does not divide the 32 inner channels",
+        ),
+        (mamba2.clone().with_head_dim(0).try_init(&device), "head_dim = 0"),
+        (mamba2.clone().with_n_groups(3).try_init(&device), "n_groups = 3 does not divide the 4 heads"),
+        (mamba2.clone().with_a_range((0.0, 1.0)).try_init(&device), "a_range = (0, 1)"),
+        (mamba2.clone().with_a_range((2.0, 2.0)).try_init(&device), "the first one smaller"),
+        (mamba2.clone().with_dt_limit(Some((0.2, 0.1))).try_init(&device), "dt_limit = (0.2, 0.1)"),
+        (mamba2.with_dt_limit(Some((0.0, f64::INFINITY))).try_init(&device), "a finite number is wanted"),
+    ] {
+        assert!(message(made).contains(wanted), "{wanted}");
+    }
+    let text = message(Hgrn2Config::new(16).try_init(&device));
+    assert!(text.contains("hgrn2: 0 heads do not divide d_model = 16"), "{text}");
+    for bound in [-0.1, 1.0, 1.0 - 1e-12, f64::NAN] {
+        let text = message(HgrnConfig::new(16).with_lower_bound(bound).try_init(&device));
+        assert!(text.contains("but a number from 0 to below 1 is wanted"), "{text}");
+    }
+    let text = message(RgLruConfig::new(12).try_init(&device));
+    assert!(text.contains("num_heads = 16 does not divide the 12 channels of the recurrence"), "{text}");
+    let s5 = S5Config::new(16);
+    for (made, wanted) in [
+        (s5.clone().with_blocks(3).try_init(&device), "blocks = 3 does not divide d_state = 256"),
+        (s5.clone().with_d_state(24).try_init(&device), "makes blocks of 3, but an even number is wanted"),
+        (s5.with_d_state(8192).try_init(&device), "an even number from 2 to 512 is wanted"),
+    ] {
+        assert!(message(made).contains(wanted), "{wanted}");
+    }
+}
+
+#[test]
 fn numbers_out_of_range_are_named() {
     let device = plain();
     let attention = SoftmaxAttentionConfig::new(16);

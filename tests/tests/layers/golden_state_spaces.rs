@@ -1,11 +1,11 @@
 //! Rung 6: layers with the state of a channel or of a state space, against the original implementations.
 
-use super::golden::{check_layer, fill};
+use super::golden::{STORED, check_layer, fill};
 use burn::module::Param;
 use burn::tensor::{Device, Gradients, Tensor};
 use seqzoo::layers::*;
 use seqzoo::parts::ShortConv;
-use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double};
+use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error, values};
 
 fn parameter<const D: usize>(golden: &Golden, name: &str, device: &Device) -> Param<Tensor<D>> {
     Param::from_tensor(golden.tensor(&format!("params.{name}"), device))
@@ -68,4 +68,61 @@ fn mamba2_equals_the_reference_layer() {
         found.parameter("norm.weight", &layer.norm.as_ref().unwrap().gamma, gradients);
     };
     check_layer(&layer, &golden, record, &device);
+}
+
+#[test]
+fn hgrn2_equals_the_reference_layer() {
+    let (device, golden) = (autodiff(), Golden::load("16_layer_hgrn2__t15"));
+    let config = Hgrn2Config::new(16).with_num_heads(Some(2)).with_expand_ratio(8);
+    let mut layer = double(config.init(&device));
+    fill(&mut layer.query, &golden, "q_proj", &device);
+    fill(&mut layer.forget, &golden, "f_proj", &device);
+    fill(&mut layer.value, &golden, "i_proj", &device);
+    fill(&mut layer.output, &golden, "o_proj", &device);
+    layer.norm.gamma = parameter(&golden, "g_norm.weight", &device);
+    let record = |found: &mut ReferenceGradients, gradients: &Gradients| {
+        for (name, linear) in [
+            ("q_proj", &layer.query),
+            ("f_proj", &layer.forget),
+            ("i_proj", &layer.value),
+            ("o_proj", &layer.output),
+        ] {
+            found.linear(name, linear, gradients);
+        }
+        found.parameter("g_norm.weight", &layer.norm.gamma, gradients);
+    };
+    check_layer(&layer, &golden, record, &device);
+}
+
+#[test]
+fn the_recurrent_unit_of_griffin_equals_the_reference() {
+    for name in ["16_hf_rg_lru__t1", "16_hf_rg_lru__t16"] {
+        let (device, golden) = (autodiff(), Golden::load(name));
+        let (width, heads) = (golden.number("lru_width") as usize, golden.number("heads") as usize);
+        let mut unit = double(RgLruConfig::new(width).with_num_heads(heads).init(&device).unit);
+        unit.lambda = parameter(&golden, "recurrent_param", &device).into();
+        for (gate, name) in
+            [(&mut unit.input_gate, "input_gate"), (&mut unit.recurrence_gate, "recurrent_gate")]
+        {
+            gate.weight = parameter(&golden, &format!("{name}_weight"), &device);
+            gate.bias = parameter(&golden, &format!("{name}_bias"), &device);
+        }
+        let input = golden.tensor::<3>("x", &device).require_grad();
+        let state = unit.init_state(input.dims()[0], &device);
+        let (output, _) = unit.forward(input.clone(), None, state);
+        let close = |found: Tensor<3>, wanted: &str| {
+            let error = largest_error(&values(found), golden.values(wanted));
+            assert!(error <= STORED, "{name}: `{wanted}` differs by {error:e}");
+        };
+        close(output.clone(), "o");
+        let gradients = (output * golden.tensor("do", &device)).sum().backward();
+        close(input.grad(&gradients).unwrap(), "d_x");
+        let mut found = ReferenceGradients::default();
+        found.parameter("recurrent_param", &unit.lambda, &gradients);
+        for (gate, name) in [(&unit.input_gate, "input_gate"), (&unit.recurrence_gate, "recurrent_gate")] {
+            found.parameter(&format!("{name}_weight"), &gate.weight, &gradients);
+            found.parameter(&format!("{name}_bias"), &gate.bias, &gradients);
+        }
+        found.assert_equal(&golden, |_| true, STORED);
+    }
 }

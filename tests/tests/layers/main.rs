@@ -10,6 +10,7 @@ mod golden_state_spaces;
 mod hippo;
 mod identities;
 mod law;
+mod state_spaces;
 mod states;
 mod testing;
 mod weight_decay;

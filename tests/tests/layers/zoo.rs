@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use seqzoo::layers::*;
-use seqzoo::parts::FeatureMapKind;
+use seqzoo::parts::{Discretisation, FeatureMapKind};
 use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::double;
@@ -21,6 +21,9 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let product = GatedDeltaProductConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let mamba = MambaConfig::new(CHANNELS).with_d_state(3);
     let mamba2 = Mamba2Config::new(CHANNELS).with_head_dim(6).with_d_state(5);
+    let hgrn2 = Hgrn2Config::new(CHANNELS).with_expand_ratio(4);
+    let rg_lru = RgLruConfig::new(CHANNELS).with_num_heads(3);
+    let s5 = S5Config::new(CHANNELS).with_d_state(8).with_blocks(2);
     let mut all: Vec<(String, MixerConfig)> = vec![
         ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
         (
@@ -156,6 +159,34 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             "mamba2, no norm, no bias of the convolution".into(),
             MixerConfig::Mamba2(mamba2.with_rms_norm(false).with_conv_bias(false).with_d_conv(2)),
         ),
+        ("hgrn2".into(), MixerConfig::Hgrn2(hgrn2.clone())),
+        (
+            "hgrn2, bounded, two heads".into(),
+            MixerConfig::Hgrn2(hgrn2.with_num_heads(Some(2)).with_lower_bound(0.5)),
+        ),
+        ("hgrn".into(), MixerConfig::Hgrn(HgrnConfig::new(CHANNELS))),
+        (
+            "hgrn, bounded, expanded".into(),
+            MixerConfig::Hgrn(HgrnConfig::new(CHANNELS).with_lower_bound(0.5).with_expand_ratio(2)),
+        ),
+        ("rg lru".into(), MixerConfig::RgLru(rg_lru.clone())),
+        (
+            "rg lru, narrower, no biases".into(),
+            MixerConfig::RgLru(
+                rg_lru.with_lru_width(Some(6)).with_bias(false).with_conv_bias(false).with_d_conv(2),
+            ),
+        ),
+        ("s5".into(), MixerConfig::S5(s5.clone())),
+        (
+            "s5, bilinear, clipped, full gate".into(),
+            MixerConfig::S5(
+                s5.clone()
+                    .with_discretisation(Discretisation::Bilinear)
+                    .with_clip_eigenvalues(true)
+                    .with_activation(S5Activation::FullGlu),
+            ),
+        ),
+        ("s5, no gate".into(), MixerConfig::S5(s5.with_activation(S5Activation::Gelu))),
         ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),
     ];
     for map in [

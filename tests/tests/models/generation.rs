@@ -167,8 +167,10 @@ fn a_state_of_other_shapes_is_an_error() {
             LanguageModelConfig::new(VOCABULARY, d_model, vec![config]).init(&device)
         };
         let (narrow, mut wide) = (small(kind), small(kind));
-        if let Some(channels) = wide.get_mut("head_dim") {
-            *channels = 8.into();
+        for (option, number) in [("head_dim", 8), ("d_state", 16)] {
+            if let Some(small) = wide.get_mut(option) {
+                *small = number.into();
+            }
         }
         let (model, other) = (with(16, narrow), with(32, wide));
         for state in [other.init_state(1, &device), other.forward(Tensor::zeros([1, 3], &device), None).1] {

@@ -14,6 +14,9 @@ pub fn small(kind: &str) -> Value {
             json!({"num_heads": 2, "head_dim": 4})
         }
         "mamba2" => json!({"head_dim": 4, "d_state": 4}),
+        "hgrn2" => json!({"expand_ratio": 4}),
+        "rg_lru" => json!({"num_heads": 2}),
+        "s5" => json!({"d_state": 8, "blocks": 2}),
         _ => json!({}),
     }
 }

@@ -19,7 +19,9 @@ pub fn small() -> Vec<LanguageModel> {
                 serde_json::json!({"num_heads": 2, "head_dim": 4})
             }
             "mamba2" => serde_json::json!({"head_dim": 4, "d_state": 3}),
-            "base_conv" | "mamba" => serde_json::json!({}),
+            "hgrn2" => serde_json::json!({"expand_ratio": 4}),
+            "s5" => serde_json::json!({"d_state": 4, "blocks": 2}),
+            "base_conv" | "mamba" | "hgrn" => serde_json::json!({}),
             _ => serde_json::json!({"num_heads": 2}),
         };
         MixerConfig::from_options(kind, 8, options.as_object().unwrap().clone()).unwrap()

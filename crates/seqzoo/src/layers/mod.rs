@@ -12,6 +12,10 @@
 //! | [`GatedDeltaProduct`] | several replacements per token, fading at a learned rate | `H·K·V` |
 //! | [`Mamba`] | a diagonal state per channel, whose step, write and read the token chooses | `E·N` |
 //! | [`Mamba2`] | outer products, fading at a rate per head that the token chooses | `E·N` |
+//! | [`Hgrn2`] | outer products whose keys are what the forget gates let go | `K·D` |
+//! | [`Hgrn`] | a moving average per channel, whose rate the token chooses | `E` |
+//! | [`RgLru`] | the same after a short convolution, with gated inputs | `E` |
+//! | [`S5`] | one linear state space of all channels | `P` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
 
 mod base_conv;
@@ -20,11 +24,15 @@ mod delta_net;
 mod gated_delta_net;
 mod gated_delta_product;
 mod gated_linear_attention;
+mod hgrn;
+mod hgrn2;
 mod kimi_delta_attention;
 mod linear_attention;
 mod mamba;
 mod mamba2;
 mod multi_scale_retention;
+mod rg_lru;
+mod s5;
 mod softmax_attention;
 
 pub use base_conv::{BaseConv, BaseConvConfig, BaseConvState};
@@ -34,9 +42,13 @@ pub use gated_delta_product::{GatedDeltaProduct, GatedDeltaProductConfig, GatedD
 pub use gated_linear_attention::{
     GatedLinearAttention, GatedLinearAttentionConfig, GatedLinearAttentionState,
 };
+pub use hgrn::{Hgrn, HgrnConfig, HgrnState};
+pub use hgrn2::{Hgrn2, Hgrn2Config, Hgrn2State};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};
 pub use mamba::{Mamba, MambaConfig, MambaState};
 pub use mamba2::{Mamba2, Mamba2Config, Mamba2State};
 pub use multi_scale_retention::{MultiScaleRetention, MultiScaleRetentionConfig, MultiScaleRetentionState};
+pub use rg_lru::{RgLru, RgLruConfig, RgLruState};
+pub use s5::{S5, S5Activation, S5Config, S5State};
 pub use softmax_attention::{SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState};

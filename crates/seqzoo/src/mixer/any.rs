@@ -166,5 +166,9 @@ zoo! {
     GatedDeltaProduct,
     Mamba,
     Mamba2,
+    Hgrn2,
+    Hgrn,
+    RgLru,
+    S5,
     BaseConv,
 }

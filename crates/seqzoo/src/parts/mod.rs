@@ -1,14 +1,16 @@
 //! The modules that layers share: norms, projections, feature maps, rotary positions, short
-//! convolutions, decays, steps, heads on the delta rule, Mamba-2's recurrence, and the gated feed-forward.
+//! convolutions, decays and gates, state spaces and their steps, heads on the delta rule, and the gated feed-forward.
 
 mod decay_gate;
 mod delta_heads;
 mod diagonal_state_space;
 mod feature_map;
+mod forget_gate;
 mod grouped_norm;
 mod hippo;
 mod norm;
 mod projection;
+mod real_gated_lru;
 mod rotary;
 mod short_conv;
 mod short_convs;
@@ -26,6 +28,7 @@ pub use grouped_norm::GroupedRmsNorm;
 pub use hippo::{Hippo, NormalPlusLowRank, System};
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
+pub use real_gated_lru::{BlockLinear, RealGatedLru};
 pub use rotary::{Rotary, Rotation};
 pub use short_conv::{ShortConv, ShortConvConfig};
 pub use short_convs::{ConvStates, ShortConvs};
@@ -33,8 +36,10 @@ pub use ssd::{SsdOptions, ssd};
 pub use swiglu::SwiGlu;
 
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
+pub(crate) use diagonal_state_space::discretise;
+pub(crate) use forget_gate::ForgetGate;
 pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,
     with_bias,
 };
-pub(crate) use time_steps::TimeSteps;
+pub(crate) use time_steps::{TimeSteps, inverse_softplus};

@@ -53,7 +53,7 @@ impl TimeSteps {
 }
 
 /// `x` with `softplus(x) = y`: `ln(e^y − 1)`, in a form that is exact for small `y`.
-fn inverse_softplus(y: Tensor<1>) -> Tensor<1> {
+pub(crate) fn inverse_softplus(y: Tensor<1>) -> Tensor<1> {
     let half = y.div_scalar(2.0);
     half.clone().sinh().mul_scalar(2.0).log() + half
 }
