@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use seqzoo::layers::*;
-use seqzoo::parts::FeatureMapKind;
+use seqzoo::parts::{Discretisation, FeatureMapKind, Hippo, RealTransform, StateSpaceInit};
 use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::double;
@@ -19,6 +19,9 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let gated_delta = GatedDeltaNetConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let kimi = KimiDeltaAttentionConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let product = GatedDeltaProductConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
+    let diagonal = S4dConfig::new(CHANNELS).with_d_state(8);
+    let low_rank = S4Config::new(CHANNELS).with_d_state(6);
+    let legendre = LmuConfig::new(CHANNELS).with_order(5).with_theta(6.0);
     let mut all: Vec<(String, MixerConfig)> = vec![
         ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
         (
@@ -124,6 +127,52 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_forget_gate(false)
                     .with_output_gate(false)
                     .with_conv_size(None),
+            ),
+        ),
+        ("s4, LegS".into(), MixerConfig::S4(low_rank.clone())),
+        (
+            "s4, LegT".into(),
+            MixerConfig::S4(
+                low_rank
+                    .with_measure(Hippo::LegT)
+                    .with_real_transform(RealTransform::Softplus)
+                    .with_dt_max(1.0),
+            ),
+        ),
+        ("s4d".into(), MixerConfig::S4d(diagonal.clone())),
+        (
+            "s4d, bilinear, inverse, a learned B".into(),
+            MixerConfig::S4d(
+                diagonal
+                    .clone()
+                    .with_discretisation(Discretisation::Bilinear)
+                    .with_init(StateSpaceInit::Inv)
+                    .with_real_transform(RealTransform::Relu)
+                    .with_learn_b(true),
+            ),
+        ),
+        (
+            "s4d, LegS".into(),
+            MixerConfig::S4d(
+                diagonal.with_init(StateSpaceInit::LegS).with_real_transform(RealTransform::Softplus),
+            ),
+        ),
+        (
+            "lmu".into(),
+            MixerConfig::Lmu(
+                legendre
+                    .clone()
+                    .with_input_activation(LmuActivation::Identity)
+                    .with_output_activation(LmuActivation::Gelu),
+            ),
+        ),
+        (
+            "lmu, three channels".into(),
+            MixerConfig::Lmu(
+                legendre
+                    .with_memory_channels(3)
+                    .with_input_activation(LmuActivation::Tanh)
+                    .with_output_activation(LmuActivation::Identity),
             ),
         ),
         ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),

@@ -164,5 +164,8 @@ zoo! {
     GatedDeltaNet,
     KimiDeltaAttention,
     GatedDeltaProduct,
+    S4,
+    S4d,
+    Lmu,
     BaseConv,
 }
