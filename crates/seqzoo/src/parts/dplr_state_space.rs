@@ -144,7 +144,13 @@ impl DplrStateSpace {
         let system = self.discretised(wide);
         let loops = system.close(time.min(Self::CHUNK));
         let input = to_dtype(input, wide).permute([2, 1, 0]); // [h, t, b]
-        let mut state = state.map(|part| to_dtype(part, wide).permute([1, 2, 0])); // [h, n, b]
+        // Through one axis and back, so that the numbers lie in one order wherever the state comes from: products round
+        // otherwise for another order, and a stream continues from a file to the last bit.
+        let [batch, channels, pairs] = state.dims();
+        let mut state = state.map(|part| {
+            let turned = to_dtype(part, wide).permute([1, 2, 0]);
+            turned.reshape([channels * pairs * batch]).reshape([channels, pairs, batch]) // [h, n, b]
+        });
         let mut outputs = Vec::with_capacity(time.div_ceil(Self::CHUNK));
         for from in (0..time).step_by(Self::CHUNK) {
             let length = Self::CHUNK.min(time - from);
