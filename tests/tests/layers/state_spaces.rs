@@ -228,14 +228,15 @@ fn gradients_of_a_low_rank_are_those_of_finite_differences() {
 #[test]
 fn small_steps_do_not_cancel() {
     let device = plain();
-    for (log_dt, log_decay, frequency) in [
-        (-12.0, -1.0, 0.0),
-        (-12.0, -1.0, 1e-3),
-        (-3.0, -60.0, 0.0),
-        (-20.0, 1.0, 1e4),
-        (-3.0, 60.0, 1.0),
-        (3.0, 5.0, 1e5),
-    ] {
+    let cases: [[f64; 3]; 6] = [
+        [-12.0, -1.0, 0.0],
+        [-12.0, -1.0, 1e-3],
+        [-3.0, -60.0, 0.0],
+        [-20.0, 1.0, 1e4],
+        [-3.0, 60.0, 1.0],
+        [3.0, 5.0, 1e5],
+    ];
+    for [log_dt, log_decay, frequency] in cases {
         let config = DiagonalStateSpaceConfig::new(1).with_d_state(2);
         let mut single = config.try_init("test", &device).unwrap();
         *single.log_dt = Param::from_tensor(Tensor::from_floats([log_dt], &device));
@@ -247,12 +248,12 @@ fn small_steps_do_not_cancel() {
         let numbers = |weights: Complex<2>| [values(weights.re), values(weights.im)].concat();
         let (found, wanted) = (numbers(found), numbers(wanted));
         // Angles of f32 are as exact as they are large.
-        let angle = frequency as f64 * (log_dt as f64).exp();
+        let angle = frequency * log_dt.exp();
         let tolerance = 1e-6 * (1.0 + angle);
         assert!(largest_error(&found, &wanted) < tolerance, "{log_dt} {log_decay} {frequency}");
         if log_decay < -50.0 {
             let c = values(wide.c.val());
-            let delta = (log_dt as f64).exp();
+            let delta = log_dt.exp();
             assert!(largest_error(&wanted, &[2.0 * delta * c[0], 2.0 * delta * c[1]]) < 1e-6);
         }
     }

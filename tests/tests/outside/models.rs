@@ -18,7 +18,8 @@ pub fn small() -> Vec<LanguageModel> {
             "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" => {
                 serde_json::json!({"num_heads": 2, "head_dim": 4})
             }
-            "base_conv" => serde_json::json!({}),
+            "s4" | "s4d" => serde_json::json!({"d_state": 4}),
+            "base_conv" | "lmu" => serde_json::json!({}),
             _ => serde_json::json!({"num_heads": 2}),
         };
         MixerConfig::from_options(kind, 8, options.as_object().unwrap().clone()).unwrap()
