@@ -169,8 +169,12 @@ fn a_state_of_other_shapes_is_an_error() {
         let sized = kind.contains("gated_delta") || kind.contains("kimi");
         let small =
             if sized { serde_json::json!({"num_heads": 2, "head_dim": 4}) } else { serde_json::json!({}) };
-        let wide =
-            if sized { serde_json::json!({"num_heads": 2, "head_dim": 8}) } else { serde_json::json!({}) };
+        let wide = match *kind {
+            _ if sized => serde_json::json!({"num_heads": 2, "head_dim": 8}),
+            // A memory of one signal, however many channels the model has.
+            "lmu" => serde_json::json!({"order": 32}),
+            _ => serde_json::json!({}),
+        };
         let (model, other) = (with(16, small), with(32, wide));
         for state in [other.init_state(1, &device), other.forward(Tensor::zeros([1, 3], &device), None).1] {
             let said = match model.generate_from(state, &[1], Sampling::Greedy) {
