@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use seqzoo::layers::*;
 use seqzoo::parts::{Discretisation, FeatureMapKind};
+use seqzoo::parts::{Discretisation, FeatureMapKind, Hippo, RealTransform, StateSpaceInit};
 use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::double;
@@ -24,6 +25,9 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let hgrn2 = Hgrn2Config::new(CHANNELS).with_expand_ratio(4);
     let rg_lru = RgLruConfig::new(CHANNELS).with_num_heads(3);
     let s5 = S5Config::new(CHANNELS).with_d_state(8).with_blocks(2);
+    let diagonal = S4dConfig::new(CHANNELS).with_d_state(8);
+    let low_rank = S4Config::new(CHANNELS).with_d_state(6);
+    let legendre = LmuConfig::new(CHANNELS).with_order(5).with_theta(6.0);
     let mut all: Vec<(String, MixerConfig)> = vec![
         ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
         (
@@ -187,6 +191,52 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             ),
         ),
         ("s5, no gate".into(), MixerConfig::S5(s5.with_activation(S5Activation::Gelu))),
+        ("s4, LegS".into(), MixerConfig::S4(low_rank.clone())),
+        (
+            "s4, LegT".into(),
+            MixerConfig::S4(
+                low_rank
+                    .with_measure(Hippo::LegT)
+                    .with_real_transform(RealTransform::Softplus)
+                    .with_dt_max(1.0),
+            ),
+        ),
+        ("s4d".into(), MixerConfig::S4d(diagonal.clone())),
+        (
+            "s4d, bilinear, inverse, a learned B".into(),
+            MixerConfig::S4d(
+                diagonal
+                    .clone()
+                    .with_discretisation(Discretisation::Bilinear)
+                    .with_init(StateSpaceInit::Inv)
+                    .with_real_transform(RealTransform::Relu)
+                    .with_learn_b(true),
+            ),
+        ),
+        (
+            "s4d, LegS".into(),
+            MixerConfig::S4d(
+                diagonal.with_init(StateSpaceInit::LegS).with_real_transform(RealTransform::Softplus),
+            ),
+        ),
+        (
+            "lmu".into(),
+            MixerConfig::Lmu(
+                legendre
+                    .clone()
+                    .with_input_activation(LmuActivation::Identity)
+                    .with_output_activation(LmuActivation::Gelu),
+            ),
+        ),
+        (
+            "lmu, three channels".into(),
+            MixerConfig::Lmu(
+                legendre
+                    .with_memory_channels(3)
+                    .with_input_activation(LmuActivation::Tanh)
+                    .with_output_activation(LmuActivation::Identity),
+            ),
+        ),
         ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),
     ];
     for map in [

@@ -21,7 +21,8 @@ pub fn small() -> Vec<LanguageModel> {
             "mamba2" => serde_json::json!({"head_dim": 4, "d_state": 3}),
             "hgrn2" => serde_json::json!({"expand_ratio": 4}),
             "s5" => serde_json::json!({"d_state": 4, "blocks": 2}),
-            "base_conv" | "mamba" | "hgrn" => serde_json::json!({}),
+            "s4" | "s4d" => serde_json::json!({"d_state": 4}),
+            "base_conv" | "mamba" | "hgrn" | "lmu" => serde_json::json!({}),
             _ => serde_json::json!({"num_heads": 2}),
         };
         MixerConfig::from_options(kind, 8, options.as_object().unwrap().clone()).unwrap()

@@ -16,6 +16,9 @@
 //! | [`Hgrn`] | a moving average per channel, whose rate the token chooses | `E` |
 //! | [`RgLru`] | the same after a short convolution, with gated inputs | `E` |
 //! | [`S5`] | one linear state space of all channels | `P` |
+//! | [`S4`] | a linear state space per channel that begins as HiPPO | `D·N` |
+//! | [`S4d`] | the same, diagonal | `D·N` |
+//! | [`Lmu`] | a sliding window as Legendre coefficients | `M·d` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
 
 mod base_conv;
@@ -28,10 +31,14 @@ mod hgrn;
 mod hgrn2;
 mod kimi_delta_attention;
 mod linear_attention;
+mod lmu;
 mod mamba;
 mod mamba2;
 mod multi_scale_retention;
+mod multi_scale_retention;
 mod rg_lru;
+mod s4;
+mod s4d;
 mod s5;
 mod softmax_attention;
 
@@ -46,9 +53,13 @@ pub use hgrn::{Hgrn, HgrnConfig, HgrnState};
 pub use hgrn2::{Hgrn2, Hgrn2Config, Hgrn2State};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};
+pub use lmu::{Lmu, LmuActivation, LmuConfig, LmuState};
 pub use mamba::{Mamba, MambaConfig, MambaState};
 pub use mamba2::{Mamba2, Mamba2Config, Mamba2State};
 pub use multi_scale_retention::{MultiScaleRetention, MultiScaleRetentionConfig, MultiScaleRetentionState};
+pub use multi_scale_retention::{MultiScaleRetention, MultiScaleRetentionConfig, MultiScaleRetentionState};
 pub use rg_lru::{RgLru, RgLruConfig, RgLruState};
+pub use s4::{S4, S4Config, S4State};
+pub use s4d::{S4d, S4dConfig, S4dState};
 pub use s5::{S5, S5Activation, S5Config, S5State};
 pub use softmax_attention::{SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState};

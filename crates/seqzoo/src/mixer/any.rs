@@ -170,5 +170,8 @@ zoo! {
     Hgrn,
     RgLru,
     S5,
+    S4,
+    S4d,
+    Lmu,
     BaseConv,
 }

@@ -2,16 +2,20 @@
 //! convolutions, decays and gates, state spaces and their steps, heads on the delta rule, and the gated feed-forward.
 
 mod decay_gate;
+mod delay_network;
 mod delta_heads;
 mod diagonal_state_space;
+mod dplr_state_space;
 mod feature_map;
 mod forget_gate;
+mod glu_output;
 mod grouped_norm;
 mod hippo;
 mod norm;
 mod projection;
 mod real_gated_lru;
 mod rotary;
+mod same_sequence;
 mod short_conv;
 mod short_convs;
 mod ssd;
@@ -23,7 +27,9 @@ pub use delta_heads::DeltaHeads;
 pub use diagonal_state_space::{
     DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, RealTransform, StateSpaceInit,
 };
+pub use dplr_state_space::{DplrStateSpace, DplrStateSpaceConfig};
 pub use feature_map::{FeatureMap, FeatureMapKind};
+pub use glu_output::GluOutput;
 pub use grouped_norm::GroupedRmsNorm;
 pub use hippo::{Hippo, NormalPlusLowRank, System};
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
@@ -35,6 +41,7 @@ pub use short_convs::{ConvStates, ShortConvs};
 pub use ssd::{SsdOptions, ssd};
 pub use swiglu::SwiGlu;
 
+pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use diagonal_state_space::discretise;
 pub(crate) use forget_gate::ForgetGate;
