@@ -2,7 +2,6 @@
 
 use burn::tensor::Device;
 use seqzoo::layers::*;
-use seqzoo::parts::{Discretisation, FeatureMapKind};
 use seqzoo::parts::{Discretisation, FeatureMapKind, Hippo, RealTransform, StateSpaceInit};
 use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};

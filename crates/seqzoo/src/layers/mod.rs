@@ -35,7 +35,6 @@ mod lmu;
 mod mamba;
 mod mamba2;
 mod multi_scale_retention;
-mod multi_scale_retention;
 mod rg_lru;
 mod s4;
 mod s4d;
@@ -56,7 +55,6 @@ pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttenti
 pub use lmu::{Lmu, LmuActivation, LmuConfig, LmuState};
 pub use mamba::{Mamba, MambaConfig, MambaState};
 pub use mamba2::{Mamba2, Mamba2Config, Mamba2State};
-pub use multi_scale_retention::{MultiScaleRetention, MultiScaleRetentionConfig, MultiScaleRetentionState};
 pub use multi_scale_retention::{MultiScaleRetention, MultiScaleRetentionConfig, MultiScaleRetentionState};
 pub use rg_lru::{RgLru, RgLruConfig, RgLruState};
 pub use s4::{S4, S4Config, S4State};

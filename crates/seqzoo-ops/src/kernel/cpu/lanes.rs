@@ -62,9 +62,6 @@ pub(crate) trait Real:
     /// The lesser of `a` and `b`.
     fn lesser<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
 
-    /// The greater of `a` and `b`.
-    fn greater<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-
     /// Lanes of `yes` where `a < b`, of `no` elsewhere.
     fn if_less<S: Simd>(
         simd: S,
@@ -83,9 +80,6 @@ pub(crate) trait Real:
     /// The first lanes from `numbers`, which may be fewer than lanes; zeros in the rest.
     fn load<S: Simd>(simd: S, numbers: &[Self]) -> Self::Vector<S>;
 
-    /// The first lanes into `numbers`, which may be fewer than lanes.
-    fn store<S: Simd>(simd: S, numbers: &mut [Self], a: Self::Vector<S>);
-
     /// The sum of all lanes.
     fn sum<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
 
@@ -103,7 +97,7 @@ pub(crate) const fn lanes<S: Simd, E: Real>() -> usize {
 
 macro_rules! real {
     ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $mul:ident, $add:ident, $sub:ident, $div:ident,
-     $min:ident, $max:ident, $less:ident, $select:ident, $load:ident, $store:ident, $sum:ident,
+     $min:ident, $less:ident, $select:ident, $load:ident, $sum:ident,
      $vectors:ident, $vectors_mut:ident, $exponential:path, $exp2:path, $ln_1p:path) => {
         impl Real for $type {
             type Vector<S: Simd> = S::$vector;
@@ -159,11 +153,6 @@ macro_rules! real {
             }
 
             #[inline(always)]
-            fn greater<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
-                simd.$max(a, b)
-            }
-
-            #[inline(always)]
             fn if_less<S: Simd>(
                 simd: S,
                 a: S::$vector,
@@ -187,11 +176,6 @@ macro_rules! real {
             #[inline(always)]
             fn load<S: Simd>(simd: S, numbers: &[Self]) -> S::$vector {
                 simd.$load(numbers)
-            }
-
-            #[inline(always)]
-            fn store<S: Simd>(simd: S, numbers: &mut [Self], a: S::$vector) {
-                simd.$store(numbers, a);
             }
 
             #[inline(always)]
@@ -222,11 +206,9 @@ real!(
     sub_f32s,
     div_f32s,
     min_f32s,
-    max_f32s,
     less_than_f32s,
     select_f32s,
     partial_load_f32s,
-    partial_store_f32s,
     reduce_sum_f32s,
     as_simd_f32s,
     as_mut_simd_f32s,
@@ -244,11 +226,9 @@ real!(
     sub_f64s,
     div_f64s,
     min_f64s,
-    max_f64s,
     less_than_f64s,
     select_f64s,
     partial_load_f64s,
-    partial_store_f64s,
     reduce_sum_f64s,
     as_simd_f64s,
     as_mut_simd_f64s,
