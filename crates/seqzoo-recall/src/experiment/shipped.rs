@@ -28,6 +28,11 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/tiny.toml"),
     },
     Shipped {
+        name: "state_spaces",
+        summary: "the same for state spaces: Mamba and Mamba-2, and two filters that must fail",
+        text: include_str!("../../configs/state_spaces.toml"),
+    },
+    Shipped {
         name: "parity",
         summary: "state tracking: the parity of the ones so far, which takes a negative eigenvalue",
         text: include_str!("../../configs/parity.toml"),
