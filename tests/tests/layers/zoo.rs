@@ -19,6 +19,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let gated_delta = GatedDeltaNetConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let kimi = KimiDeltaAttentionConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let product = GatedDeltaProductConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
+    let hyena = HyenaConfig::new(CHANNELS).with_max_len(16).with_filter_order(8);
     let mut all: Vec<(String, MixerConfig)> = vec![
         ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
         (
@@ -127,6 +128,20 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             ),
         ),
         ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),
+        ("hyena".into(), MixerConfig::Hyena(hyena.clone())),
+        (
+            "hyena, order 3, more bands".into(),
+            MixerConfig::Hyena(
+                hyena
+                    .with_order(3)
+                    .with_max_len(7)
+                    .with_emb_dim(7)
+                    .with_num_inner_mlps(1)
+                    .with_short_filter_order(4)
+                    .with_shift(0.05)
+                    .with_w(10.0),
+            ),
+        ),
     ];
     for map in [
         FeatureMapKind::Identity,

@@ -5,3 +5,4 @@ mod causal_conv;
 mod delta_rule;
 mod entrances;
 mod linear_attention;
+mod long_conv;

@@ -11,6 +11,7 @@
 //! | [`KimiDeltaAttention`] | the same, fading at a learned rate per token and channel | `H·K·V` |
 //! | [`GatedDeltaProduct`] | several replacements per token, fading at a learned rate | `H·K·V` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
+//! | [`Hyena`] | the last tokens, as many as its filters are long | grows up to `(n-1)·(L-1)·D` |
 
 mod base_conv;
 mod delta_mixer;
@@ -18,6 +19,7 @@ mod delta_net;
 mod gated_delta_net;
 mod gated_delta_product;
 mod gated_linear_attention;
+mod hyena;
 mod kimi_delta_attention;
 mod linear_attention;
 mod multi_scale_retention;
@@ -30,6 +32,7 @@ pub use gated_delta_product::{GatedDeltaProduct, GatedDeltaProductConfig, GatedD
 pub use gated_linear_attention::{
     GatedLinearAttention, GatedLinearAttentionConfig, GatedLinearAttentionState,
 };
+pub use hyena::{Hyena, HyenaConfig, HyenaState};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};
 pub use multi_scale_retention::{MultiScaleRetention, MultiScaleRetentionConfig, MultiScaleRetentionState};

@@ -165,4 +165,5 @@ zoo! {
     KimiDeltaAttention,
     GatedDeltaProduct,
     BaseConv,
+    Hyena,
 }
