@@ -6,6 +6,7 @@ mod entrances;
 mod extremes;
 mod golden;
 mod golden_delta;
+mod hippo;
 mod identities;
 mod law;
 mod states;

@@ -3,8 +3,10 @@
 
 mod decay_gate;
 mod delta_heads;
+mod diagonal_state_space;
 mod feature_map;
 mod implicit_filter;
+mod hippo;
 mod norm;
 mod projection;
 mod rotary;
@@ -14,8 +16,12 @@ mod swiglu;
 
 pub use decay_gate::{DecayGate, ScalarDecay};
 pub use delta_heads::DeltaHeads;
+pub use diagonal_state_space::{
+    DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, RealTransform, StateSpaceInit,
+};
 pub use feature_map::{FeatureMap, FeatureMapKind};
 pub use implicit_filter::{ImplicitFilter, SineLayer};
+pub use hippo::{Hippo, NormalPlusLowRank, System};
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use rotary::{Rotary, Rotation};
