@@ -41,8 +41,8 @@ impl Forms {
     }
 
     /// Of an operator that takes the whole sequence at once.
-    pub fn parallel() -> Self {
-        Self { many_tokens: Form::Parallel, one_token: Form::Naive, kernel: None }
+    pub fn parallel(kernel: Option<Kernel>) -> Self {
+        Self { many_tokens: Form::Parallel, one_token: Form::Naive, kernel }
     }
 }
 
@@ -97,7 +97,7 @@ impl Form {
                 Report::form(forms.many_tokens, "the device has no kernel")
             }
             (Form::Auto, _, None) if time > 1 => {
-                Report::form(forms.many_tokens, "this operator has no chunks and no kernel")
+                Report::form(forms.many_tokens, "this operator has no chunks, and no kernel there")
             }
             (Form::Auto, _, None) => Report::form(forms.one_token, "one token; the device has no kernel"),
             (Form::Naive, ..) | (Form::Parallel, Form::Parallel, _) => asked(self),
@@ -147,17 +147,20 @@ mod tests {
 
     #[test]
     fn an_operator_without_chunks_takes_the_whole_sequence() {
-        assert_eq!(Form::Auto.resolve(1, &Forms::parallel()).form, Form::Naive);
-        assert_eq!(Form::Auto.resolve(2, &Forms::parallel()).form, Form::Parallel);
+        assert_eq!(Form::Auto.resolve(1, &Forms::parallel(None)).form, Form::Naive);
+        assert_eq!(Form::Auto.resolve(2, &Forms::parallel(None)).form, Form::Parallel);
         assert!(
-            Form::Auto.resolve(2, &Forms::parallel()).to_string().starts_with("the whole sequence at once")
+            Form::Auto
+                .resolve(2, &Forms::parallel(None))
+                .to_string()
+                .starts_with("the whole sequence at once")
         );
     }
 
     #[test]
     #[should_panic(expected = "use `Form::Auto` or `Form::Parallel`")]
     fn chunks_are_refused_where_there_are_none() {
-        Form::Chunked { size: 64 }.resolve(100, &Forms::parallel());
+        Form::Chunked { size: 64 }.resolve(100, &Forms::parallel(None));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | [`selective_scan`](selective_scan::selective_scan) | `h_t = exp(Δ_t A) ⊙ h_{t-1} + Δ_t u_t B_t`, `y_t = C_t · h_t` |
 //! | [`diagonal_ssm`](diagonal_ssm::diagonal_ssm) | `h_t = λ ⊙ h_{t-1} + u_t`, `y_t = Re(w · h_t)`, complex |
 //! | [`causal_conv`](causal_conv::causal_conv) | short depthwise convolution over the last `width` tokens |
+//! | [`long_conv`](causal_conv::long::long_conv) | depthwise convolution as long as one likes |
 //! | [`attention`](attention::attention) | causal softmax attention with a growing cache or a sliding window |
 //!
 //! # Conventions
@@ -31,7 +32,9 @@
 //! | `E` | inner channels | of a state space |
 //! | `N` | state size | numbers in the state of a channel |
 //! | `G` | groups | of channels that share what a token writes and reads |
-//! | `W` | width | taps of a convolution |
+//! | `W` | width | taps of a short convolution |
+//! | `L` | length | taps of a long one |
+//! | `P` | past | inputs before the first token |
 //!
 //! * Sequences are `[B, T, H, K]`, states `[B, H, K, V]`.
 //! * Log decays are natural logarithms, at most 0. The default scale is `K^-1/2`.

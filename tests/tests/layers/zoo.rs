@@ -27,6 +27,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let diagonal = S4dConfig::new(CHANNELS).with_d_state(8);
     let low_rank = S4Config::new(CHANNELS).with_d_state(6);
     let legendre = LmuConfig::new(CHANNELS).with_order(5).with_theta(6.0);
+    let hyena = HyenaConfig::new(CHANNELS).with_max_len(16).with_filter_order(8);
     let mut all: Vec<(String, MixerConfig)> = vec![
         ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
         (
@@ -237,6 +238,20 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             ),
         ),
         ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),
+        ("hyena".into(), MixerConfig::Hyena(hyena.clone())),
+        (
+            "hyena, order 3, more bands".into(),
+            MixerConfig::Hyena(
+                hyena
+                    .with_order(3)
+                    .with_max_len(7)
+                    .with_emb_dim(7)
+                    .with_num_inner_mlps(1)
+                    .with_short_filter_order(4)
+                    .with_shift(0.05)
+                    .with_w(10.0),
+            ),
+        ),
     ];
     for map in [
         FeatureMapKind::Identity,

@@ -8,3 +8,4 @@ mod entrances;
 mod linear_attention;
 mod linear_scan;
 mod selective_scan;
+mod long_conv;

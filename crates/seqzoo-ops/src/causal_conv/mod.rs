@@ -1,5 +1,6 @@
-//! Short causal depthwise convolution with its rolling state.
+//! Short causal depthwise convolution with its rolling state; a long one is in [`long`].
 
+pub mod long;
 mod naive;
 mod parallel;
 
@@ -65,7 +66,7 @@ pub fn causal_conv(
 /// As [`causal_conv`] does, if the form asked for cannot be had.
 #[track_caller]
 pub fn causal_conv_report(time: usize, options: &CausalConvOptions, _device: &Device) -> Report {
-    options.form.resolve(time, &Forms::parallel())
+    options.form.resolve(time, &Forms::parallel(None))
 }
 
 /// Arguments after checking, in the accumulator's dtype.

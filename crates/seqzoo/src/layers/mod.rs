@@ -20,6 +20,7 @@
 //! | [`S4d`] | the same, diagonal | `D·N` |
 //! | [`Lmu`] | a sliding window as Legendre coefficients | `M·d` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
+//! | [`Hyena`] | the last tokens, as many as its filters are long | grows up to `(n-1)·(L-1)·D` |
 
 mod base_conv;
 mod delta_mixer;
@@ -29,6 +30,7 @@ mod gated_delta_product;
 mod gated_linear_attention;
 mod hgrn;
 mod hgrn2;
+mod hyena;
 mod kimi_delta_attention;
 mod linear_attention;
 mod lmu;
@@ -50,6 +52,7 @@ pub use gated_linear_attention::{
 };
 pub use hgrn::{Hgrn, HgrnConfig, HgrnState};
 pub use hgrn2::{Hgrn2, Hgrn2Config, Hgrn2State};
+pub use hyena::{Hyena, HyenaConfig, HyenaState};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};
 pub use lmu::{Lmu, LmuActivation, LmuConfig, LmuState};

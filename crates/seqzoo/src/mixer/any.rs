@@ -174,4 +174,5 @@ zoo! {
     S4d,
     Lmu,
     BaseConv,
+    Hyena,
 }

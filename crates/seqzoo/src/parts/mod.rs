@@ -1,5 +1,6 @@
 //! The modules that layers share: norms, projections, feature maps, rotary positions, short
 //! convolutions, decays and gates, state spaces and their steps, heads on the delta rule, and the gated feed-forward.
+//! convolutions, implicit filters, decays, heads on the delta rule, and the gated feed-forward.
 
 mod decay_gate;
 mod delay_network;
@@ -10,6 +11,7 @@ mod feature_map;
 mod forget_gate;
 mod glu_output;
 mod grouped_norm;
+mod implicit_filter;
 mod hippo;
 mod norm;
 mod projection;
@@ -31,6 +33,7 @@ pub use dplr_state_space::{DplrStateSpace, DplrStateSpaceConfig};
 pub use feature_map::{FeatureMap, FeatureMapKind};
 pub use glu_output::GluOutput;
 pub use grouped_norm::GroupedRmsNorm;
+pub use implicit_filter::{ImplicitFilter, SineLayer};
 pub use hippo::{Hippo, NormalPlusLowRank, System};
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
@@ -45,6 +48,7 @@ pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use diagonal_state_space::discretise;
 pub(crate) use forget_gate::ForgetGate;
+pub(crate) use implicit_filter::ImplicitFilterOptions;
 pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,
     with_bias,

@@ -49,6 +49,12 @@ impl ProjectionInit {
         };
         LinearConfig::new(from, to).with_bias(false).with_initializer(initializer).init(device)
     }
+
+    /// The same with a bias: see [`biased_projection`].
+    pub(crate) fn biased_output_projection(self, from: usize, to: usize, device: &Device) -> Linear {
+        let bias = biased_projection(from, to, self, device).bias;
+        Linear { bias, ..self.output_projection(from, to, device) }
+    }
 }
 
 /// A bias-free projection into the mixer.

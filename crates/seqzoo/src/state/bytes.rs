@@ -11,7 +11,7 @@ pub struct StateBytes {
     pub recurrent: usize,
     /// Caches of keys and values: growing with the tokens up to their window.
     pub cache: usize,
-    /// Last inputs of short convolutions: constant.
+    /// Last inputs of convolutions: constant for short ones, growing up to their length for long ones.
     pub convolution: usize,
 }
 

@@ -76,8 +76,9 @@ impl Part {
                 Kind::Tensor { dtype, extents },
                 Kind::Tensor { dtype: wanted_dtype, extents: wanted_extents },
             ) => {
-                if extents != wanted_extents {
-                    let (found, wanted) = (shape(extents), shape(wanted_extents));
+                let wanted_extents = freed(wanted_extents.clone());
+                if !fit(extents, &wanted_extents) {
+                    let (found, wanted) = (shape(extents), shape(&wanted_extents));
                     return Some(format!("holds `{name}` of the shape {found}, but {wanted} is wanted"));
                 }
                 let (found, wanted) = dtype.zip(*wanted_dtype)?;
@@ -88,7 +89,21 @@ impl Part {
     }
 }
 
-/// Extents as in messages: the batch and the length of a cache are free.
+/// The extents of a tensor that is wanted. Inputs of which the initial state holds none are kept as they come: their
+/// number is free.
+fn freed(mut extents: Vec<Option<usize>>) -> Vec<Option<usize>> {
+    if let Some(extent) = extents.get_mut(1).filter(|extent| **extent == Some(0)) {
+        *extent = None;
+    }
+    extents
+}
+
+fn fit(found: &[Option<usize>], wanted: &[Option<usize>]) -> bool {
+    let mut pairs = found.iter().zip(wanted);
+    found.len() == wanted.len() && pairs.all(|(found, wanted)| wanted.is_none() || found == wanted)
+}
+
+/// Extents as in messages: the batch, the length of a cache and the number of kept inputs are free.
 fn shape(extents: &[Option<usize>]) -> String {
     let extents: Vec<String> =
         extents.iter().map(|extent| extent.map_or("any".into(), |extent| extent.to_string())).collect();
