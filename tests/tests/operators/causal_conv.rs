@@ -7,13 +7,15 @@ use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
 use seqzoo_tests::{Inputs, Outcome, autodiff, flags, plain};
 
 const EXACT: f64 = 1e-12;
-const WHOLE: Form = Form::Parallel;
+/// The forms that take all tokens at once.
+const WHOLE: [Form; 2] = [Form::Parallel, Form::Kernel];
 
 #[derive(Clone)]
 struct Case {
     input: Tensor<3>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
+    silu: bool,
     state: Option<Tensor<3>>,
     resets: Option<Tensor<2, Bool>>,
     output_cotangent: Tensor<3>,
@@ -28,6 +30,7 @@ impl Case {
             input: inputs.uniform(shape),
             weight: inputs.uniform([channels, width]),
             bias: Some(inputs.uniform([channels])),
+            silu: seed % 2 == 0,
             state: Some(inputs.uniform([batch, width - 1, channels])),
             resets: None,
             output_cotangent: inputs.uniform(shape),
@@ -42,6 +45,7 @@ impl Case {
     fn part(&self, from: usize, to: usize, state: Option<Tensor<3>>, form: Form) -> (Tensor<3>, Tensor<3>) {
         let options = CausalConvOptions {
             bias: self.bias.clone(),
+            silu: self.silu,
             initial_state: state,
             resets: self.resets.clone().map(|resets| resets.narrow(1, from, to - from)),
             form,
@@ -104,10 +108,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn both_forms_agree(
+    fn all_forms_agree(
         batch in 1usize..4,
         time in 1usize..14,
-        channels in 1usize..5,
+        channels in 1usize..40,
         width in 2usize..6,
         carried: bool,
         reset_rate in prop::sample::select(vec![0.0, 0.2, 0.9]),
@@ -118,7 +122,10 @@ proptest! {
         if !carried {
             (case.state, case.bias) = (None, None);
         }
-        case.outcome(WHOLE).assert_close(&case.outcome(Form::Naive), EXACT);
+        let wanted = case.outcome(Form::Naive);
+        for form in WHOLE {
+            case.outcome(form).assert_close(&wanted, EXACT);
+        }
     }
 }
 
@@ -143,9 +150,11 @@ fn sequences_of_a_batch_do_not_see_each_other() {
         state: case.state.clone().map(|state| state.narrow(0, row, 1)),
         ..case.clone()
     };
-    let all = case.run(WHOLE).0;
-    for index in 0..3 {
-        assert_eq!(row(index).run(WHOLE).0.into_data(), all.clone().narrow(0, index, 1).into_data());
+    for form in WHOLE {
+        let all = case.run(form).0;
+        for index in 0..3 {
+            assert_eq!(row(index).run(form).0.into_data(), all.clone().narrow(0, index, 1).into_data());
+        }
     }
 }
 
@@ -184,8 +193,8 @@ fn large_numbers_and_narrow_floats_pass() {
 
 #[test]
 fn gradients_equal_finite_differences() {
-    let case = Case::random([2, 9, 3], 4, 5, &autodiff());
-    for form in [WHOLE, Form::Naive] {
+    let case = Case { silu: true, ..Case::random([2, 9, 3], 4, 5, &autodiff()) };
+    for form in [Form::Parallel, Form::Kernel, Form::Naive] {
         let mut directions = Inputs::new(6, &plain());
         let (along, taps) = (directions.uniform([2, 9, 3]), directions.uniform([3, 4]));
         let (offset, past) = (directions.uniform([3]), directions.uniform([2, 3, 3]));
@@ -222,7 +231,9 @@ fn packed_sequences_equal_separate_ones() {
         (Tensor::cat(parts.into_iter().map(|(output, _)| output).collect(), 1), state)
     });
     case.resets = Some(flags(2, 14, &starts, &autodiff()));
-    case.outcome(WHOLE).assert_close(&wanted, EXACT);
+    for form in WHOLE {
+        case.outcome(form).assert_close(&wanted, EXACT);
+    }
 }
 
 #[test]
@@ -230,12 +241,42 @@ fn a_token_changes_nothing_before_it() {
     let case = Case::random([1, 12, 2], 3, 3, &plain());
     let mut other = case.clone();
     other.input = other.input.clone().slice_assign([0..1, 7..8, 0..2], other.input.narrow(1, 7, 1) + 1.0);
-    let before = |case: &Case| case.run(WHOLE).0.narrow(1, 0, 7).into_data();
-    assert_eq!(before(&case), before(&other));
+    for form in WHOLE {
+        let before = |case: &Case| case.run(form).0.narrow(1, 0, 7).into_data();
+        assert_eq!(before(&case), before(&other));
+    }
 }
 
 #[test]
 #[should_panic(expected = "The argument `weight` has 1 taps, but at least 2 are wanted")]
 fn one_tap_is_refused() {
-    Case::random([1, 2, 2], 1, 1, &plain()).run(WHOLE);
+    Case::random([1, 2, 2], 1, 1, &plain()).run(Form::Auto);
+}
+
+#[test]
+fn single_precision_is_as_good_as_its_type() {
+    let case = Case { silu: true, ..Case::random([2, 200, 37], 4, 6, &autodiff()) };
+    let mut single = case.clone();
+    let narrow = FloatDType::F32;
+    single.input = single.input.cast(narrow);
+    single.weight = single.weight.cast(narrow);
+    single.bias = single.bias.map(|bias| bias.cast(narrow));
+    single.state = single.state.map(|state| state.cast(narrow));
+    single.output_cotangent = single.output_cotangent.cast(narrow);
+    single.state_cotangent = single.state_cotangent.cast(narrow);
+    single.outcome(Form::Kernel).assert_close(&case.outcome(Form::Naive), 2e-6);
+}
+
+#[test]
+fn the_number_of_cores_changes_no_bit() {
+    let mut case = Case::random([3, 2000, 70], 4, 7, &autodiff());
+    case.resets = Some(Inputs::new(7, &autodiff()).flags([3, 2000], 0.02));
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("threads start").install(|| case.outcome(Form::Kernel))
+    };
+    let one = with(1);
+    for threads in [2, 3, 8] {
+        with(threads).assert_close(&one, 0.0);
+    }
 }

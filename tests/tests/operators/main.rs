@@ -7,5 +7,5 @@ mod diagonal_ssm;
 mod entrances;
 mod linear_attention;
 mod linear_scan;
-mod selective_scan;
 mod long_conv;
+mod selective_scan;

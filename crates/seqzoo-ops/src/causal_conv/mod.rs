@@ -1,5 +1,6 @@
 //! Short causal depthwise convolution with its rolling state; a long one is in [`long`].
 
+pub mod kernel;
 pub mod long;
 mod naive;
 mod parallel;
@@ -7,26 +8,28 @@ mod parallel;
 use crate::checks;
 use crate::form::{Form, Forms, Report};
 use crate::precision::{accumulator, to_dtype};
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor, activation::silu};
 
 /// Options of [`causal_conv`].
 #[derive(Clone, Debug, Default)]
 pub struct CausalConvOptions {
     /// Added to every output channel, `[D]`.
     pub bias: Option<Tensor<1>>,
+    /// Whether the outputs go through `silu`, `x / (1 + e^-x)`.
+    pub silu: bool,
     /// The last `width - 1` inputs before the first token, oldest first, `[B, width - 1, D]`.
     /// `None`: zeros.
     pub initial_state: Option<Tensor<3>>,
     /// `[B, T]`, true where the state is cleared before the token.
     pub resets: Option<Tensor<2, Bool>>,
-    /// How to compute it: this operator has the forms `Naive` and `Parallel`.
+    /// How to compute it: this operator has the forms `Naive`, `Parallel` and `Kernel`.
     pub form: Form,
 }
 
 /// Short causal depthwise convolution.
 ///
 /// ```text
-/// y_t = bias + Σ_{j=0}^{W-1} weight[:, j] ⊙ x_{t-W+1+j}
+/// y_t = bias + Σ_{j=0}^{W-1} weight[:, j] ⊙ x_{t-W+1+j}          [ then silu(y_t) ]
 /// ```
 ///
 /// The last tap multiplies the current token, as in PyTorch's `Conv1d` with left padding.
@@ -53,8 +56,9 @@ pub fn causal_conv(
     let (output, state) = match report.form {
         // Of no sequences the inputs are the output.
         _ if problem.input.dims()[0] == 0 => (problem.input, problem.state),
-        Form::Parallel => parallel::parallel(problem),
-        _ => naive::naive(problem),
+        Form::Kernel => kernel::run(problem),
+        Form::Parallel => activated(problem, parallel::parallel),
+        _ => activated(problem, naive::naive),
     };
     (to_dtype(output, dtype), state)
 }
@@ -65,8 +69,15 @@ pub fn causal_conv(
 ///
 /// As [`causal_conv`] does, if the form asked for cannot be had.
 #[track_caller]
-pub fn causal_conv_report(time: usize, options: &CausalConvOptions, _device: &Device) -> Report {
-    options.form.resolve(time, &Forms::parallel(None))
+pub fn causal_conv_report(time: usize, options: &CausalConvOptions, device: &Device) -> Report {
+    options.form.resolve(time, &Forms::parallel(kernel::on(device)))
+}
+
+/// A form, and then the activation.
+fn activated(problem: Problem, form: impl Fn(Problem) -> (Tensor<3>, Tensor<3>)) -> (Tensor<3>, Tensor<3>) {
+    let activation = problem.silu;
+    let (output, state) = form(problem);
+    (if activation { silu(output) } else { output }, state)
 }
 
 /// Arguments after checking, in the accumulator's dtype.
@@ -74,6 +85,7 @@ struct Problem {
     input: Tensor<3>,  // [b, t, d]
     weight: Tensor<2>, // [d, w]
     bias: Option<Tensor<1>>,
+    silu: bool,
     state: Tensor<3>, // [b, w - 1, d]
     resets: Option<Tensor<2, Bool>>,
 }
@@ -109,6 +121,7 @@ impl Problem {
             input: to_dtype(input, wide),
             weight: to_dtype(weight, wide),
             bias: options.bias.map(|bias| to_dtype(bias, wide)),
+            silu: options.silu,
             state,
             resets: options.resets,
         }

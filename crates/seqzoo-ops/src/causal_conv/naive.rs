@@ -4,7 +4,7 @@ use super::Problem;
 use burn::tensor::Tensor;
 
 pub(super) fn naive(problem: Problem) -> (Tensor<3>, Tensor<3>) {
-    let Problem { input, weight, bias, state, resets } = problem;
+    let Problem { input, weight, bias, state, resets, .. } = problem;
     let [_, time, _] = input.dims();
     let taps = weight.swap_dims(0, 1).unsqueeze_dim::<3>(0); // [1, w, d]
     let width = taps.dims()[1];

@@ -6,7 +6,7 @@ use crate::tail::tail;
 use burn::tensor::{Bool, Int, Tensor};
 
 pub(super) fn parallel(problem: Problem) -> (Tensor<3>, Tensor<3>) {
-    let Problem { input, weight, bias, state, resets } = problem;
+    let Problem { input, weight, bias, state, resets, .. } = problem;
     let [batch, time, channels] = input.dims();
     let width = weight.dims()[1];
     let extended = Tensor::cat(vec![state, input], 1); // [b, w - 1 + t, d]

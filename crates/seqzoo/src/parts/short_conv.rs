@@ -7,7 +7,7 @@ use crate::ops::causal_conv::{CausalConvOptions, causal_conv};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Bool, Device, Tensor, activation::silu};
+use burn::tensor::{Bool, Device, Tensor};
 
 const NAME: &str = "short convolution";
 
@@ -80,11 +80,11 @@ impl ShortConv {
     ) -> (Tensor<3>, Tensor<3>) {
         let options = CausalConvOptions {
             bias: self.bias.as_ref().map(Param::val),
+            silu: self.activation,
             initial_state: state,
             resets,
             ..Default::default()
         };
-        let (output, state) = causal_conv(input, self.weight.val(), options);
-        (if self.activation { silu(output) } else { output }, state)
+        causal_conv(input, self.weight.val(), options)
     }
 }

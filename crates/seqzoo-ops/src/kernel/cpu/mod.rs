@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "kernels index unchecked after one check, and share outputs between tasks")]
 
 pub(crate) mod buffer;
+pub(crate) mod channels;
 pub(crate) mod exponential;
 pub(crate) mod functions;
 pub(crate) mod lanes;

@@ -3,12 +3,12 @@
 use super::call::{Parts, Sequence};
 use super::packed::{Packed, packed_size};
 use crate::kernel::cpu::buffer::Buffer;
+use crate::kernel::cpu::channels::blocks::{Block, Blocks, CHUNK};
+use crate::kernel::cpu::channels::rows::{load, store};
+use crate::kernel::cpu::channels::tasks::each;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
-use crate::scan::kernel::cpu::blocks::{Block, Blocks, CHUNK};
-use crate::scan::kernel::cpu::rows::{load, store};
-use crate::scan::kernel::cpu::tasks::each;
 use pulp::{Simd, WithSimd};
 
 /// Numbers of a state that stay in registers along a chunk.

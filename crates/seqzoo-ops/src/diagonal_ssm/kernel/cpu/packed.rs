@@ -2,10 +2,10 @@
 
 use super::call::Parts;
 use crate::kernel::cpu::buffer::Buffer;
+use crate::kernel::cpu::channels::blocks::Block;
+use crate::kernel::cpu::channels::rows::{pack, unpack};
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
-use crate::scan::kernel::cpu::blocks::Block;
-use crate::scan::kernel::cpu::rows::{pack, unpack};
 use pulp::Simd;
 
 /// Real parts, then imaginary ones: `[2, n, lanes]`.

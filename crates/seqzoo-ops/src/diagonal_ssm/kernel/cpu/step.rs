@@ -2,11 +2,11 @@
 
 use super::call::{Parts, Sequence};
 use super::forward::moved;
+use crate::kernel::cpu::channels::rows::lanes_of;
+use crate::kernel::cpu::channels::tasks::each;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
-use crate::scan::kernel::cpu::rows::lanes_of;
-use crate::scan::kernel::cpu::tasks::each;
 use pulp::{Simd, WithSimd};
 
 /// Channels of a task.

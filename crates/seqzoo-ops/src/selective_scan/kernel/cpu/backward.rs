@@ -4,13 +4,13 @@ use super::call::Sequence;
 use super::forward::{Place, Tokens, pack_rates};
 use super::steps::step_gradient;
 use crate::kernel::cpu::buffer::Buffer;
+use crate::kernel::cpu::channels::blocks::{Block, Blocks, CHUNK};
+use crate::kernel::cpu::channels::rows::{load, pack, store, unpack};
+use crate::kernel::cpu::channels::tasks::each;
 use crate::kernel::cpu::functions::sigmoid;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
-use crate::scan::kernel::cpu::blocks::{Block, Blocks, CHUNK};
-use crate::scan::kernel::cpu::rows::{load, pack, store, unpack};
-use crate::scan::kernel::cpu::tasks::each;
 use pulp::{Simd, WithSimd};
 use std::f64::consts::LN_2;
 

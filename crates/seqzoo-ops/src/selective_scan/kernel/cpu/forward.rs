@@ -2,13 +2,13 @@
 
 use super::call::Sequence;
 use crate::kernel::cpu::buffer::Buffer;
+use crate::kernel::cpu::channels::blocks::{Block, Blocks, CHUNK, Task};
+use crate::kernel::cpu::channels::rows::{load, pack, store, unpack};
+use crate::kernel::cpu::channels::tasks::each;
 use crate::kernel::cpu::functions::sigmoid;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
-use crate::scan::kernel::cpu::blocks::{Block, Blocks, CHUNK, Task};
-use crate::scan::kernel::cpu::rows::{load, pack, store, unpack};
-use crate::scan::kernel::cpu::tasks::each;
 use pulp::{Simd, WithSimd};
 use std::f64::consts::LOG2_E;
 

@@ -9,12 +9,12 @@ mod step;
 mod steps;
 
 use super::{Inputs, Outputs, Saved, SelectiveScanBackend, Settings};
+use crate::kernel::cpu::channels::blocks::Blocks;
+use crate::kernel::cpu::channels::room::Room;
+use crate::kernel::cpu::channels::sums::over_batch;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::tensors::numbers;
 use crate::kernel::tensors::Maybe;
-use crate::scan::kernel::cpu::blocks::Blocks;
-use crate::scan::kernel::cpu::room::Room;
-use crate::scan::kernel::cpu::sums::over_batch;
 use backward::Backward;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata};

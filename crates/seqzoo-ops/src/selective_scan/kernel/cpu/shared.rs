@@ -1,10 +1,10 @@
 //! Gradients of what the tasks of a group share: each had its own, and here they are added, always in the same order.
 
 use super::call::Extents;
+use crate::kernel::cpu::channels::blocks::Blocks;
+use crate::kernel::cpu::channels::sums::add;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::tensors::{numbers, tensor};
-use crate::scan::kernel::cpu::blocks::Blocks;
-use crate::scan::kernel::cpu::sums::add;
 use burn::backend::Element;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Shape;

@@ -3,13 +3,13 @@
 use super::call::Sequence;
 use super::steps::step;
 use crate::kernel::cpu::buffer::Buffer;
+use crate::kernel::cpu::channels::blocks::{Block, Blocks};
+use crate::kernel::cpu::channels::rows::load;
+use crate::kernel::cpu::channels::tasks::each;
 use crate::kernel::cpu::functions::{exp, sigmoid};
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
-use crate::scan::kernel::cpu::blocks::{Block, Blocks};
-use crate::scan::kernel::cpu::rows::load;
-use crate::scan::kernel::cpu::tasks::each;
 use pulp::{Simd, WithSimd};
 
 /// The whole step.
@@ -77,7 +77,7 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
                 }
                 sum = E::mul_add(simd, state, E::load(simd, &c[some.clone()]), sum);
                 let state = [state];
-                let numbers = crate::scan::kernel::cpu::rows::lanes_of::<S, E>(&state);
+                let numbers = crate::kernel::cpu::channels::rows::lanes_of::<S, E>(&state);
                 // SAFETY: this state is this block's alone.
                 unsafe { last.write(start + first, &numbers[..some.len()]) };
             }
@@ -92,6 +92,6 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
             y = E::times(simd, y, E::times(simd, z, sigmoid::<S, E>(simd, z)));
         }
         // SAFETY: these channels of this token are this block's alone.
-        unsafe { crate::scan::kernel::cpu::rows::store::<S, E>(output, token, block, y) };
+        unsafe { crate::kernel::cpu::channels::rows::store::<S, E>(output, token, block, y) };
     }
 }

@@ -1,10 +1,10 @@
 //! The steps of tokens, and what a step owes to `delta`.
 
 use super::call::Sequence;
+use crate::kernel::cpu::channels::blocks::Block;
+use crate::kernel::cpu::channels::rows::load;
 use crate::kernel::cpu::functions::{sigmoid, softplus};
 use crate::kernel::cpu::lanes::Real;
-use crate::scan::kernel::cpu::blocks::Block;
-use crate::scan::kernel::cpu::rows::load;
 use pulp::Simd;
 
 /// `delta` and its bias.

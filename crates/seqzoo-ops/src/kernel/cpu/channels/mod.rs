@@ -1,5 +1,5 @@
-//! On the CPU a vector holds one number of the states of neighbouring channels: channels never meet, so nothing in
-//! the recurrence goes across its lanes.
+//! For operators whose channels never meet: a vector holds one number of neighbouring channels, and nothing goes across
+//! its lanes.
 #![allow(unsafe_code, reason = "tasks fill tensors in parallel")]
 
 pub(crate) mod blocks;
