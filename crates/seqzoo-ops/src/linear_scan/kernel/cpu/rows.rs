@@ -118,16 +118,16 @@ impl<E: Real, const P: usize> Row<E, P> {
     #[inline(always)]
     pub fn get<S: Simd>(&self, _: S, index: usize) -> [E::Vector<S>; P] {
         let mut vectors = [E::vectors::<S>(&self.parts[0])[index]; P];
-        for p in 1..P {
-            vectors[p] = E::vectors::<S>(&self.parts[p])[index];
+        for (vector, part) in vectors.iter_mut().zip(&self.parts) {
+            *vector = E::vectors::<S>(part)[index];
         }
         vectors
     }
 
     #[inline(always)]
     pub fn set<S: Simd>(&mut self, _: S, index: usize, vectors: [E::Vector<S>; P]) {
-        for p in 0..P {
-            E::vectors_mut::<S>(&mut self.parts[p])[index] = vectors[p];
+        for (part, vector) in self.parts.iter_mut().zip(vectors) {
+            E::vectors_mut::<S>(part)[index] = vector;
         }
     }
 }
@@ -140,8 +140,8 @@ pub(super) fn vector<S: Simd, E: Real, const P: usize, const PARTIAL: bool>(
     index: usize,
 ) -> [E::Vector<S>; P] {
     let mut vectors = [part::<S, E, PARTIAL>(simd, row[0], index); P];
-    for p in 1..P {
-        vectors[p] = part::<S, E, PARTIAL>(simd, row[p], index);
+    for (vector, numbers) in vectors.iter_mut().zip(row) {
+        *vector = part::<S, E, PARTIAL>(simd, numbers, index);
     }
     vectors
 }
@@ -162,8 +162,8 @@ pub(super) fn plus<S: Simd, E: Real, const P: usize>(
     mut a: [E::Vector<S>; P],
     b: [E::Vector<S>; P],
 ) -> [E::Vector<S>; P] {
-    for p in 0..P {
-        a[p] = E::plus(simd, a[p], b[p]);
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = E::plus(simd, *a, b);
     }
     a
 }
