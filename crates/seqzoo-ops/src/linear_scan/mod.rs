@@ -35,6 +35,12 @@ use problem::Problem;
 /// If a shape disagrees, `T` or `D` is 0, the chunk size is not a power of two, or a form is asked for that this
 /// operator does not have.
 ///
+/// # Finite numbers
+///
+/// Inputs, factors and state must be finite, and so must the states: factors longer than 1 make them grow without bound. The
+/// recurrence and the kernel stay clean before an infinite value and after the reset that follows it, but the chunked form
+/// multiplies it by zero. A reset before the first token clears even an infinite initial state in every form.
+///
 /// # Sources
 ///
 /// Blelloch 1990, *Prefix sums and their applications* (sec. 1.4); Martin & Cundy 2017, <https://arxiv.org/abs/1709.04057>.
@@ -62,6 +68,8 @@ pub fn linear_scan(input: Tensor<3>, factor: Factor, options: LinearScanOptions)
 }
 
 /// The element-wise linear recurrence `h_t = a_t ⊙ h_{t-1} + x_t`, complex; otherwise [`linear_scan`].
+///
+/// Gradients are those of the real and of the imaginary parts, as for any pair of real tensors.
 ///
 /// # Panics
 ///

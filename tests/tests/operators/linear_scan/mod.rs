@@ -2,6 +2,7 @@
 
 mod arguments;
 mod golden;
+mod held;
 mod identities;
 
 mod real {

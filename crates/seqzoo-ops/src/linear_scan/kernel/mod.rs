@@ -14,7 +14,6 @@ use burn::tensor::{Bool, Device, Tensor};
 
 /// The arguments of a call, in one dtype, `f32` or `f64`. The imaginary parts are all there or all absent.
 #[derive(ExtensionType, Clone, Debug)]
-#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
 pub(crate) struct Inputs<B: Backend> {
     pub input: FloatTensor<B>,  // [b, t, d]
     pub factor: FloatTensor<B>, // [b, t, d], or [1, 1, d] where it is the same for every token
@@ -31,7 +30,6 @@ pub(crate) struct Inputs<B: Backend> {
 tensors!(Inputs[7]: input, factor, state; maybe input_im, factor_im, state_im, resets);
 
 #[derive(ExtensionType, Clone, Debug)]
-#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
 pub(crate) struct Outputs<B: Backend> {
     pub states: FloatTensor<B>, // [b, t, d]
     pub last: FloatTensor<B>,   // [b, 1, d]
@@ -44,7 +42,6 @@ tensors!(Outputs[4]: states, last; maybe states_im, last_im);
 
 /// The tensors that the backward pass reads.
 #[derive(ExtensionType, Clone, Debug)]
-#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
 pub(crate) struct Saved<B: Backend> {
     pub factor: FloatTensor<B>,
     pub state: FloatTensor<B>,

@@ -2,7 +2,7 @@
 
 use super::numbers::Numbers;
 use super::pass::{Extents, Walk};
-use super::rows::{Row, Rows, RowsMut, plus, vector};
+use super::rows::{Row, Rows, RowsMut, Source, plus, vector};
 use crate::kernel::cpu::lanes::{Real, lanes};
 use pulp::Simd;
 use std::marker::PhantomData;
@@ -17,11 +17,13 @@ pub(super) struct Backward<'a, E, A, const P: usize> {
     pub factor: Rows<'a, E, P>,
     /// The state before the first token.
     pub start: Rows<'a, E, P>,
-    pub states: Rows<'a, E, P>,
+    /// In place where the gradients of the factors are written over them: a token's state is read by the next token
+    /// alone, which is done by then.
+    pub states: Source<'a, E, P>,
     /// `[b, t]`, other than 0 where the state is cleared.
     pub resets: Option<&'a [E]>,
-    /// The gradients of the states, and of the last one.
-    pub upstream: Rows<'a, E, P>,
+    /// The gradients of the states, in place where those of the inputs are written over them; and of the last one.
+    pub upstream: Source<'a, E, P>,
     pub upstream_last: Rows<'a, E, P>,
     pub d_input: RowsMut<'a, E, P>,
     /// `[b, t, d]`; or `[b, d]`, the sums over the tokens, where they share a factor.
@@ -40,39 +42,41 @@ impl<E: Real, A: Numbers<P>, const P: usize> Walk<E> for Backward<'_, E, A, P> {
         let time = self.extents.time;
         let shared = self.factor.stride == 0;
         let row = || Row::<E, P>::new(simd, channels.len());
-        // What flows back from the next token, and the gradients of a token.
-        let (mut flow, mut d_input, mut d_factor) = (row(), row(), row());
+        let mut made = Made { flow: row(), d_input: row(), d_factor: row() };
         let (mut few, mut sum) = (row(), row());
-        flow.copy(self.upstream_last.row(sequence, &channels));
+        made.flow.copy(self.upstream_last.row(sequence, &channels));
         for t in (0..time).rev() {
             let token = sequence * time + t;
+            let a = self.factor.row(token, &channels);
             let before = match t {
                 0 => self.start.row(sequence, &channels),
-                _ => self.states.row(token - 1, &channels),
+                // SAFETY: every channel of every sequence is one task's, which writes a token when it has read it.
+                _ => unsafe { self.d_factor.source(&self.states, token - 1, &channels) },
             };
-            let (a, upstream) = (self.factor.row(token, &channels), self.upstream.row(token, &channels));
-            for index in 0..channels.len().div_ceil(lanes::<S, E>()) {
-                let gradient = plus::<S, E, P>(simd, flow.get(simd, index), vector(simd, upstream, index));
-                d_input.set(simd, index, gradient);
-                let of_factor = A::conjugate_times::<S, E>(simd, vector(simd, before, index), gradient);
-                d_factor.set(simd, index, of_factor);
-                let back = A::conjugate_times::<S, E>(simd, vector(simd, a, index), gradient);
-                flow.set(simd, index, back);
+            // SAFETY: as above.
+            let upstream = unsafe { self.d_input.source(&self.upstream, token, &channels) };
+            let given = Given { a, before, upstream };
+            let vectors = channels.len() / lanes::<S, E>();
+            for index in 0..vectors {
+                made.step::<S, A, false>(simd, &given, index);
+            }
+            if vectors * lanes::<S, E>() < channels.len() {
+                made.step::<S, A, true>(simd, &given, vectors);
             }
             if self.resets.is_some_and(|resets| resets[token] != E::default()) {
-                flow.clear();
-                d_factor.clear();
+                made.flow.clear();
+                made.d_factor.clear();
             }
-            // SAFETY: every channel of every sequence is one task's.
-            unsafe { self.d_input.write(token, &channels, &d_input) };
+            // SAFETY: as above.
+            unsafe { self.d_input.write(token, &channels, &made.d_input) };
             if shared {
-                few.take(&mut d_factor);
+                few.take(&mut made.d_factor);
                 if t % SUMMED == 0 {
                     sum.take(&mut few);
                 }
             } else {
                 // SAFETY: as above.
-                unsafe { self.d_factor.write(token, &channels, &d_factor) };
+                unsafe { self.d_factor.write(token, &channels, &made.d_factor) };
             }
         }
         // SAFETY: as above.
@@ -80,7 +84,41 @@ impl<E: Real, A: Numbers<P>, const P: usize> Walk<E> for Backward<'_, E, A, P> {
             if shared {
                 self.d_factor.write(sequence, &channels, &sum);
             }
-            self.d_start.write(sequence, &channels, &flow);
+            self.d_start.write(sequence, &channels, &made.flow);
         }
+    }
+}
+
+/// What a token is given: its factors, the state before it, and the gradients of the state after it.
+struct Given<'a, E, const P: usize> {
+    a: [&'a [E]; P],
+    before: [&'a [E]; P],
+    upstream: [&'a [E]; P],
+}
+
+/// What a token makes.
+struct Made<E, const P: usize> {
+    /// The gradients of the state that flow back from the tokens after.
+    flow: Row<E, P>,
+    d_input: Row<E, P>,
+    d_factor: Row<E, P>,
+}
+
+impl<E: Real, const P: usize> Made<E, P> {
+    /// One vector of a token's channels.
+    #[inline(always)]
+    fn step<S: Simd, A: Numbers<P>, const PARTIAL: bool>(
+        &mut self,
+        simd: S,
+        given: &Given<'_, E, P>,
+        index: usize,
+    ) {
+        let upstream = vector::<S, E, P, PARTIAL>(simd, given.upstream, index);
+        let gradient = plus::<S, E, P>(simd, self.flow.get(simd, index), upstream);
+        self.d_input.set(simd, index, gradient);
+        let before = vector::<S, E, P, PARTIAL>(simd, given.before, index);
+        self.d_factor.set(simd, index, A::conjugate_times::<S, E>(simd, before, gradient));
+        let a = vector::<S, E, P, PARTIAL>(simd, given.a, index);
+        self.flow.set(simd, index, A::conjugate_times::<S, E>(simd, a, gradient));
     }
 }

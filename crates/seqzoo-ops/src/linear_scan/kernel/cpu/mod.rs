@@ -5,26 +5,26 @@ mod backward;
 mod forward;
 mod numbers;
 mod pass;
+mod room;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 use super::{Inputs, LinearScanBackend, Outputs, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
-use crate::kernel::cpu::output::{Output, filled, room};
-use crate::kernel::cpu::tensors::{numbers, tensor};
+use crate::kernel::cpu::tensors::numbers;
 use crate::kernel::tensors::Maybe;
 use backward::Backward;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata};
-use burn::tensor::{DType, Shape};
+use burn::tensor::DType;
 use forward::Forward;
 use numbers::{ComplexNumbers, Numbers, RealNumbers};
 use pass::{Extents, Pass};
 use pulp::Arch;
-use rows::{Rows, RowsMut};
+use room::Room;
+use rows::{Rows, Source};
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 
 impl LinearScanBackend for Flex {
     fn linear_scan(inputs: Inputs<Self>, _: Settings) -> Outputs<Self> {
@@ -89,26 +89,26 @@ fn forward<A: Numbers<P>, const P: usize>(
     tensors: [[FlexTensor; P]; 3],
     resets: Maybe<Flex>,
 ) -> [[FlexTensor; P]; 2] {
-    let resets = resets.into_option().map(|resets| resets.to_contiguous());
-    let tensors = tensors.map(|parts| parts.map(|part| part.to_contiguous()));
+    let (tensors, resets) =
+        (tensors.map(contiguous), resets.into_option().map(|resets| resets.to_contiguous()));
     match tensors[0][0].dtype() {
-        DType::F64 => forward_in::<f64, A, P>(&tensors, resets.as_ref()),
-        _ => forward_in::<f32, A, P>(&tensors, resets.as_ref()),
+        DType::F64 => forward_in::<f64, A, P>(tensors, resets.as_ref()),
+        _ => forward_in::<f32, A, P>(tensors, resets.as_ref()),
     }
 }
 
 fn forward_in<E: Real + Element, A: Numbers<P>, const P: usize>(
-    [input, factor, state]: &[[FlexTensor; P]; 3],
+    [input, factor, state]: [[FlexTensor; P]; 3],
     resets: Option<&FlexTensor>,
 ) -> [[FlexTensor; P]; 2] {
     let [batch, time, channels] = input[0].shape().dims();
-    let mut states = Room::<E, P>::new([batch, time, channels]);
+    let (mut states, input) = Room::<E, P>::over(input);
     let mut last = Room::<E, P>::new([batch, 1, channels]);
     Arch::new().dispatch(Pass::<E, _>::new(Forward {
         extents: Extents { batch, time, channels },
-        input: rows(input),
-        factor: rows(factor),
-        start: rows(state),
+        input: source(&input),
+        factor: rows(&factor),
+        start: rows(&state),
         resets: resets.map(numbers),
         states: states.rows(),
         last: last.rows(),
@@ -123,32 +123,34 @@ fn backward<A: Numbers<P>, const P: usize>(
     tensors: [[FlexTensor; P]; 5],
     resets: Maybe<Flex>,
 ) -> [[FlexTensor; P]; 3] {
-    let resets = resets.into_option().map(|resets| resets.to_contiguous());
-    let tensors = tensors.map(|parts| parts.map(|part| part.to_contiguous()));
+    let (tensors, resets) =
+        (tensors.map(contiguous), resets.into_option().map(|resets| resets.to_contiguous()));
     match tensors[0][0].dtype() {
-        DType::F64 => backward_in::<f64, A, P>(&tensors, resets.as_ref()),
-        _ => backward_in::<f32, A, P>(&tensors, resets.as_ref()),
+        DType::F64 => backward_in::<f64, A, P>(tensors, resets.as_ref()),
+        _ => backward_in::<f32, A, P>(tensors, resets.as_ref()),
     }
 }
 
 fn backward_in<E: Real + Element, A: Numbers<P>, const P: usize>(
-    [factor, state, states, upstream, upstream_last]: &[[FlexTensor; P]; 5],
+    [factor, state, states, upstream, upstream_last]: [[FlexTensor; P]; 5],
     resets: Option<&FlexTensor>,
 ) -> [[FlexTensor; P]; 3] {
     let [batch, time, channels] = states[0].shape().dims();
-    let rows_of_factor = rows(factor);
-    let shared = rows_of_factor.stride == 0;
-    let mut d_input = Room::<E, P>::new([batch, time, channels]);
-    let mut d_factor = Room::<E, P>::new([batch, if shared { 1 } else { time }, channels]);
+    let shared = rows::<E, P>(&factor).stride == 0;
+    let (mut d_input, upstream) = Room::<E, P>::over(upstream);
+    let (mut d_factor, states) = match shared {
+        true => (Room::new([batch, 1, channels]), Some(states)),
+        false => Room::over(states),
+    };
     let mut d_state = Room::<E, P>::new([batch, 1, channels]);
     Arch::new().dispatch(Pass::<E, _>::new(Backward {
         extents: Extents { batch, time, channels },
-        factor: rows_of_factor,
-        start: rows(state),
-        states: rows(states),
+        factor: rows(&factor),
+        start: rows(&state),
+        states: source(&states),
         resets: resets.map(numbers),
-        upstream: rows(upstream),
-        upstream_last: rows(upstream_last),
+        upstream: source(&upstream),
+        upstream_last: rows(&upstream_last),
         d_input: d_input.rows(),
         d_factor: d_factor.rows(),
         d_start: d_state.rows(),
@@ -161,6 +163,10 @@ fn backward_in<E: Real + Element, A: Numbers<P>, const P: usize>(
     }
 }
 
+fn contiguous<const P: usize>(parts: [FlexTensor; P]) -> [FlexTensor; P] {
+    parts.map(|part| part.to_contiguous())
+}
+
 /// The rows of a contiguous tensor `[b, t, d]`. One of `[1, 1, d]` is every row, as a sequence of one token has one.
 fn rows<E: Real + Element, const P: usize>(parts: &[FlexTensor; P]) -> Rows<'_, E, P> {
     let [batch, time, channels] = parts[0].shape().dims();
@@ -168,46 +174,7 @@ fn rows<E: Real + Element, const P: usize>(parts: &[FlexTensor; P]) -> Rows<'_, 
     Rows { parts: parts.each_ref().map(numbers), stride }
 }
 
-/// A tensor in `P` parts that a pass is about to fill.
-struct Room<E, const P: usize> {
-    parts: [Box<[MaybeUninit<E>]>; P],
-    shape: [usize; 3],
-}
-
-impl<E: Real + Element, const P: usize> Room<E, P> {
-    fn new(shape: [usize; 3]) -> Self {
-        Self { parts: std::array::from_fn(|_| room(shape.iter().product())), shape }
-    }
-
-    fn rows(&mut self) -> RowsMut<'_, E, P> {
-        RowsMut { parts: self.parts.each_mut().map(|part| Output::new(part)), stride: self.shape[2] }
-    }
-
-    /// # Safety
-    ///
-    /// Every element must have been written.
-    unsafe fn filled(self) -> [FlexTensor; P] {
-        // SAFETY: as the caller promises.
-        self.parts.map(|part| tensor(unsafe { filled(part) }, Shape::new(self.shape)))
-    }
-
-    /// The sums over the sequences.
-    ///
-    /// # Safety
-    ///
-    /// As for [`filled`](Self::filled).
-    unsafe fn summed(self) -> [FlexTensor; P] {
-        let channels = self.shape[2];
-        self.parts.map(|part| {
-            // SAFETY: as the caller promises.
-            let rows = unsafe { filled(part) };
-            let mut sums = vec![E::default(); channels];
-            for row in rows.chunks_exact(channels) {
-                for (sum, number) in sums.iter_mut().zip(row) {
-                    *sum += *number;
-                }
-            }
-            tensor(sums, Shape::new([1, 1, channels]))
-        })
-    }
+/// The rows of a tensor, which is absent if a [`Room`] is over it.
+fn source<E: Real + Element, const P: usize>(parts: &Option<[FlexTensor; P]>) -> Source<'_, E, P> {
+    parts.as_ref().map_or(Source::InPlace, |parts| Source::Apart(rows(parts)))
 }

@@ -7,13 +7,12 @@ use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-const CACHE_LINE: usize = 64;
+/// Bytes of a row in a block. What a core reads and writes of a token costs as much as the pages that it lies in, so cores
+/// that share pages gain nothing; and with what a pass works on, so much stays in a core's caches.
+const PAGE: usize = 4096;
 
 /// Numbers below which a call stays on one thread: fewer take less time than waking another.
 const SMALL: usize = 1 << 15;
-
-/// Channels in a block, at most: with what a pass works on they stay in a core's first cache.
-const MAX_BLOCK: usize = 512;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extents {
@@ -47,7 +46,7 @@ impl<E: Real, W: Walk<E>> WithSimd for Pass<E, W> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let extents = self.walk.extents();
-        let block = block::<E>(&extents, rayon::current_num_threads());
+        let block = PAGE / size_of::<E>();
         let blocks = extents.channels.div_ceil(block);
         let task = |index: usize| {
             let start = index % blocks * block;
@@ -76,40 +75,5 @@ impl<E: Real, W: Walk<E>> WithSimd for Task<W, E> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         self.walk.walk(simd, self.sequence, self.channels);
-    }
-}
-
-/// Channels in a block: whole cache lines, and as few as give all cores the same number of tasks.
-fn block<E>(extents: &Extents, cores: usize) -> usize {
-    let blocks = cores / common_divisor(cores, extents.batch);
-    let line = CACHE_LINE / size_of::<E>();
-    extents.channels.div_ceil(blocks).next_multiple_of(line).min(MAX_BLOCK)
-}
-
-fn common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { common_divisor(b, a % b) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Extents, block};
-
-    fn channels(batch: usize, channels: usize, cores: usize) -> usize {
-        block::<f32>(&Extents { batch, time: 1, channels }, cores)
-    }
-
-    #[test]
-    fn every_core_has_as_many_blocks_as_any_other() {
-        assert_eq!(channels(1, 256, 2), 128);
-        assert_eq!(channels(2, 256, 2), 256);
-        assert_eq!(channels(3, 256, 2), 128);
-        assert_eq!(channels(6, 256, 4), 128);
-    }
-
-    #[test]
-    fn blocks_are_whole_cache_lines_and_fit_into_the_cache() {
-        assert_eq!(channels(1, 256, 64), 16);
-        assert_eq!(channels(1, 3, 1), 16);
-        assert_eq!(channels(1, 100_000, 2), 512);
     }
 }

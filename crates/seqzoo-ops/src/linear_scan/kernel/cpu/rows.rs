@@ -26,6 +26,13 @@ impl<'a, E: Real, const P: usize> Rows<'a, E, P> {
     }
 }
 
+/// Rows that a pass reads: of a tensor of their own, or of the one that it fills, each before it writes it.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a, E, const P: usize> {
+    Apart(Rows<'a, E, P>),
+    InPlace,
+}
+
 /// Rows of a tensor `[.., d]` that a pass fills.
 #[derive(Clone, Copy)]
 pub(super) struct RowsMut<'a, E, const P: usize> {
@@ -33,7 +40,32 @@ pub(super) struct RowsMut<'a, E, const P: usize> {
     pub stride: usize,
 }
 
-impl<E: Real, const P: usize> RowsMut<'_, E, P> {
+impl<'a, E: Real, const P: usize> RowsMut<'a, E, P> {
+    /// Some channels of a row of `source`, which is in place only if these rows held numbers from the start.
+    ///
+    /// # Safety
+    ///
+    /// Nobody may write them while the slices live.
+    #[inline(always)]
+    pub unsafe fn source(
+        &self,
+        source: &Source<'a, E, P>,
+        index: usize,
+        channels: &Range<usize>,
+    ) -> [&'a [E]; P] {
+        let mut row: [&[E]; P] = [&[]; P];
+        match source {
+            Source::Apart(rows) => row = rows.row(index, channels),
+            Source::InPlace => {
+                for (part, output) in row.iter_mut().zip(&self.parts) {
+                    // SAFETY: as the caller promises.
+                    *part = unsafe { output.read(index * self.stride + channels.start, channels.len()) };
+                }
+            }
+        }
+        row
+    }
+
     /// Writes some channels of a row.
     ///
     /// # Safety
@@ -86,39 +118,40 @@ impl<E: Real, const P: usize> Row<E, P> {
     #[inline(always)]
     pub fn get<S: Simd>(&self, _: S, index: usize) -> [E::Vector<S>; P] {
         let mut vectors = [E::vectors::<S>(&self.parts[0])[index]; P];
-        for p in 1..P {
-            vectors[p] = E::vectors::<S>(&self.parts[p])[index];
+        for (vector, part) in vectors.iter_mut().zip(&self.parts) {
+            *vector = E::vectors::<S>(part)[index];
         }
         vectors
     }
 
     #[inline(always)]
     pub fn set<S: Simd>(&mut self, _: S, index: usize, vectors: [E::Vector<S>; P]) {
-        for p in 0..P {
-            E::vectors_mut::<S>(&mut self.parts[p])[index] = vectors[p];
+        for (part, vector) in self.parts.iter_mut().zip(vectors) {
+            E::vectors_mut::<S>(part)[index] = vector;
         }
     }
 }
 
-/// The vector `index` of a row, with zeros beyond its end.
+/// The vector `index` of a row: a whole one or, if it is the last and `PARTIAL`, one with zeros beyond the end.
 #[inline(always)]
-pub(super) fn vector<S: Simd, E: Real, const P: usize>(
+pub(super) fn vector<S: Simd, E: Real, const P: usize, const PARTIAL: bool>(
     simd: S,
     row: [&[E]; P],
     index: usize,
 ) -> [E::Vector<S>; P] {
-    let mut vectors = [part(simd, row[0], index); P];
-    for p in 1..P {
-        vectors[p] = part(simd, row[p], index);
+    let mut vectors = [part::<S, E, PARTIAL>(simd, row[0], index); P];
+    for (vector, numbers) in vectors.iter_mut().zip(row) {
+        *vector = part::<S, E, PARTIAL>(simd, numbers, index);
     }
     vectors
 }
 
 #[inline(always)]
-fn part<S: Simd, E: Real>(simd: S, numbers: &[E], index: usize) -> E::Vector<S> {
-    match E::vectors::<S>(numbers).get(index) {
-        Some(whole) => *whole,
-        None => E::load(simd, &numbers[index * lanes::<S, E>()..]),
+fn part<S: Simd, E: Real, const PARTIAL: bool>(simd: S, numbers: &[E], index: usize) -> E::Vector<S> {
+    if PARTIAL {
+        E::load(simd, &numbers[index * lanes::<S, E>()..])
+    } else {
+        E::vectors::<S>(numbers)[index]
     }
 }
 
@@ -129,8 +162,8 @@ pub(super) fn plus<S: Simd, E: Real, const P: usize>(
     mut a: [E::Vector<S>; P],
     b: [E::Vector<S>; P],
 ) -> [E::Vector<S>; P] {
-    for p in 0..P {
-        a[p] = E::plus(simd, a[p], b[p]);
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = E::plus(simd, *a, b);
     }
     a
 }

@@ -4,7 +4,7 @@ use super::backward::Backward;
 use super::forward::Forward;
 use super::numbers::{ComplexNumbers, Numbers, RealNumbers};
 use super::pass::{Extents, Pass};
-use super::rows::{Rows, RowsMut};
+use super::rows::{Rows, RowsMut, Source};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::{Output, filled};
 use crate::kernel::cpu::processor_kinds::{Here, Narrow, Plain, Runner, numbers, room_of};
@@ -43,7 +43,7 @@ fn outcome<E: Real, A: Numbers<P>, const P: usize>(shared: bool, runner: impl Ru
     });
     runner.run(Pass::<E, _>::new(Forward {
         extents: EXTENTS,
-        input: rows(&input, false),
+        input: Source::Apart(rows(&input, false)),
         factor: rows(&factor, shared),
         start: rows(&start, false),
         resets: Some(&resets),
@@ -62,9 +62,9 @@ fn outcome<E: Real, A: Numbers<P>, const P: usize>(shared: bool, runner: impl Ru
         extents: EXTENTS,
         factor: rows(&factor, shared),
         start: rows(&start, false),
-        states: rows(&states, false),
+        states: Source::Apart(rows(&states, false)),
         resets: Some(&resets),
-        upstream: rows(&upstream, false),
+        upstream: Source::Apart(rows(&upstream, false)),
         upstream_last: rows(&upstream_last, false),
         d_input,
         d_factor,
