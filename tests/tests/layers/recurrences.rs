@@ -1,4 +1,4 @@
-//! State spaces and gated recurrences: what their formulas say, number by number, and how they begin.
+//! Mamba, HGRN, Griffin and S5: what their formulas say, number by number, and how they begin.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;

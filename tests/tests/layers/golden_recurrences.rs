@@ -1,4 +1,4 @@
-//! Rung 6: layers with the state of a channel or of a state space, against the original implementations.
+//! Rung 6: Mamba, Mamba-2, HGRN2 and the recurrent unit of Griffin against the original implementations.
 
 use super::golden::{STORED, check_layer, fill};
 use burn::module::Param;
