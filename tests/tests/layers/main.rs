@@ -9,6 +9,7 @@ mod golden_delta;
 mod hippo;
 mod identities;
 mod law;
+mod long_convolutions;
 mod states;
 mod testing;
 mod weight_decay;

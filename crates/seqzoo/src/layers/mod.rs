@@ -11,6 +11,7 @@
 //! | [`KimiDeltaAttention`] | the same, fading at a learned rate per token and channel | `H·K·V` |
 //! | [`GatedDeltaProduct`] | several replacements per token, fading at a learned rate | `H·K·V` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
+//! | [`H3`] | the last few keys, and products with them in a linear state space | `(N+S-1)·D` |
 //! | [`Hyena`] | the last tokens, as many as its filters are long | grows up to `(n-1)·(L-1)·D` |
 
 mod base_conv;
@@ -19,6 +20,7 @@ mod delta_net;
 mod gated_delta_net;
 mod gated_delta_product;
 mod gated_linear_attention;
+mod h3;
 mod hyena;
 mod kimi_delta_attention;
 mod linear_attention;
@@ -32,6 +34,7 @@ pub use gated_delta_product::{GatedDeltaProduct, GatedDeltaProductConfig, GatedD
 pub use gated_linear_attention::{
     GatedLinearAttention, GatedLinearAttentionConfig, GatedLinearAttentionState,
 };
+pub use h3::{H3, H3Config, H3State};
 pub use hyena::{Hyena, HyenaConfig, HyenaState};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};

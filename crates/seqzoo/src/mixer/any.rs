@@ -165,5 +165,6 @@ zoo! {
     KimiDeltaAttention,
     GatedDeltaProduct,
     BaseConv,
+    H3,
     Hyena,
 }

@@ -5,8 +5,8 @@ mod decay_gate;
 mod delta_heads;
 mod diagonal_state_space;
 mod feature_map;
-mod implicit_filter;
 mod hippo;
+mod implicit_filter;
 mod norm;
 mod projection;
 mod rotary;
@@ -20,8 +20,8 @@ pub use diagonal_state_space::{
     DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, RealTransform, StateSpaceInit,
 };
 pub use feature_map::{FeatureMap, FeatureMapKind};
-pub use implicit_filter::{ImplicitFilter, SineLayer};
 pub use hippo::{Hippo, NormalPlusLowRank, System};
+pub use implicit_filter::{ImplicitFilter, SineLayer};
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use rotary::{Rotary, Rotation};
