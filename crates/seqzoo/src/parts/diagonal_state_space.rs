@@ -291,8 +291,10 @@ pub(crate) fn log_steps(
     ConfigError::unless(in_order, subject, || {
         format!("dt_min = {dt_min} and dt_max = {dt_max}, but 0 < dt_min <= dt_max is wanted")
     })?;
-    let uniform = Initializer::Uniform { min: dt_min.ln(), max: dt_max.ln() };
-    Ok(uniform.init([channels], device).into())
+    // Between two numbers that f32 may not tell apart, which no uniform distribution lies between.
+    let (least, range) = (dt_min.ln(), dt_max.ln() - dt_min.ln());
+    let uniform = Initializer::Uniform { min: 0.0, max: 1.0 }.init([channels], device);
+    Ok(uniform.init_mapper(move |share: Tensor<1>| share.mul_scalar(range).add_scalar(least)).into())
 }
 
 /// A parameter with the same `numbers` for every channel, the first axis.
