@@ -18,6 +18,7 @@ mod hippo;
 mod identities;
 mod law;
 mod recurrences;
+mod long_convolutions;
 mod states;
 mod testing;
 mod time_invariant;

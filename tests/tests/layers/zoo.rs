@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use seqzoo::layers::*;
 use seqzoo::parts::{Discretisation, FeatureMapKind, Hippo, RealTransform, StateSpaceInit};
+use seqzoo::parts::{Discretisation, FeatureMapKind, StateSpaceInit};
 use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::double;
@@ -27,6 +28,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let diagonal = S4dConfig::new(CHANNELS).with_d_state(8);
     let low_rank = S4Config::new(CHANNELS).with_d_state(6);
     let legendre = LmuConfig::new(CHANNELS).with_order(5).with_theta(6.0);
+    let h3 = H3Config::new(CHANNELS).with_d_state(6).with_shift_size(5);
     let hyena = HyenaConfig::new(CHANNELS).with_max_len(16).with_filter_order(8);
     let mut all: Vec<(String, MixerConfig)> = vec![
         ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
@@ -238,6 +240,15 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             ),
         ),
         ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),
+        ("h3".into(), MixerConfig::H3(h3.clone())),
+        (
+            "h3, LegS, zero-order hold, no shift".into(),
+            MixerConfig::H3(
+                h3.with_shift_size(1)
+                    .with_init(StateSpaceInit::LegS)
+                    .with_discretisation(Discretisation::ZeroOrderHold),
+            ),
+        ),
         ("hyena".into(), MixerConfig::Hyena(hyena.clone())),
         (
             "hyena, order 3, more bands".into(),

@@ -20,6 +20,7 @@
 //! | [`S4d`] | the same, diagonal | `D·N` |
 //! | [`Lmu`] | a sliding window as Legendre coefficients | `M·d` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
+//! | [`H3`] | the last few keys, and products with them in a linear state space | `(N+S-1)·D` |
 //! | [`Hyena`] | the last tokens, as many as its filters are long | grows up to `(n-1)·(L-1)·D` |
 
 mod base_conv;
@@ -30,6 +31,7 @@ mod gated_delta_product;
 mod gated_linear_attention;
 mod hgrn;
 mod hgrn2;
+mod h3;
 mod hyena;
 mod kimi_delta_attention;
 mod linear_attention;
@@ -52,6 +54,7 @@ pub use gated_linear_attention::{
 };
 pub use hgrn::{Hgrn, HgrnConfig, HgrnState};
 pub use hgrn2::{Hgrn2, Hgrn2Config, Hgrn2State};
+pub use h3::{H3, H3Config, H3State};
 pub use hyena::{Hyena, HyenaConfig, HyenaState};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};

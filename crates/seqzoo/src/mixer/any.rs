@@ -174,5 +174,6 @@ zoo! {
     S4d,
     Lmu,
     BaseConv,
+    H3,
     Hyena,
 }

@@ -1,5 +1,6 @@
 //! State files: safetensors with the layer's name and a format version in the metadata.
 
+use super::misfit::freed;
 use super::{Mask, MixerState, StateMapper, StatePart};
 use crate::{StateError, files};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -210,7 +211,7 @@ fn widens(from: DType, into: DType) -> bool {
 
 impl StateMapper for Restore<'_> {
     fn tensor<const D: usize>(&mut self, name: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
-        let extents: Vec<_> = tensor.dims().into_iter().map(Some).collect();
+        let extents = freed(tensor.dims().into_iter().map(Some).collect());
         self.floats(name, Some(tensor.dtype()), &extents).unwrap_or(tensor)
     }
 

@@ -10,13 +10,13 @@ pub enum StatePart {
     Recurrent,
     /// A cache that grows with the tokens, along axis 1.
     Cache,
-    /// The last inputs of a short convolution.
+    /// The last inputs of a convolution. Where the initial state holds none of them, their number is free: axis 1.
     Convolution,
 }
 
 /// Visits every field of a state, by name, and replaces it. Axis 0 of every tensor is the batch.
 pub trait StateMapper {
-    /// A tensor of fixed extents.
+    /// A tensor of fixed extents, but for the number of a convolution's inputs.
     fn tensor<const D: usize>(&mut self, name: &str, part: StatePart, tensor: Tensor<D>) -> Tensor<D>;
 
     /// A cache, whose axis 1 is of any length, also of 0.

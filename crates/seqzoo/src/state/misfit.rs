@@ -91,7 +91,7 @@ impl Part {
 
 /// The extents of a tensor that is wanted. Inputs of which the initial state holds none are kept as they come: their
 /// number is free.
-fn freed(mut extents: Vec<Option<usize>>) -> Vec<Option<usize>> {
+pub(super) fn freed(mut extents: Vec<Option<usize>>) -> Vec<Option<usize>> {
     if let Some(extent) = extents.get_mut(1).filter(|extent| **extent == Some(0)) {
         *extent = None;
     }
