@@ -186,8 +186,8 @@ fn gradients_of_a_low_rank_are_those_of_finite_differences() {
         let score = |space: &DplrStateSpace| {
             let mut inputs = Inputs::new(3, &device);
             let state = Complex::new(inputs.uniform([1, 2, 2]), inputs.uniform([1, 2, 2]));
-            let (output, last) = space.forward(inputs.uniform([1, 75, 2]), None, state);
-            (output * inputs.uniform([1, 75, 2])).sum()
+            let (output, last) = space.forward(inputs.uniform([1, 140, 2]), None, state);
+            (output * inputs.uniform([1, 140, 2])).sum()
                 + (last.re * inputs.uniform([1, 2, 2])).sum()
                 + (last.im * inputs.uniform([1, 2, 2])).sum()
         };
@@ -270,5 +270,23 @@ fn a_large_untrained_layer_stays_finite_in_f32_over_a_long_sequence() {
         assert!(finite(s4.forward(input.clone(), None).0));
         let s4d = S4dConfig::new(4).with_dt_min(dt).with_dt_max(dt).with_real_transform(RealTransform::Relu);
         assert!(finite(s4d.init(&device).forward(input.clone(), None).0));
+    }
+}
+
+/// The feedback is of the size of the state, however large the published state is.
+#[test]
+fn a_published_state_in_f32_follows_the_one_in_f64() {
+    let device = plain();
+    for measure in [Hippo::LegS, Hippo::LegT] {
+        for d_state in [64, 256] {
+            let layer = S4Config::new(8).with_d_state(d_state).with_measure(measure).init(&device);
+            let single = Inputs::single(3, &device).uniform::<3>([1, 500, 8]);
+            let wide = single.clone().cast(burn::tensor::FloatDType::F64);
+            let (found, _) = layer.forward(single, None);
+            let (wanted, _) = double(layer).forward(wide, None);
+            let error = largest_error(&values(found), &values(wanted));
+            eprintln!("{measure:?} {d_state}: {error:e}");
+            assert!(error < 1e-4, "{measure:?} of {d_state}: {error:e}");
+        }
     }
 }
