@@ -285,8 +285,60 @@ fn a_published_state_in_f32_follows_the_one_in_f64() {
             let (found, _) = layer.forward(single, None);
             let (wanted, _) = double(layer).forward(wide, None);
             let error = largest_error(&values(found), &values(wanted));
-            eprintln!("{measure:?} {d_state}: {error:e}");
-            assert!(error < 1e-4, "{measure:?} of {d_state}: {error:e}");
+            assert!(error < 2e-5, "{measure:?} of {d_state}: {error:e}");
         }
     }
+}
+
+#[test]
+fn states_come_in_pairs_and_steps_in_order() {
+    let device = plain();
+    fn message<T>(made: Result<T, seqzoo::ConfigError>) -> String {
+        match made {
+            Ok(_) => panic!("an error was expected"),
+            Err(error) => error.to_string(),
+        }
+    }
+    assert_eq!(
+        message(S4dConfig::new(4).with_d_state(5).try_init(&device)),
+        "s4d: d_state = 5, but an even number of at least 2 is wanted: states come in pairs"
+    );
+    assert!(message(S4dConfig::new(0).try_init(&device)).contains("d_model is 0"));
+    assert_eq!(
+        message(S4Config::new(4).with_d_state(514).try_init(&device)),
+        "s4: d_state = 514, but for HiPPO an even number from 2 to 512 is wanted"
+    );
+    let legs = S4dConfig::new(4).with_init(StateSpaceInit::LegS);
+    assert!(message(legs.with_d_state(1024).try_init(&device)).contains("from 2 to 512"));
+    for (least, most) in [(0.0, 0.1), (-1.0, 0.1), (0.2, 0.1), (f64::NAN, 0.1), (0.1, f64::INFINITY)] {
+        let text = message(S4dConfig::new(4).with_dt_min(least).with_dt_max(most).try_init(&device));
+        assert!(text.contains("but 0 < dt_min <= dt_max is wanted"), "{text}");
+        let text = message(S4Config::new(4).with_dt_min(least).with_dt_max(most).try_init(&device));
+        assert!(text.contains("but 0 < dt_min <= dt_max is wanted"), "{text}");
+    }
+}
+
+#[test]
+fn steps_and_eigenvalues_begin_as_published() {
+    let device = plain();
+    let space = S4dConfig::new(300).with_d_state(8).init(&device).space;
+    let steps = values(space.log_dt.val());
+    let (least, most) = steps.iter().fold((f64::MAX, f64::MIN), |(a, b), x| (a.min(*x), b.max(*x)));
+    let (low, high) = (1e-3f64.ln(), 1e-1f64.ln());
+    assert!(low - 1e-5 <= least && least < low + 0.3 && high - 0.3 < most && most <= high + 1e-5);
+    let decays = values(space.a_real.val().exp());
+    assert!(decays.iter().all(|decay| (decay - 0.5).abs() < 1e-6));
+    let first = |init| {
+        let space = S4dConfig::new(1).with_d_state(8).with_init(init).init(&device).space;
+        values(space.a_imag.val())
+    };
+    let pi = std::f64::consts::PI;
+    assert!(largest_error(&first(StateSpaceInit::Lin), &[0.0, pi, 2.0 * pi, 3.0 * pi]) < 1e-6);
+    // N/π (N/(2n + 1) − 1)
+    let inverse: Vec<f64> = [7.0, 5.0 / 3.0, 3.0 / 5.0, 1.0 / 7.0].map(|x| 8.0 / pi * x).to_vec();
+    assert!(largest_error(&first(StateSpaceInit::Inv), &inverse) < 1e-6);
+    let legs = Hippo::LegS.normal_plus_low_rank(8);
+    assert_eq!(legs.real, -0.5);
+    let frequencies: Vec<f64> = legs.imaginary.iter().map(|imaginary| -imaginary).collect();
+    assert!(largest_error(&first(StateSpaceInit::LegS), &frequencies) < 1e-6);
 }
