@@ -8,6 +8,7 @@ use seqzoo::parts::{
     DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, DplrStateSpace, DplrStateSpaceConfig,
     Hippo, RealTransform, StateSpaceInit, System,
 };
+use seqzoo::testing::Trial;
 use seqzoo::{MixerState, SequenceMixer};
 use seqzoo_tests::{Inputs, Outcome, autodiff, double, flags, largest_error, plain, values};
 
@@ -173,6 +174,14 @@ fn chunks_of_any_division_give_the_same() {
     crosses_chunks(&double(S4dConfig::new(3).with_d_state(4).init(&device)), &device);
     let lmu = LmuConfig::new(3).with_order(4).with_theta(9.0).with_memory_channels(2);
     crosses_chunks(&double(lmu.with_input_activation(LmuActivation::Tanh).init(&device)), &device);
+}
+
+/// From a state, with the gradients of it and of all parameters.
+#[test]
+fn the_law_holds_over_whole_chunks() {
+    let device = autodiff();
+    let layer = S4Config::new(2).with_d_state(4).with_dt_min(0.05).init(&device);
+    Trial::new(2, &device).with_time(140).law(&layer);
 }
 
 #[test]
