@@ -96,3 +96,17 @@ fn a_memory_of_the_largest_order_stays_finite() {
     let (output, state) = layer.forward(input, None);
     assert!(values(output).iter().chain(&values(state.memory)).all(|x| x.is_finite()));
 }
+
+#[test]
+fn a_window_has_tokens_and_coefficients() {
+    let device = plain();
+    let message = |config: LmuConfig| config.try_init(&device).map(|_| ()).unwrap_err().to_string();
+    let lmu = LmuConfig::new(4);
+    assert_eq!(message(lmu.clone().with_order(0)), "lmu: order = 0, but 1 to 512 coefficients are wanted");
+    assert!(message(lmu.clone().with_order(513)).contains("order = 513"));
+    for theta in [0.0, 0.5, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(message(lmu.clone().with_theta(theta)).contains("at least 1 token is wanted"));
+    }
+    assert!(message(lmu.with_memory_channels(0)).contains("memory_channels is 0"));
+    assert!(message(LmuConfig::new(0)).contains("d_model is 0"));
+}

@@ -8,6 +8,7 @@ use seqzoo::parts::{
     DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, DplrStateSpace, DplrStateSpaceConfig,
     Hippo, RealTransform, StateSpaceInit, System,
 };
+use seqzoo::testing::Trial;
 use seqzoo::{MixerState, SequenceMixer};
 use seqzoo_tests::{Inputs, Outcome, autodiff, double, flags, largest_error, plain, values};
 
@@ -175,6 +176,14 @@ fn chunks_of_any_division_give_the_same() {
     crosses_chunks(&double(lmu.with_input_activation(LmuActivation::Tanh).init(&device)), &device);
 }
 
+/// From a state, with the gradients of it and of all parameters.
+#[test]
+fn the_law_holds_over_whole_chunks() {
+    let device = autodiff();
+    let layer = S4Config::new(2).with_d_state(4).with_dt_min(0.05).init(&device);
+    Trial::new(2, &device).with_time(140).law(&layer);
+}
+
 #[test]
 fn gradients_of_a_low_rank_are_those_of_finite_differences() {
     let device = autodiff();
@@ -186,8 +195,8 @@ fn gradients_of_a_low_rank_are_those_of_finite_differences() {
         let score = |space: &DplrStateSpace| {
             let mut inputs = Inputs::new(3, &device);
             let state = Complex::new(inputs.uniform([1, 2, 2]), inputs.uniform([1, 2, 2]));
-            let (output, last) = space.forward(inputs.uniform([1, 75, 2]), None, state);
-            (output * inputs.uniform([1, 75, 2])).sum()
+            let (output, last) = space.forward(inputs.uniform([1, 140, 2]), None, state);
+            (output * inputs.uniform([1, 140, 2])).sum()
                 + (last.re * inputs.uniform([1, 2, 2])).sum()
                 + (last.im * inputs.uniform([1, 2, 2])).sum()
         };
@@ -271,4 +280,74 @@ fn a_large_untrained_layer_stays_finite_in_f32_over_a_long_sequence() {
         let s4d = S4dConfig::new(4).with_dt_min(dt).with_dt_max(dt).with_real_transform(RealTransform::Relu);
         assert!(finite(s4d.init(&device).forward(input.clone(), None).0));
     }
+}
+
+/// The feedback is of the size of the state, however large the published state is.
+#[test]
+fn a_published_state_in_f32_follows_the_one_in_f64() {
+    let device = plain();
+    for measure in [Hippo::LegS, Hippo::LegT] {
+        for d_state in [64, 256] {
+            let layer = S4Config::new(8).with_d_state(d_state).with_measure(measure).init(&device);
+            let single = Inputs::single(3, &device).uniform::<3>([1, 500, 8]);
+            let wide = single.clone().cast(burn::tensor::FloatDType::F64);
+            let (found, _) = layer.forward(single, None);
+            let (wanted, _) = double(layer).forward(wide, None);
+            let error = largest_error(&values(found), &values(wanted));
+            assert!(error < 2e-5, "{measure:?} of {d_state}: {error:e}");
+        }
+    }
+}
+
+#[test]
+fn states_come_in_pairs_and_steps_in_order() {
+    let device = plain();
+    fn message<T>(made: Result<T, seqzoo::ConfigError>) -> String {
+        match made {
+            Ok(_) => panic!("an error was expected"),
+            Err(error) => error.to_string(),
+        }
+    }
+    assert_eq!(
+        message(S4dConfig::new(4).with_d_state(5).try_init(&device)),
+        "s4d: d_state = 5, but an even number of at least 2 is wanted: states come in pairs"
+    );
+    assert!(message(S4dConfig::new(0).try_init(&device)).contains("d_model is 0"));
+    assert_eq!(
+        message(S4Config::new(4).with_d_state(514).try_init(&device)),
+        "s4: d_state = 514, but for HiPPO an even number from 2 to 512 is wanted"
+    );
+    let legs = S4dConfig::new(4).with_init(StateSpaceInit::LegS);
+    assert!(message(legs.with_d_state(1024).try_init(&device)).contains("from 2 to 512"));
+    for (least, most) in [(0.0, 0.1), (-1.0, 0.1), (0.2, 0.1), (f64::NAN, 0.1), (0.1, f64::INFINITY)] {
+        let text = message(S4dConfig::new(4).with_dt_min(least).with_dt_max(most).try_init(&device));
+        assert!(text.contains("but 0 < dt_min <= dt_max is wanted"), "{text}");
+        let text = message(S4Config::new(4).with_dt_min(least).with_dt_max(most).try_init(&device));
+        assert!(text.contains("but 0 < dt_min <= dt_max is wanted"), "{text}");
+    }
+}
+
+#[test]
+fn steps_and_eigenvalues_begin_as_published() {
+    let device = plain();
+    let space = S4dConfig::new(300).with_d_state(8).init(&device).space;
+    let steps = values(space.log_dt.val());
+    let (least, most) = steps.iter().fold((f64::MAX, f64::MIN), |(a, b), x| (a.min(*x), b.max(*x)));
+    let (low, high) = (1e-3f64.ln(), 1e-1f64.ln());
+    assert!(low - 1e-5 <= least && least < low + 0.3 && high - 0.3 < most && most <= high + 1e-5);
+    let decays = values(space.a_real.val().exp());
+    assert!(decays.iter().all(|decay| (decay - 0.5).abs() < 1e-6));
+    let first = |init| {
+        let space = S4dConfig::new(1).with_d_state(8).with_init(init).init(&device).space;
+        values(space.a_imag.val())
+    };
+    let pi = std::f64::consts::PI;
+    assert!(largest_error(&first(StateSpaceInit::Lin), &[0.0, pi, 2.0 * pi, 3.0 * pi]) < 1e-6);
+    // N/π (N/(2n + 1) − 1)
+    let inverse: Vec<f64> = [7.0, 5.0 / 3.0, 3.0 / 5.0, 1.0 / 7.0].map(|x| 8.0 / pi * x).to_vec();
+    assert!(largest_error(&first(StateSpaceInit::Inv), &inverse) < 1e-6);
+    let legs = Hippo::LegS.normal_plus_low_rank(8);
+    assert_eq!(legs.real, -0.5);
+    let frequencies: Vec<f64> = legs.imaginary.iter().map(|imaginary| -imaginary).collect();
+    assert!(largest_error(&first(StateSpaceInit::LegS), &frequencies) < 1e-6);
 }

@@ -10,18 +10,18 @@
 //! | [`GatedDeltaNet`] | the same, fading at a learned rate per token | `H·K·V` |
 //! | [`KimiDeltaAttention`] | the same, fading at a learned rate per token and channel | `H·K·V` |
 //! | [`GatedDeltaProduct`] | several replacements per token, fading at a learned rate | `H·K·V` |
-//! | [`Mamba`] | a diagonal state per channel, whose step, write and read the token chooses | `E·N` |
-//! | [`Mamba2`] | outer products, fading at a rate per head that the token chooses | `E·N` |
-//! | [`Hgrn2`] | outer products whose keys are what the forget gates let go | `K·D` |
-//! | [`Hgrn`] | a moving average per channel, whose rate the token chooses | `E` |
-//! | [`RgLru`] | the same after a short convolution, with gated inputs | `E` |
-//! | [`S5`] | one linear state space of all channels | `P` |
 //! | [`S4`] | a linear state space per channel that begins as HiPPO | `D·N` |
 //! | [`S4d`] | the same, diagonal | `D·N` |
+//! | [`S5`] | one linear state space of all channels | `P` |
 //! | [`Lmu`] | a sliding window as Legendre coefficients | `M·d` |
-//! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
 //! | [`H3`] | the last few keys, and products with them in a linear state space | `(N+S-1)·D` |
 //! | [`Hyena`] | the last tokens, as many as its filters are long | grows up to `(n-1)·(L-1)·D` |
+//! | [`Hgrn`] | a moving average per channel, whose rate the token chooses | `E` |
+//! | [`Hgrn2`] | outer products whose keys are what the forget gates let go | `K·D` |
+//! | [`RgLru`] | the same after a short convolution, with gated inputs | `E` |
+//! | [`Mamba`] | a diagonal state per channel, whose step, write and read the token chooses | `E·N` |
+//! | [`Mamba2`] | outer products, fading at a rate per head that the token chooses | `E·N` |
+//! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
 
 mod base_conv;
 mod delta_mixer;
@@ -29,9 +29,9 @@ mod delta_net;
 mod gated_delta_net;
 mod gated_delta_product;
 mod gated_linear_attention;
+mod h3;
 mod hgrn;
 mod hgrn2;
-mod h3;
 mod hyena;
 mod kimi_delta_attention;
 mod linear_attention;
@@ -52,9 +52,9 @@ pub use gated_delta_product::{GatedDeltaProduct, GatedDeltaProductConfig, GatedD
 pub use gated_linear_attention::{
     GatedLinearAttention, GatedLinearAttentionConfig, GatedLinearAttentionState,
 };
+pub use h3::{H3, H3Config, H3State};
 pub use hgrn::{Hgrn, HgrnConfig, HgrnState};
 pub use hgrn2::{Hgrn2, Hgrn2Config, Hgrn2State};
-pub use h3::{H3, H3Config, H3State};
 pub use hyena::{Hyena, HyenaConfig, HyenaState};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};

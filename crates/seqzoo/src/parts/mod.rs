@@ -1,6 +1,7 @@
 //! The modules that layers share: norms, projections, feature maps, rotary positions, short
 //! convolutions, decays and gates, state spaces and their steps, heads on the delta rule, and the gated feed-forward.
 //! convolutions, implicit filters, decays, heads on the delta rule, and the gated feed-forward.
+//! convolutions, decays, heads on the delta rule, state spaces, and the gated feed-forward.
 
 mod decay_gate;
 mod delay_network;

@@ -114,8 +114,12 @@ impl Hippo {
                 row.iter_mut().zip(column).for_each(|(entry, right)| *entry += left * right);
             }
         }
-        let real = if order == 0 { 0.0 } else { a[0] };
+        // What is left on the diagonal is the same everywhere, but for its rounding.
         (0..order).for_each(|n| a[n * order + n] = 0.0);
+        let real = match self {
+            Self::LegS => -0.5,
+            Self::LegT => 0.0,
+        };
         let mut vectors = vec![b];
         vectors.extend(columns);
         let (imaginary, mut vectors) = skew::lower_half(a, vectors);

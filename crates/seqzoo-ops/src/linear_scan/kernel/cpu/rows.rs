@@ -148,11 +148,7 @@ pub(super) fn vector<S: Simd, E: Real, const P: usize, const PARTIAL: bool>(
 
 #[inline(always)]
 fn part<S: Simd, E: Real, const PARTIAL: bool>(simd: S, numbers: &[E], index: usize) -> E::Vector<S> {
-    if PARTIAL {
-        E::load(simd, &numbers[index * lanes::<S, E>()..])
-    } else {
-        E::vectors::<S>(numbers)[index]
-    }
+    if PARTIAL { E::load(simd, &numbers[index * lanes::<S, E>()..]) } else { E::vectors::<S>(numbers)[index] }
 }
 
 /// `a + b`.
