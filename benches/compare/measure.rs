@@ -1,6 +1,6 @@
 //! Timed runs of this library.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use seqzoo::ops::Form;
 use seqzoo::ops::attention::{AttentionOptions, attention};
 use seqzoo_benches::{Seconds, Shape, Subject, median, tokens, wait};

@@ -3,7 +3,6 @@
 use burn::tensor::Device;
 use seqzoo::layers::*;
 use seqzoo::parts::{Discretisation, FeatureMapKind, Hippo, RealTransform, StateSpaceInit};
-use seqzoo::parts::{Discretisation, FeatureMapKind, StateSpaceInit};
 use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::double;

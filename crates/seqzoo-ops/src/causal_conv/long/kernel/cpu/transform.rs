@@ -170,7 +170,7 @@ mod tests {
             n == 1
         };
         for least in 1..3000 {
-            let wanted = (least.max(2)..).find(|n| n.is_multiple_of(2) && smooth(*n)).unwrap();
+            let wanted = (least.max(2)..).find(|n: &usize| n.is_multiple_of(2) && smooth(*n)).unwrap();
             assert_eq!(length_from(least), wanted);
         }
     }
