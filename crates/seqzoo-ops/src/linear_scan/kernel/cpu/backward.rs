@@ -57,11 +57,12 @@ impl<E: Real, A: Numbers<P>, const P: usize> Walk<E> for Backward<'_, E, A, P> {
             let upstream = unsafe { self.d_input.source(&self.upstream, token, &channels) };
             let given = Given { a, before, upstream };
             let vectors = channels.len() / lanes::<S, E>();
-            for index in 0..vectors {
-                made.step::<S, A, false>(simd, &given, index);
-            }
+            // From the last channel to the first, as from token to token: the processor fetches ahead what goes one way.
             if vectors * lanes::<S, E>() < channels.len() {
                 made.step::<S, A, true>(simd, &given, vectors);
+            }
+            for index in (0..vectors).rev() {
+                made.step::<S, A, false>(simd, &given, index);
             }
             if self.resets.is_some_and(|resets| resets[token] != E::default()) {
                 made.flow.clear();
