@@ -21,7 +21,8 @@ pub fn small() -> Vec<LanguageModel> {
             "mamba2" => serde_json::json!({"head_dim": 4, "d_state": 3}),
             "hgrn2" => serde_json::json!({"expand_ratio": 4}),
             "s5" => serde_json::json!({"d_state": 4, "blocks": 2}),
-            "s4" | "s4d" => serde_json::json!({"d_state": 4}),
+            "s4" | "s4d" | "h3" => serde_json::json!({"d_state": 4}),
+            "hyena" => serde_json::json!({"max_len": 8, "filter_order": 4}),
             "base_conv" | "mamba" | "hgrn" | "lmu" => serde_json::json!({}),
             _ => serde_json::json!({"num_heads": 2}),
         };

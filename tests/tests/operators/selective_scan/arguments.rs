@@ -92,7 +92,7 @@ fn wrong_options_are_named_in_a_sentence() {
         ),
         (
             SelectiveScanOptions { delta_limits: Some((1.0, 0.5)), ..none() },
-            "The argument `delta_limits` is (1.0, 0.5), but a least and a greatest step are wanted.",
+            "The argument `delta_limits` is (1, 0.5), but a least and a greatest step are wanted.",
         ),
     ] {
         assert_eq!(run(RIGHT, options), sentence);

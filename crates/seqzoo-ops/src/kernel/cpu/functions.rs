@@ -133,7 +133,8 @@ mod tests {
 
         fn with_simd<S: Simd>(self, simd: S) {
             self.of::<S, f32>(simd, self.within);
-            self.of::<S, f64>(simd, 1e-15);
+            // As many units in the last place.
+            self.of::<S, f64>(simd, 2e-9 * self.within + 1e-15);
         }
     }
 
