@@ -139,7 +139,8 @@ struct Choice {
     work: f64,
 }
 
-/// The work of a transform of `n` numbers is that of `n log2(n)` times this many multiply-adds of a sum: measured.
+/// The work of a block, two transforms of `n` numbers, is about that of `n log2(n)` times this many multiply-adds of a sum. It
+/// says where direct sums end, not what is computed.
 const TRANSFORM: f64 = 6.0;
 
 /// Sums of one piece, at least: their window stays in the cache.
