@@ -15,7 +15,7 @@ const SIZE: usize = 5;
 pub enum Kind {
     /// The recurrence alone, one group.
     Bare,
-    /// With a bias, softplus, limits, skip and gate.
+    /// With logarithms of rates, a bias, softplus, limits, skip and gate.
     Full,
     /// As `Full`, with as many groups as channels where that is an odd number, and else two.
     Grouped,
@@ -62,7 +62,12 @@ impl Operator for SelectiveScan {
             input: inputs.uniform(*shape),
             // Steps themselves, or what softplus makes steps of.
             delta: if full { inputs.between(*shape, -4.0, 2.0) } else { inputs.between(*shape, 0.01, 1.0) },
-            a: inputs.between([channels, SIZE], -4.0, -0.01),
+            // Rates, or their logarithms.
+            a: if full {
+                inputs.between([channels, SIZE], -4.0, 1.4)
+            } else {
+                inputs.between([channels, SIZE], -4.0, -0.01)
+            },
             b: inputs.uniform(shared),
             c: inputs.uniform(shared),
             delta_bias: full.then(|| inputs.uniform([channels])),
@@ -115,6 +120,7 @@ impl Operator for SelectiveScan {
         let Self { input, delta, a, b, c, delta_bias, d, z, limits } = self.clone();
         let delta_softplus = delta_bias.is_some();
         let options = SelectiveScanOptions {
+            a_log: delta_softplus,
             delta_bias,
             delta_softplus,
             delta_limits: limits,

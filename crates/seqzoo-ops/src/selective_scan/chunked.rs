@@ -6,7 +6,8 @@ use crate::scan::reset::{cleared, cut};
 use burn::tensor::{Tensor, activation::silu};
 
 pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<3>, Tensor<3>) {
-    let Problem { input, delta, a, b, c, step, d, z, mut state, resets } = problem;
+    let a = problem.rates();
+    let Problem { input, delta, b, c, step, d, z, mut state, resets, .. } = problem;
     let [batch, time, channels] = input.dims();
     let states = a.dims()[1];
     if let Some(resets) = &resets {

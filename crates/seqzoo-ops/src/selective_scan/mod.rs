@@ -21,7 +21,7 @@ use problem::Problem;
 /// y_t = (C_t · h_t + D u_t) silu(z_t)                      the skip and the gate if they are given
 /// ```
 ///
-/// `A` is used as it is given: models keep its logarithm and pass `-exp(A_log)`. The input is discretised by Euler's rule,
+/// `a` is `A` itself or, with `a_log`, `ln(-A)`, which is what models keep. The input is discretised by Euler's rule,
 /// `Δ B u`, and the state by the exponential, as in the published code.
 ///
 /// # Shapes

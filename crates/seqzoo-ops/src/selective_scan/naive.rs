@@ -5,7 +5,8 @@ use crate::scan::reset::cleared;
 use burn::tensor::{Tensor, activation::silu};
 
 pub(super) fn naive(problem: Problem) -> (Tensor<3>, Tensor<3>) {
-    let Problem { input, delta, a, b, c, step, d, z, mut state, resets } = problem;
+    let a = problem.rates();
+    let Problem { input, delta, b, c, step, d, z, mut state, resets, .. } = problem;
     let [_, time, channels] = input.dims();
     let mut outputs = Vec::with_capacity(time);
     for t in 0..time {

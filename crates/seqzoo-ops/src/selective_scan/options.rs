@@ -6,6 +6,8 @@ use burn::tensor::{Bool, Tensor};
 /// Options of [`selective_scan`](super::selective_scan). `Default` is the bare recurrence.
 #[derive(Clone, Debug, Default)]
 pub struct SelectiveScanOptions {
+    /// Whether `a` holds `ln(-A)`, as models keep it, and not `A`.
+    pub a_log: bool,
     /// Added to `delta` before anything else, `[E]`.
     pub delta_bias: Option<Tensor<1>>,
     /// Whether `delta` then goes through `softplus`, `ln(1 + e^x)`.

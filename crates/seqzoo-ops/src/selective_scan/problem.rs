@@ -10,6 +10,7 @@ pub(super) struct Problem {
     pub input: Tensor<3>, // u: [b, t, e]
     pub delta: Tensor<3>, // before bias, softplus and limits: [b, t, e]
     pub a: Tensor<2>,     // [e, n]
+    pub a_log: bool,      // `a` holds ln(-A)
     pub b: Tensor<4>,     // [b, t, g, n]
     pub c: Tensor<4>,     // [b, t, g, n]
     pub step: StepRule,
@@ -96,6 +97,7 @@ impl Problem {
             input: to_dtype(input, wide),
             delta: to_dtype(delta, wide),
             a: to_dtype(a, wide),
+            a_log: options.a_log,
             b: to_dtype(b, wide),
             c: to_dtype(c, wide),
             step: StepRule {
@@ -108,6 +110,11 @@ impl Problem {
             state,
             resets: options.resets,
         }
+    }
+
+    /// `A`, `[e, n]`.
+    pub fn rates(&self) -> Tensor<2> {
+        if self.a_log { self.a.clone().exp().neg() } else { self.a.clone() }
     }
 
     /// Whether there are no sequences, and so nothing to compute.

@@ -2,7 +2,7 @@
 
 use crate::config::{check_channels, check_numbers};
 use crate::ops::selective_scan::{SelectiveScanOptions, selective_scan, selective_scan_report};
-use crate::ops::{Report, accumulator, to_dtype};
+use crate::ops::{Report, accumulator};
 use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, TimeSteps, projection, with_bias};
 use crate::{ConfigError, LayerConfig, SequenceMixer, Undecayed};
 use burn::config::Config;
@@ -174,9 +174,8 @@ impl SequenceMixer for Mamba {
         let (b, c) = (shared(rank), shared(rank + states));
         // Its bias is added by the operator, in the precision of the state.
         let delta = linear(selection.clone().narrow(2, 0, rank), self.dt.weight.val(), None);
-        let rates = self.a_log.val();
-        let wide = accumulator(rates.dtype());
         let options = SelectiveScanOptions {
+            a_log: true,
             delta_bias: self.dt.bias.as_ref().map(Param::val),
             delta_softplus: true,
             d: Some(self.d.val()),
@@ -185,7 +184,7 @@ impl SequenceMixer for Mamba {
             resets,
             ..Default::default()
         };
-        let (read, memory) = selective_scan(x, delta, to_dtype(rates, wide).exp().neg(), b, c, options);
+        let (read, memory) = selective_scan(x, delta, self.a_log.val(), b, c, options);
         (self.output.forward(read), MambaState { memory, inputs })
     }
 

@@ -23,6 +23,7 @@ fn outcome(golden: &Golden, softplus: bool, form: Form) -> Outcome {
     let (d, bias) = (vector("D"), vector("delta_bias"));
     let (z, state) = (given("z"), given("initial_state"));
     let options = SelectiveScanOptions {
+        a_log: false,
         delta_bias: bias.clone(),
         delta_softplus: softplus,
         delta_limits: None,

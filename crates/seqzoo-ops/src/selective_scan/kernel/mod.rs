@@ -56,9 +56,10 @@ pub(crate) struct Saved<B: Backend> {
     pub states: FloatTensor<B>,
 }
 
-/// How a step is made of `delta`.
+/// Whether `a` holds `ln(-A)`, and how a step is made of `delta`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
+    pub a_log: bool,
     pub softplus: bool,
     pub limits: Option<(f64, f64)>,
 }
@@ -90,8 +91,8 @@ on_tape!(SelectiveScan[10, 2]: SelectiveScanBackend { selective_scan, selective_
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem) -> (Tensor<3>, Tensor<3>) {
     let dtype = problem.dtype();
-    let Problem { input, delta, a, b, c, step, d, z, state, resets } = problem;
-    let settings = Settings { softplus: step.softplus, limits: step.limits };
+    let Problem { input, delta, a, a_log, b, c, step, d, z, state, resets } = problem;
+    let settings = Settings { a_log, softplus: step.softplus, limits: step.limits };
     let resets = resets.map(|resets| to_dtype(resets.float(), dtype).into_dispatch());
     let Outputs { output, state } = Dispatch::selective_scan(
         Inputs {

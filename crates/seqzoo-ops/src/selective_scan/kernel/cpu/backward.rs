@@ -119,7 +119,7 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
         let before = row * extents.channels * extents.size;
         let own = blocks.blocks_of(task);
         for (k, block) in own.iter().enumerate() {
-            pack_rates(simd, sequence.a, *block, extents.size, &mut rates[k * slot..][..slot]);
+            pack_rates(simd, sequence, *block, &mut rates[k * slot..][..slot]);
             pack(simd, pass.upstream_last, before, *block, extents.size, &mut gradients[k * slot..][..slot]);
         }
         rate_gradients.fill(E::default());
@@ -159,6 +159,14 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
             }
         }
 
+        if sequence.a_log {
+            // A = -exp(a), whose derivative is A itself.
+            let scale = E::splat(simd, E::from_f64(LN_2));
+            let rates = E::vectors::<S>(rates);
+            for (gradient, rate) in E::vectors_mut::<S>(rate_gradients).iter_mut().zip(rates) {
+                *gradient = E::times(simd, *gradient, E::times(simd, *rate, scale));
+            }
+        }
         for (k, block) in own.iter().enumerate() {
             let (skip, bias) = (&skip_gradients[k * lanes..][..lanes], &bias_gradients[k * lanes..][..lanes]);
             // SAFETY: the gradients of these channels and their states, of this sequence, are this task's alone.

@@ -88,6 +88,7 @@ impl Call {
             d: maybe(&inputs.d),
             z: maybe(&inputs.z),
             resets: maybe(&inputs.resets),
+            a_log: self.1.a_log,
             softplus: self.1.softplus,
             limits: self.1.limits.map(|(least, most)| (E::from_f64(least), E::from_f64(most))),
         }
@@ -108,6 +109,7 @@ pub(super) struct Sequence<'a, E> {
     pub d: Option<&'a [E]>,
     pub z: Option<&'a [E]>,
     pub resets: Option<&'a [E]>,
+    pub a_log: bool,
     pub softplus: bool,
     pub limits: Option<(E, E)>,
 }

@@ -5,7 +5,7 @@ use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::channels::blocks::{Block, Blocks, CHUNK, Task};
 use crate::kernel::cpu::channels::rows::{load, pack, store, unpack};
 use crate::kernel::cpu::channels::tasks::each;
-use crate::kernel::cpu::functions::sigmoid;
+use crate::kernel::cpu::functions::{exp, sigmoid};
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
@@ -98,13 +98,14 @@ impl<E: Real> Scratch<E> {
     }
 }
 
-/// The rates of a block for [`Real::exp2`]: `a · log2 e`, one vector per number of the state.
+/// The rates of a block for [`Real::exp2`]: `A · log2 e`, one vector per number of the state.
 #[inline(always)]
-pub(super) fn pack_rates<S: Simd, E: Real>(simd: S, a: &[E], block: Block, size: usize, to: &mut [E]) {
-    pack(simd, a, 0, block, size, to);
-    let scale = E::splat(simd, E::from_f64(LOG2_E));
+pub(super) fn pack_rates<S: Simd, E: Real>(simd: S, sequence: &Sequence<'_, E>, block: Block, to: &mut [E]) {
+    pack(simd, sequence.a, 0, block, sequence.extents.size, to);
+    let scale = E::splat(simd, E::from_f64(if sequence.a_log { -LOG2_E } else { LOG2_E }));
     for rate in E::vectors_mut::<S>(to) {
-        *rate = E::times(simd, *rate, scale);
+        let number = if sequence.a_log { exp::<S, E>(simd, *rate) } else { *rate };
+        *rate = E::times(simd, number, scale);
     }
 }
 
@@ -130,7 +131,7 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
         let before = row * extents.channels * extents.size;
         let own = blocks.blocks_of(task);
         for (k, block) in own.iter().enumerate() {
-            pack_rates(simd, sequence.a, *block, extents.size, &mut rates[k * slot..][..slot]);
+            pack_rates(simd, sequence, *block, &mut rates[k * slot..][..slot]);
             pack(simd, sequence.start, before, *block, extents.size, &mut states[k * slot..][..slot]);
         }
         for (chunk, from) in (0..extents.time).step_by(CHUNK).enumerate() {

@@ -58,6 +58,7 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
         let vectors = E::vectors_mut::<S>(scratch);
         (vectors[0], vectors[1]) = (steps, writes);
 
+        let zero = E::splat(simd, E::default());
         let clears = sequence.clears(row, 0);
         let at = extents.shared(row, 0, group);
         let (b, c) = (sequence.of_token(sequence.b, at, 0, size), sequence.of_token(sequence.c, at, 0, size));
@@ -67,10 +68,14 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
             let start = (row * extents.channels + channel) * size;
             let before = &sequence.start[start..][..size];
             let (dt, write) = (E::splat(simd, scratch[lane]), E::splat(simd, scratch[lanes + lane]));
-            let mut sum = E::splat(simd, E::default());
+            let mut sum = zero;
             for first in (0..size).step_by(lanes) {
                 let some = first..size.min(first + lanes);
-                let factor = exp::<S, E>(simd, E::times(simd, dt, E::load(simd, &rates[some.clone()])));
+                let mut rate = E::load(simd, &rates[some.clone()]);
+                if sequence.a_log {
+                    rate = E::minus(simd, zero, exp::<S, E>(simd, rate));
+                }
+                let factor = exp::<S, E>(simd, E::times(simd, dt, rate));
                 let mut state = E::times(simd, write, E::load(simd, &b[some.clone()]));
                 if !clears {
                     state = E::mul_add(simd, factor, E::load(simd, &before[some.clone()]), state);
