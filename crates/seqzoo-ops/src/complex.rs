@@ -13,6 +13,14 @@ pub struct Complex<const D: usize> {
     pub im: Tensor<D>,
 }
 
+impl Complex<2> {
+    /// Of `[.., .., 2]`, real and imaginary parts: how parameters are kept.
+    pub fn of_parts(parts: Tensor<3>) -> Self {
+        let part = |index| parts.clone().narrow(2, index, 1).squeeze_dim(2);
+        Self { re: part(0), im: part(1) }
+    }
+}
+
 impl<const D: usize> Complex<D> {
     /// `re + i im`.
     pub fn new(re: Tensor<D>, im: Tensor<D>) -> Self {
@@ -55,6 +63,12 @@ impl<const D: usize> Complex<D> {
     pub fn exp(self) -> Self {
         let length = self.re.exp();
         Self { re: length.clone() * self.im.clone().cos(), im: length * self.im.sin() }
+    }
+
+    /// `1 / z`.
+    pub fn reciprocal(self) -> Self {
+        let square = self.re.clone().square() + self.im.clone().square();
+        Self { re: self.re / square.clone(), im: self.im.neg() / square }
     }
 
     /// In another dtype.

@@ -1,7 +1,8 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
-pub mod kernel;
+pub mod continuous;
+mod kernel;
 mod naive;
 mod options;
 mod problem;

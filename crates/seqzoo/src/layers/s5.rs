@@ -1,9 +1,10 @@
 //! S5: one state space with many inputs and many outputs.
 
 use crate::config::{check_channels, check_numbers};
+use crate::ops::diagonal_ssm::continuous::discretise;
 use crate::ops::linear_scan::{ComplexFactor, LinearScanOptions, complex_linear_scan, linear_scan_report};
 use crate::ops::{Complex, Report, accumulator, to_dtype};
-use crate::parts::{Discretisation, Hippo, ProjectionInit, TimeSteps, biased_projection, discretise};
+use crate::parts::{Discretisation, Hippo, ProjectionInit, TimeSteps, biased_projection};
 use crate::{ConfigError, LayerConfig, SequenceMixer, Undecayed};
 use burn::config::Config;
 use burn::module::{Module, Param};

@@ -2,12 +2,12 @@
 
 use super::Hippo;
 use crate::config::{check_channels, check_numbers};
-use crate::ops::{Complex, accumulator, to_dtype};
+use crate::ops::Complex;
+use crate::ops::diagonal_ssm::continuous::{ContinuousSsm, Discretisation, RealTransform};
 use crate::{ConfigError, Undecayed};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::activation::{relu, softplus};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::f64::consts::PI;
 
@@ -22,49 +22,6 @@ pub enum StateSpaceInit {
     Inv,
     /// S4D-LegS: the eigenvalues of the normal part of HiPPO-LegS.
     LegS,
-}
-
-/// How a state space in continuous time becomes a recurrence over tokens.
-#[derive(Config, Debug, PartialEq, Copy)]
-pub enum Discretisation {
-    /// The input stays as it is between tokens: `λ = e^(ΔA)`, `B̄ = (e^(ΔA) − 1)/A · B`.
-    ZeroOrderHold,
-    /// The trapezium rule: `λ = (1 + ΔA/2)/(1 − ΔA/2)`, `B̄ = Δ/(1 − ΔA/2) · B`.
-    Bilinear,
-}
-
-/// What makes a decay, `−Re A > 0`, of a parameter.
-#[derive(Config, Debug, PartialEq, Copy)]
-pub enum RealTransform {
-    /// `e^x`.
-    Exp,
-    /// `max(x, 0) + 1e-4`.
-    Relu,
-    /// `ln(1 + e^x)`.
-    Softplus,
-}
-
-/// The least decay that a parameter is set for.
-const MIN_DECAY: f64 = 1e-4;
-
-impl RealTransform {
-    pub(crate) fn apply<const D: usize>(self, parameter: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Exp => parameter.exp(),
-            Self::Relu => relu(parameter).add_scalar(MIN_DECAY),
-            Self::Softplus => softplus(parameter, 1.0),
-        }
-    }
-
-    /// The parameter of a decay.
-    pub(crate) fn inverse(self, decay: f64) -> f64 {
-        let decay = decay.max(MIN_DECAY);
-        match self {
-            Self::Exp => decay.ln(),
-            Self::Relu => decay - MIN_DECAY,
-            Self::Softplus => decay.exp_m1().ln(),
-        }
-    }
 }
 
 /// Configuration of a [`DiagonalStateSpace`].
@@ -114,14 +71,16 @@ impl DiagonalStateSpaceConfig {
         }
         let pairs = [channels, d_state / 2];
         let complex = [channels, d_state / 2, 2];
-        let imaginary = frequencies(self.init, d_state);
+        let init = self.init;
         Ok(DiagonalStateSpace {
             log_dt: log_steps(subject, channels, self.dt_min, self.dt_max, device)?,
             a_real: Initializer::Constant { value: self.real_transform.inverse(0.5) }
                 .init(pairs, device)
                 .into(),
-            a_imag: of_each_channel(pairs, imaginary, device).into(),
-            b: self.learn_b.then(|| of_each_channel(complex, [1.0, 0.0].repeat(d_state / 2), device).into()),
+            a_imag: of_each_channel(pairs, move || frequencies(init, d_state), device).into(),
+            b: self
+                .learn_b
+                .then(|| of_each_channel(complex, move || [1.0, 0.0].repeat(d_state / 2), device).into()),
             // Complex numbers of variance 1.
             c: Initializer::Normal { mean: 0.0, std: 0.5f64.sqrt() }.init(complex, device),
             discretisation: self.discretisation,
@@ -182,16 +141,14 @@ impl DiagonalStateSpace {
     /// The eigenvalues `λ` and the weights `w` of [`diagonal_ssm`](crate::ops::diagonal_ssm::diagonal_ssm), both
     /// `[H, N/2]`, in `f32` or wider.
     pub fn discretised(&self) -> (Complex<2>, Complex<2>) {
-        let wide = accumulator(self.c.val().dtype());
-        let decay = self.real_transform.apply(to_dtype(self.a_real.val(), wide));
-        let a = Complex::new(decay.neg(), to_dtype(self.a_imag.val(), wide));
-        let step = to_dtype(self.log_dt.val(), wide).exp().unsqueeze_dim::<2>(1); // [h, 1]
-        let (eigenvalues, input) = discretise(self.discretisation, a, step);
-        let mut weights = complex(to_dtype(self.c.val(), wide)).map(|part| part.mul_scalar(2.0)).times(input);
-        if let Some(b) = &self.b {
-            weights = weights.times(complex(to_dtype(b.val(), wide)));
-        }
-        (eigenvalues, weights)
+        let parameters = ContinuousSsm {
+            log_dt: self.log_dt.val(),
+            a_real: self.a_real.val(),
+            a_imag: self.a_imag.val(),
+            b: self.b.as_ref().map(|b| b.val()),
+            c: self.c.val(),
+        };
+        parameters.discretised(self.discretisation, self.real_transform)
     }
 
     /// The filter that the recurrence convolves with, `[H, L]`: `K_l = Re(w · λ^l)`, for identities and tests; layers run
@@ -200,25 +157,6 @@ impl DiagonalStateSpace {
         let (eigenvalues, weights) = self.discretised();
         let powers = powers(eigenvalues, length);
         weights.map(|part| part.unsqueeze_dim::<3>(1)).real_of_product(powers).sum_dim(2).squeeze_dim(2)
-    }
-}
-
-/// `λ` and `B̄/B` of the diagonal `a`, `[H, N]`, over steps `[H, 1]`.
-pub(crate) fn discretise(
-    discretisation: Discretisation,
-    a: Complex<2>,
-    step: Tensor<2>,
-) -> (Complex<2>, Complex<2>) {
-    let scaled = a.clone().map(|part| part * step.clone());
-    match discretisation {
-        Discretisation::ZeroOrderHold => (scaled.clone().exp(), divide(exp_minus_one(scaled), a)),
-        Discretisation::Bilinear => {
-            let half = scaled.map(|part| part.div_scalar(2.0));
-            let below = Complex::new(half.re.clone().neg().add_scalar(1.0), half.im.clone().neg());
-            let inverse = reciprocal(below);
-            let above = Complex::new(half.re.add_scalar(1.0), half.im);
-            (above.times(inverse.clone()), inverse.map(|part| part * step.clone()))
-        }
     }
 }
 
@@ -236,34 +174,6 @@ pub(crate) fn powers(eigenvalues: Complex<2>, length: usize) -> Complex<3> {
         all = Complex::new(Tensor::cat(vec![all.re, more.re], 1), Tensor::cat(vec![all.im, more.im], 1));
         next = next.clone().times(next);
     }
-}
-
-/// `1 / z`.
-pub(crate) fn reciprocal(z: Complex<2>) -> Complex<2> {
-    let length = z.re.clone().square() + z.im.clone().square();
-    Complex::new(z.re / length.clone(), z.im.neg() / length)
-}
-
-/// `e^z − 1` for `Re z ≤ 0`, where `z` is small, too: with `e^x − 1 = tanh(x/2)(e^x + 1)` no term cancels another.
-fn exp_minus_one(z: Complex<2>) -> Complex<2> {
-    let length = z.re.clone().exp();
-    let less = z.re.div_scalar(2.0).tanh() * length.clone().add_scalar(1.0);
-    let half_sine = z.im.clone().div_scalar(2.0).sin();
-    Complex::new(less * z.im.clone().cos() - half_sine.square().mul_scalar(2.0), length * z.im.sin())
-}
-
-/// `above / below`, where the square of `below` may be too small for a float.
-fn divide(above: Complex<2>, below: Complex<2>) -> Complex<2> {
-    // The quotient does not depend on the scale, and so has no gradient with respect to it.
-    let scale = below.re.clone().abs().max_pair(below.im.clone().abs()).detach();
-    let unit = below.map(|part| part / scale.clone());
-    above.times(reciprocal(unit)).map(|part| part / scale.clone())
-}
-
-/// `[.., 2]` as a complex tensor.
-pub(crate) fn complex(parts: Tensor<3>) -> Complex<2> {
-    let part = |index| parts.clone().narrow(2, index, 1).squeeze_dim(2);
-    Complex::new(part(0), part(1))
 }
 
 /// The imaginary parts of the eigenvalues.
@@ -297,16 +207,16 @@ pub(crate) fn log_steps(
     Ok(uniform.init_mapper(move |share: Tensor<1>| share.mul_scalar(range).add_scalar(least)).into())
 }
 
-/// A parameter with the same `numbers` for every channel, the first axis.
+/// A parameter with the same `numbers` for every channel, the first axis; they are made when the parameter is.
 pub(crate) fn of_each_channel<const D: usize>(
     shape: [usize; D],
-    numbers: Vec<f64>,
+    numbers: impl Fn() -> Vec<f64> + Send + Sync + 'static,
     device: &Device,
 ) -> Param<Tensor<D>> {
     let mut one = shape;
     one[0] = 1;
     Initializer::Zeros.init(shape, device).init_mapper(move |zeros: Tensor<D>| {
-        let data = TensorData::new(numbers.clone(), one);
+        let data = TensorData::new(numbers(), one);
         zeros.clone() + Tensor::from_data(data, (&zeros.device(), zeros.dtype()))
     })
 }

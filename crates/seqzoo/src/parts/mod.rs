@@ -1,7 +1,5 @@
-//! The modules that layers share: norms, projections, feature maps, rotary positions, short
-//! convolutions, decays and gates, state spaces and their steps, heads on the delta rule, and the gated feed-forward.
-//! convolutions, implicit filters, decays, heads on the delta rule, and the gated feed-forward.
-//! convolutions, decays, heads on the delta rule, state spaces, and the gated feed-forward.
+//! The modules that layers share: norms, projections, feature maps, rotary positions, short convolutions, implicit
+//! filters, decays and gates, heads on the delta rule, state spaces and their steps, and the gated feed-forward.
 
 mod decay_gate;
 mod delay_network;
@@ -27,9 +25,7 @@ mod time_steps;
 
 pub use decay_gate::{DecayGate, ScalarDecay};
 pub use delta_heads::DeltaHeads;
-pub use diagonal_state_space::{
-    DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, RealTransform, StateSpaceInit,
-};
+pub use diagonal_state_space::{DiagonalStateSpace, DiagonalStateSpaceConfig, StateSpaceInit};
 pub use dplr_state_space::{DplrStateSpace, DplrStateSpaceConfig};
 pub use feature_map::{FeatureMap, FeatureMapKind};
 pub use glu_output::GluOutput;
@@ -45,9 +41,10 @@ pub use short_convs::{ConvStates, ShortConvs};
 pub use ssd::{SsdOptions, ssd};
 pub use swiglu::SwiGlu;
 
+pub use crate::ops::diagonal_ssm::continuous::{Discretisation, RealTransform};
+
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
-pub(crate) use diagonal_state_space::discretise;
 pub(crate) use forget_gate::ForgetGate;
 pub(crate) use implicit_filter::ImplicitFilterOptions;
 pub(crate) use projection::{

@@ -1,6 +1,7 @@
 //! The diagonal state space: forms, finite differences, splits and hostile numbers.
 
 mod arguments;
+mod continuous;
 
 mod ladder {
     use seqzoo_tests::operators::DiagonalSsm;

@@ -1,6 +1,7 @@
 //! Functions of vectors that no processor has.
 
 use super::lanes::Real;
+use bytemuck::Pod;
 use pulp::Simd;
 
 /// `2^x` within 2 units in the last place; 0 where it is no normal number, and NaN stays.
@@ -33,7 +34,7 @@ pub(super) fn exp2_f32<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 /// `2^x`, lane by lane.
 #[inline(always)]
 pub(super) fn exp2_f64<S: Simd>(_: S, x: S::f64s) -> S::f64s {
-    lane_by_lane::<S>(x, f64::exp2)
+    lane_by_lane(x, f64::exp2)
 }
 
 /// `ln(1 + x)` of numbers from 0 to 1, within 3 units in the last place.
@@ -55,12 +56,83 @@ pub(super) fn ln_1p_f32<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 /// `ln(1 + x)`, lane by lane.
 #[inline(always)]
 pub(super) fn ln_1p_f64<S: Simd>(_: S, x: S::f64s) -> S::f64s {
-    lane_by_lane::<S>(x, f64::ln_1p)
+    lane_by_lane(x, f64::ln_1p)
+}
+
+/// `e^x - 1` of numbers up to 0, within 4 units in the last place.
+#[inline(always)]
+pub(super) fn exp_m1_f32<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    /// Nearer to 0 the series `x + x^2/2! + .. + x^7/7!` is exact, and the difference is not.
+    const NEAR: f32 = -0.35;
+    let splat = |number| simd.splat_f32s(number);
+    let mut p = splat(1.0 / 5040.0);
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0] {
+        p = simd.mul_add_e_f32s(p, x, splat(coefficient));
+    }
+    let near = simd.mul_f32s(p, x);
+    let far = simd.sub_f32s(exp::<S, f32>(simd, x), splat(1.0));
+    simd.select_f32s(simd.less_than_f32s(x, splat(NEAR)), far, near)
+}
+
+/// `e^x - 1`, lane by lane.
+#[inline(always)]
+pub(super) fn exp_m1_f64<S: Simd>(_: S, x: S::f64s) -> S::f64s {
+    lane_by_lane(x, f64::exp_m1)
+}
+
+/// Sine and cosine, off by `1e-7`.
+///
+/// `x = n π/2 + r` with `|r| <= π/4`, and polynomials for `r` (Cephes, `sinf.c`); the last two bits of `n` say which of
+/// them is which, and their signs.
+#[inline(always)]
+pub(super) fn sin_cos_f32<S: Simd>(simd: S, x: S::f32s) -> [S::f32s; 2] {
+    /// Beyond it `n` has too many digits.
+    const LARGE: f32 = 65_536.0;
+    const ROUND: f32 = 12_582_912.0; // 1.5 · 2^23, as in `exp2_f32`
+    const HALF_PI: [f32; 3] = [1.570_312_5, 4.837_513e-4, 7.549_79e-8]; // of few digits, the first two
+    const SINE: [f32; 3] = [-1.951_529_6e-4, 8.332_161e-3, -1.666_665_5e-1];
+    const COSINE: [f32; 3] = [2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2];
+    let splat = |number| simd.splat_f32s(number);
+    if simd.reduce_max_f32s(simd.abs_f32s(x)) > LARGE {
+        return [lane_by_lane(x, f32::sin), lane_by_lane(x, f32::cos)];
+    }
+    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::FRAC_2_PI), splat(ROUND));
+    let n = simd.sub_f32s(shifted, splat(ROUND));
+    let negative = simd.neg_f32s(n);
+    let r = HALF_PI.iter().fold(x, |r, part| simd.mul_add_e_f32s(negative, splat(*part), r));
+    let square = simd.mul_f32s(r, r);
+    let polynomial = |coefficients: [f32; 3]| {
+        let [first, second, third] = coefficients.map(splat);
+        simd.mul_add_e_f32s(simd.mul_add_e_f32s(first, square, second), square, third)
+    };
+    let sine = simd.mul_add_e_f32s(simd.mul_f32s(polynomial(SINE), square), r, r);
+    let cosine = simd.mul_add_e_f32s(polynomial(COSINE), square, splat(-0.5));
+    let cosine = simd.mul_add_e_f32s(cosine, square, splat(1.0));
+
+    let quarter = simd.transmute_u32s_f32s(shifted);
+    // Bit `bit` of `number` where the sign of a float is.
+    let sign = |number, bit: u32| {
+        let only = simd.and_u32s(number, simd.splat_u32s(1 << bit));
+        simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(only, simd.splat_u32s(31 - bit)))
+    };
+    let swapped = simd.less_than_f32s(simd.or_f32s(sign(quarter, 0), splat(1.0)), splat(0.0));
+    let of_sine = sign(quarter, 1);
+    let of_cosine = sign(simd.add_u32s(quarter, simd.splat_u32s(1)), 1);
+    [
+        simd.xor_f32s(simd.select_f32s(swapped, cosine, sine), of_sine),
+        simd.xor_f32s(simd.select_f32s(swapped, sine, cosine), of_cosine),
+    ]
+}
+
+/// Sine and cosine, lane by lane.
+#[inline(always)]
+pub(super) fn sin_cos_f64<S: Simd>(_: S, x: S::f64s) -> [S::f64s; 2] {
+    [lane_by_lane(x, f64::sin), lane_by_lane(x, f64::cos)]
 }
 
 #[inline(always)]
-fn lane_by_lane<S: Simd>(mut x: S::f64s, function: impl Fn(f64) -> f64) -> S::f64s {
-    for lane in bytemuck::cast_slice_mut::<S::f64s, f64>(std::slice::from_mut(&mut x)) {
+fn lane_by_lane<V: Pod, E: Pod>(mut x: V, function: impl Fn(E) -> E) -> V {
+    for lane in bytemuck::cast_slice_mut::<V, E>(std::slice::from_mut(&mut x)) {
         *lane = function(*lane);
     }
     x
@@ -151,6 +223,9 @@ mod tests {
     }
     function!(Exp2, E::exp2);
     function!(Ln1p, E::ln_1p);
+    function!(ExpM1, E::exp_m1);
+    function!(Sine, |simd, x| E::sin_cos(simd, x)[0]);
+    function!(Cosine, |simd, x| E::sin_cos(simd, x)[1]);
     function!(Sigmoid, sigmoid::<S, E>);
     function!(Softplus, softplus::<S, E>);
 
@@ -175,6 +250,28 @@ mod tests {
     fn the_logarithm_is_exact_to_three_units_down_to_nothing() {
         on_every_processor(Ln1p, f64::ln_1p, (0.0, 1.0), 3.6e-7);
         on_every_processor(Ln1p, f64::ln_1p, (1e-30, 1e-6), 3.6e-7);
+    }
+
+    #[test]
+    fn an_exponential_less_one_is_exact_down_to_nothing() {
+        on_every_processor(ExpM1, f64::exp_m1, (-100.0, 0.0), 5e-7);
+        on_every_processor(ExpM1, f64::exp_m1, (-1.0, 0.0), 5e-7);
+        on_every_processor(ExpM1, f64::exp_m1, (-1e-6, -1e-30), 5e-7);
+    }
+
+    #[test]
+    fn sines_are_exact_beside_their_angle() {
+        // Away from where they are 0, since this asks for the relative error.
+        for turn in [-10_000.0, -3.0, -1.0, 0.0, 1.0, 2.0, 40.0, 10_000.0, 1e6] {
+            let from = f64::from((turn * std::f64::consts::TAU) as f32);
+            let within = 2e-7 + 1.3e-7 * from.abs();
+            for quarter in 0..4 {
+                let around = from + f64::from(quarter) * std::f64::consts::FRAC_PI_2;
+                on_every_processor(Sine, f64::sin, (around + 0.1, around + 1.4), within.max(1e-6));
+                on_every_processor(Cosine, f64::cos, (around + 0.1, around + 1.4), within.max(1e-6));
+            }
+        }
+        on_every_processor(Sine, f64::sin, (-1e-6, -1e-30), 2e-7);
     }
 
     #[test]

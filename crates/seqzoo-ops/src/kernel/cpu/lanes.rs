@@ -77,6 +77,12 @@ pub(crate) trait Real:
     /// `ln(1 + x)` of numbers from 0 to 1; see [`functions`](super::functions).
     fn ln_1p<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
 
+    /// `e^x - 1` of numbers up to 0; see [`functions`](super::functions).
+    fn exp_m1<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// Sine and cosine; see [`functions`](super::functions).
+    fn sin_cos<S: Simd>(simd: S, x: Self::Vector<S>) -> [Self::Vector<S>; 2];
+
     /// The first lanes from `numbers`, which may be fewer than lanes; zeros in the rest.
     fn load<S: Simd>(simd: S, numbers: &[Self]) -> Self::Vector<S>;
 
@@ -98,7 +104,8 @@ pub(crate) const fn lanes<S: Simd, E: Real>() -> usize {
 macro_rules! real {
     ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $mul:ident, $add:ident, $sub:ident, $div:ident,
      $min:ident, $less:ident, $select:ident, $load:ident, $sum:ident,
-     $vectors:ident, $vectors_mut:ident, $exponential:path, $exp2:path, $ln_1p:path) => {
+     $vectors:ident, $vectors_mut:ident, $exponential:path, $exp2:path, $ln_1p:path,
+     $exp_m1:path, $sin_cos:path) => {
         impl Real for $type {
             type Vector<S: Simd> = S::$vector;
 
@@ -174,6 +181,16 @@ macro_rules! real {
             }
 
             #[inline(always)]
+            fn exp_m1<S: Simd>(simd: S, x: S::$vector) -> S::$vector {
+                $exp_m1(simd, x)
+            }
+
+            #[inline(always)]
+            fn sin_cos<S: Simd>(simd: S, x: S::$vector) -> [S::$vector; 2] {
+                $sin_cos(simd, x)
+            }
+
+            #[inline(always)]
             fn load<S: Simd>(simd: S, numbers: &[Self]) -> S::$vector {
                 simd.$load(numbers)
             }
@@ -214,7 +231,9 @@ real!(
     as_mut_simd_f32s,
     super::exponential::of_f32,
     super::functions::exp2_f32,
-    super::functions::ln_1p_f32
+    super::functions::ln_1p_f32,
+    super::functions::exp_m1_f32,
+    super::functions::sin_cos_f32
 );
 real!(
     f64,
@@ -234,5 +253,7 @@ real!(
     as_mut_simd_f64s,
     f64::exp,
     super::functions::exp2_f64,
-    super::functions::ln_1p_f64
+    super::functions::ln_1p_f64,
+    super::functions::exp_m1_f64,
+    super::functions::sin_cos_f64
 );

@@ -3,7 +3,7 @@
 mod closed_loop;
 mod matrices;
 
-use super::diagonal_state_space::{complex, log_steps, of_each_channel, reciprocal};
+use super::diagonal_state_space::{log_steps, of_each_channel};
 use super::same_sequence::SameSequence;
 use super::{Hippo, NormalPlusLowRank, RealTransform};
 use crate::config::{check_channels, check_numbers};
@@ -52,16 +52,17 @@ impl DplrStateSpaceConfig {
         check_numbers(subject, "the state of each sequence", &[channels, d_state])?;
         let NormalPlusLowRank { real, imaginary, b, p } = self.measure.normal_plus_low_rank(d_state);
         let pairs = d_state / 2;
-        let columns = p.into_iter().flatten().flatten().collect();
+        let columns: Vec<f64> = p.into_iter().flatten().flatten().collect();
+        let b: Vec<f64> = b.into_iter().flatten().collect();
         let rank = self.measure.rank();
         Ok(DplrStateSpace {
             log_dt: log_steps(subject, channels, self.dt_min, self.dt_max, device)?,
             a_real: Initializer::Constant { value: self.real_transform.inverse(-real) }
                 .init([channels, pairs], device)
                 .into(),
-            a_imag: of_each_channel([channels, pairs], imaginary, device).into(),
-            p: of_each_channel([channels, rank, pairs, 2], columns, device).into(),
-            b: of_each_channel([channels, pairs, 2], b.into_iter().flatten().collect(), device).into(),
+            a_imag: of_each_channel([channels, pairs], move || imaginary.clone(), device).into(),
+            p: of_each_channel([channels, rank, pairs, 2], move || columns.clone(), device).into(),
+            b: of_each_channel([channels, pairs, 2], move || b.clone(), device).into(),
             // Complex numbers of variance 1.
             c: Initializer::Normal { mean: 0.0, std: 0.5f64.sqrt() }.init([channels, pairs, 2], device),
             real_transform: self.real_transform,
@@ -192,8 +193,8 @@ impl DplrStateSpace {
         let step = to_dtype(self.log_dt.val(), wide).exp().unsqueeze_dim::<2>(1); // [h, 1]
         let half = Complex::new(decay.neg(), to_dtype(self.a_imag.val(), wide))
             .map(|part| part * step.clone().div_scalar(2.0)); // ΔΛ/2
-        let resolvent =
-            reciprocal(Complex::new(half.re.clone().neg().add_scalar(1.0), half.im.clone().neg()));
+        let below = Complex::new(half.re.clone().neg().add_scalar(1.0), half.im.clone().neg());
+        let resolvent = below.reciprocal();
         let eigenvalues = Complex::new(half.re.add_scalar(1.0), half.im).times(resolvent.clone());
 
         let resolvent = resolvent.map(|part| part.unsqueeze_dim::<3>(1)); // [h, 1, n]
@@ -201,8 +202,9 @@ impl DplrStateSpace {
         let p = to_dtype(self.p.val(), wide);
         let part = |index| p.clone().narrow(3, index, 1).squeeze_dim::<3>(3);
         let p = Complex::new(part(0), part(1)); // [h, r, n]
-        let b = complex(to_dtype(self.b.val(), wide)).map(|part| part.unsqueeze_dim::<3>(1));
-        let c = complex(to_dtype(self.c.val(), wide)).map(|part| part.unsqueeze_dim::<3>(1).mul_scalar(2.0));
+        let b = Complex::of_parts(to_dtype(self.b.val(), wide)).map(|part| part.unsqueeze_dim::<3>(1));
+        let c = Complex::of_parts(to_dtype(self.c.val(), wide))
+            .map(|part| part.unsqueeze_dim::<3>(1).mul_scalar(2.0));
 
         let spread = |part: &Tensor<3>, like: &Complex<3>| part.clone().expand(like.dims());
         let over = |resolvent: &Complex<3>, like: &Complex<3>| {

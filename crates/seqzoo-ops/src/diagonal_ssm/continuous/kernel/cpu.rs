@@ -1,0 +1,242 @@
+//! The kernel on Burn's Flex backend.
+#![allow(unsafe_code, reason = "tasks fill tensors in parallel")]
+
+use super::super::options::MIN_DECAY;
+use super::super::{Discretisation, RealTransform};
+use super::{ContinuousSsmBackend, Inputs, Outputs, Settings};
+use crate::kernel::cpu::channels::room::Room;
+use crate::kernel::cpu::channels::rows::lanes_of;
+use crate::kernel::cpu::channels::tasks::each;
+use crate::kernel::cpu::functions::{exp, softplus};
+use crate::kernel::cpu::lanes::{Real, lanes};
+use crate::kernel::cpu::output::Output;
+use crate::kernel::cpu::tensors::numbers;
+use crate::kernel::cpu::vectorized::vectorized;
+use crate::kernel::tensors::Maybe;
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Element, Flex, TensorMetadata};
+use burn::tensor::DType;
+use pulp::{Arch, Simd, WithSimd};
+
+/// Complex numbers of a task.
+const NUMBERS: usize = 512;
+
+impl ContinuousSsmBackend for Flex {
+    fn discretised(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
+        let whole = |tensor: FlexTensor| tensor.to_contiguous();
+        let inputs = Inputs::<Self> {
+            log_dt: whole(inputs.log_dt),
+            a_real: whole(inputs.a_real),
+            a_imag: whole(inputs.a_imag),
+            c: whole(inputs.c),
+            b: Maybe::new(inputs.b.into_option().map(whole)),
+        };
+        match inputs.c.dtype() {
+            DType::F64 => run::<f64>(&inputs, settings),
+            _ => run::<f32>(&inputs, settings),
+        }
+    }
+}
+
+fn run<E: Real + Element>(inputs: &Inputs<Flex>, settings: Settings) -> Outputs<Flex> {
+    let shape = inputs.a_real.shape();
+    let [_, size] = shape.dims();
+    let mut rooms = [(); 4].map(|()| Room::<E>::new(shape.clone()));
+    let [eigenvalues_re, eigenvalues_im, weights_re, weights_im] = &mut rooms;
+    let b = match &inputs.b {
+        Maybe::Absent => None,
+        Maybe::Present(b) => Some(numbers::<E>(b)),
+    };
+    Arch::new().dispatch(Pass {
+        settings,
+        size,
+        log_dt: numbers(&inputs.log_dt),
+        a_real: numbers(&inputs.a_real),
+        a_imag: numbers(&inputs.a_imag),
+        b,
+        c: numbers(&inputs.c),
+        eigenvalues: [eigenvalues_re.output(), eigenvalues_im.output()],
+        weights: [weights_re.output(), weights_im.output()],
+    });
+    // SAFETY: the pass fills all four.
+    let [eigenvalues_re, eigenvalues_im, weights_re, weights_im] = rooms.map(|room| unsafe { room.filled() });
+    Outputs { eigenvalues_re, eigenvalues_im, weights_re, weights_im }
+}
+
+/// All numbers of all channels in a row.
+struct Pass<'a, E> {
+    settings: Settings,
+    size: usize,
+    log_dt: &'a [E],
+    a_real: &'a [E],
+    a_imag: &'a [E],
+    b: Option<&'a [E]>,
+    c: &'a [E],
+    eigenvalues: [Output<'a, E>; 2],
+    weights: [Output<'a, E>; 2],
+}
+
+impl<E: Real> WithSimd for Pass<'_, E> {
+    type Output = ();
+
+    fn with_simd<S: Simd>(self, simd: S) {
+        let count = self.a_real.len();
+        // An exponential, a sine and a cosine are some ten moves of a state.
+        each(count.div_ceil(NUMBERS), 10 * count, Scratch::default, |scratch, task| {
+            let first = task * NUMBERS;
+            let length = NUMBERS.min(count - first);
+            vectorized(simd, Run { pass: &self, scratch, first, length });
+        });
+    }
+}
+
+/// A row of numbers per vector that a task needs, in the order of the numbers.
+struct Scratch<E> {
+    log_dt: Vec<E>,
+    b: [Vec<E>; 2],
+    c: [Vec<E>; 2],
+}
+
+impl<E: Real> Default for Scratch<E> {
+    fn default() -> Self {
+        let row = || vec![E::default(); NUMBERS];
+        Self { log_dt: row(), b: [row(), row()], c: [row(), row()] }
+    }
+}
+
+struct Run<'a, 'b, E> {
+    pass: &'a Pass<'b, E>,
+    scratch: &'a mut Scratch<E>,
+    first: usize,
+    length: usize,
+}
+
+impl<E: Real> WithSimd for Run<'_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { pass, scratch, first, length } = self;
+        for (offset, log_dt) in scratch.log_dt[..length].iter_mut().enumerate() {
+            *log_dt = pass.log_dt[(first + offset) / pass.size];
+        }
+        split(&pass.c[2 * first..][..2 * length], &mut scratch.c);
+        if let Some(b) = pass.b {
+            split(&b[2 * first..][..2 * length], &mut scratch.b);
+        }
+        for from in (0..length).step_by(lanes::<S, E>()) {
+            let to = length.min(from + lanes::<S, E>());
+            let load = |numbers: &[E], at: usize| E::load(simd, &numbers[at + from..at + to]);
+            let pair = |rows: &[Vec<E>; 2]| rows.each_ref().map(|row| load(row, 0));
+            let numbers = Numbers { simd };
+            let (eigenvalue, input) = numbers.discretised::<E>(
+                pass.settings,
+                load(&scratch.log_dt, 0),
+                load(pass.a_real, first),
+                load(pass.a_imag, first),
+            );
+            let mut weight = numbers.times::<E>(pair(&scratch.c), input);
+            if pass.b.is_some() {
+                weight = numbers.times::<E>(weight, pair(&scratch.b));
+            }
+            let weight = weight.map(|part| E::plus(simd, part, part));
+            for (outputs, parts) in [(&pass.eigenvalues, eigenvalue), (&pass.weights, weight)] {
+                for (output, part) in outputs.iter().zip(parts) {
+                    let part = [part];
+                    // SAFETY: these numbers are this task's alone.
+                    unsafe { output.write(first + from, &lanes_of::<S, E>(&part)[..to - from]) };
+                }
+            }
+        }
+    }
+}
+
+/// Pairs of real and imaginary parts as two rows.
+#[inline(always)]
+fn split<E: Real>(pairs: &[E], rows: &mut [Vec<E>; 2]) {
+    let [re, im] = rows;
+    for ((pair, re), im) in pairs.as_chunks::<2>().0.iter().zip(re).zip(im) {
+        [*re, *im] = *pair;
+    }
+}
+
+/// Arithmetic with vectors of complex numbers, `[re, im]`.
+struct Numbers<S> {
+    simd: S,
+}
+
+impl<S: Simd> Numbers<S> {
+    /// `λ` and `B̄/B`.
+    #[inline(always)]
+    fn discretised<E: Real>(
+        &self,
+        settings: Settings,
+        log_dt: E::Vector<S>,
+        a_real: E::Vector<S>,
+        a_imag: E::Vector<S>,
+    ) -> ([E::Vector<S>; 2], [E::Vector<S>; 2]) {
+        let simd = self.simd;
+        let splat = |number| E::splat(simd, E::from_f64(number));
+        let (zero, one, half) = (splat(0.0), splat(1.0), splat(0.5));
+        let decay = match settings.real_transform {
+            RealTransform::Exp => exp::<S, E>(simd, a_real),
+            RealTransform::Relu => {
+                E::plus(simd, E::if_less(simd, a_real, zero, zero, a_real), splat(MIN_DECAY))
+            }
+            RealTransform::Softplus => softplus::<S, E>(simd, a_real),
+        };
+        let a = [E::minus(simd, zero, decay), a_imag];
+        let step = exp::<S, E>(simd, log_dt);
+        let scaled = a.map(|part| E::times(simd, part, step));
+        let halved = scaled.map(|part| E::times(simd, part, half));
+        match settings.discretisation {
+            Discretisation::ZeroOrderHold => {
+                // cos y - 1 = -2 sin^2(y/2) and sin y = 2 sin(y/2) cos(y/2).
+                let [sine, cosine] = E::sin_cos(simd, halved[1]);
+                let twice = E::plus(simd, sine, sine);
+                let cosine_less_one = E::minus(simd, zero, E::times(simd, twice, sine));
+                let unit = [E::plus(simd, one, cosine_less_one), E::times(simd, twice, cosine)];
+                let length = exp::<S, E>(simd, scaled[0]);
+                let eigenvalue = unit.map(|part| E::times(simd, length, part));
+                let less = E::exp_m1(simd, scaled[0]);
+                let above = [E::mul_add(simd, less, unit[0], cosine_less_one), eigenvalue[1]];
+                (eigenvalue, self.over::<E>(above, a))
+            }
+            Discretisation::Bilinear => {
+                let below = [E::minus(simd, one, halved[0]), E::minus(simd, zero, halved[1])];
+                let inverse = self.reciprocal::<E>(below);
+                let above = [E::plus(simd, one, halved[0]), halved[1]];
+                (self.times::<E>(above, inverse), inverse.map(|part| E::times(simd, part, step)))
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn times<E: Real>(&self, a: [E::Vector<S>; 2], b: [E::Vector<S>; 2]) -> [E::Vector<S>; 2] {
+        let times = |a, b| E::times(self.simd, a, b);
+        [
+            E::minus(self.simd, times(a[0], b[0]), times(a[1], b[1])),
+            E::plus(self.simd, times(a[0], b[1]), times(a[1], b[0])),
+        ]
+    }
+
+    #[inline(always)]
+    fn reciprocal<E: Real>(&self, [re, im]: [E::Vector<S>; 2]) -> [E::Vector<S>; 2] {
+        let simd = self.simd;
+        let square = E::mul_add(simd, re, re, E::times(simd, im, im));
+        let zero = E::splat(simd, E::default());
+        [E::over(simd, re, square), E::over(simd, E::minus(simd, zero, im), square)]
+    }
+
+    /// `above / below`, where the square of `below` may be too small for a float.
+    #[inline(always)]
+    fn over<E: Real>(&self, above: [E::Vector<S>; 2], below: [E::Vector<S>; 2]) -> [E::Vector<S>; 2] {
+        let simd = self.simd;
+        let zero = E::splat(simd, E::default());
+        let absolute = |x| E::if_less(simd, x, zero, E::minus(simd, zero, x), x);
+        let [re, im] = below.map(absolute);
+        let scale = E::if_less(simd, re, im, im, re);
+        let unit = below.map(|part| E::over(simd, part, scale));
+        self.times::<E>(above, self.reciprocal::<E>(unit)).map(|part| E::over(simd, part, scale))
+    }
+}
