@@ -11,6 +11,13 @@ use cubecl::{calculate_cube_count_elemwise, prelude::*};
 /// Units per cube of programs whose units do not meet.
 pub(crate) const APART: u32 = 64;
 
+/// Which way time runs through a program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Reverse,
+}
+
 /// A tensor on the device of `like`, with whatever its memory holds.
 pub(crate) fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), Shape::new(shape), like.dtype)

@@ -1,8 +1,8 @@
 //! The programs of the delta rule alone as functions of tensors.
 
 use super::{carry, step, upstream};
-use crate::kernel::gpu::launch::{cubes, empty, own, scalar, units};
-use crate::matrix_memory::kernel::gpu::launch::{Direction, Factors, chunks};
+use crate::kernel::gpu::launch::{Direction, cubes, empty, own, scalar, units};
+use crate::matrix_memory::kernel::gpu::launch::{Factors, chunks};
 use crate::matrix_memory::kernel::gpu::tile::WIDTH;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;

@@ -1,8 +1,8 @@
 //! The programs of linear attention alone as functions of tensors.
 
 use super::{carry, step};
-use crate::kernel::gpu::launch::{cubes, empty, scalar, units};
-use crate::matrix_memory::kernel::gpu::launch::{Direction, Factors, chunks};
+use crate::kernel::gpu::launch::{Direction, cubes, empty, scalar, units};
+use crate::matrix_memory::kernel::gpu::launch::{Factors, chunks};
 use crate::matrix_memory::kernel::gpu::tile::WIDTH;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;

@@ -12,9 +12,9 @@ mod launch;
 mod step;
 
 use super::{Inputs, LinearAttentionBackend, Outputs, Saved, Settings};
+use crate::kernel::gpu::launch::Direction::{Forward, Reverse};
 use crate::kernel::gpu::launch::contiguous;
 use crate::kernel::tensors::Maybe;
-use crate::matrix_memory::kernel::gpu::launch::Direction::{Forward, Reverse};
 use crate::matrix_memory::kernel::gpu::launch::Turn;
 use crate::matrix_memory::kernel::gpu::{launch as shared, summed};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};

@@ -2,8 +2,8 @@
 
 use super::place::{CHUNK, Kind};
 use super::{factor_gradient, summary, walk};
-use crate::kernel::gpu::launch::{empty, own, units};
-use crate::scan::kernel::gpu::launch::{Direction, Parts, across};
+use crate::kernel::gpu::launch::{Direction, empty, own, units};
+use crate::scan::kernel::gpu::launch::{Parts, across};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::backend::ops::FloatTensorOps;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};

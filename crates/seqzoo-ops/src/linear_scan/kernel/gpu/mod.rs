@@ -14,9 +14,9 @@ mod token;
 mod walk;
 
 use super::{Inputs, LinearScanBackend, Outputs, Saved, Settings};
-use crate::kernel::gpu::launch::contiguous;
+use crate::kernel::gpu::launch::{Direction, contiguous};
 use crate::kernel::tensors::Maybe;
-use crate::scan::kernel::gpu::launch::{Direction, Parts};
+use crate::scan::kernel::gpu::launch::Parts;
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 impl LinearScanBackend for CubeBackend {

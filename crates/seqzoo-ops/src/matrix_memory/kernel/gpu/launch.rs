@@ -1,7 +1,7 @@
 //! The programs as functions of tensors. All tensors are contiguous and of one dtype.
 
 use super::{factors, memory_overlap, products, read, spread, tile::CHUNK, tile::WIDTH, within};
-use crate::kernel::gpu::launch::{cubes, empty, scalar, units};
+use crate::kernel::gpu::launch::{Direction, cubes, empty, scalar, units};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -11,13 +11,6 @@ pub(crate) struct Factors {
     pub values: CubeTensor, // [b, t, h, 1] or [b, t, h, k]
     /// Whether every key channel has its own factor.
     pub channels: bool,
-}
-
-/// Which way time runs through a program.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Forward,
-    Reverse,
 }
 
 /// Whose gradients [`within`] completes.

@@ -1,17 +1,10 @@
 //! Tensors of numbers with or without imaginary parts, and the recurrence over chunks as a function of them.
 
 use super::across;
-use crate::kernel::gpu::launch::{empty, units};
+use crate::kernel::gpu::launch::{Direction, empty, units};
 use crate::kernel::tensors::Maybe;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
-
-/// Which way time runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Forward,
-    Reverse,
-}
 
 /// Real parts, with the imaginary ones if there are any.
 #[derive(Clone)]
