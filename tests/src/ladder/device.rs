@@ -163,3 +163,13 @@ pub fn what_others_hold_is_not_overwritten<O: Operator>(device: &Device) {
         }
     }
 }
+
+/// Long enough for many chunks, and too long for the recurrence: the CPU kernel in `f64` stands for the law.
+pub fn scans_of_many_chunks<O: Operator<Shape = [usize; 3]>>(device: &Device) {
+    for kind in O::KINDS {
+        let case = Case::<O>::random(*kind, &[2, 3000, 7], 6, &autodiff()).with_resets(8, 0.001);
+        let rounded = case.on(&autodiff(), DType::F32).on(&autodiff(), DType::F64);
+        let found = rounded.clone().on(device, DType::F32).outcome(Form::Kernel);
+        found.assert_close(&rounded.outcome(Form::Kernel), CLOSE);
+    }
+}

@@ -220,6 +220,7 @@ macro_rules! ladder {
             single_tokens_give_the_same_without_a_tape,
             inputs_may_be_views,
             scans_at_the_edges_of_chunks_and_cubes,
+            scans_of_many_chunks,
             a_chunk_of_nothing_but_resets_keeps_only_the_last_token,
             what_others_hold_is_not_overwritten,
         }

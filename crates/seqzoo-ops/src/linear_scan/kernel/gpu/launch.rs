@@ -34,7 +34,7 @@ pub(super) fn scan(
 ) -> (Parts, Parts) {
     let kind = kind(factor, resets, direction);
     let [_, time, _] = numbers.dims();
-    let last = start.map(own);
+    let (numbers, last) = (numbers.map(own), start.map(own));
     let carried = match time.div_ceil(CHUNK) {
         1 => last.clone(), // the only chunk begins with the start and leaves the last
         chunks => {
@@ -42,7 +42,7 @@ pub(super) fn scan(
             across(&summaries, &last, direction)
         }
     };
-    (walk(numbers.map(own), factor, resets, &carried, kind), last)
+    (walk(numbers, factor, resets, &carried, kind), last)
 }
 
 fn summary(
