@@ -7,7 +7,7 @@ use crate::{autodiff, plain};
 use burn::tensor::{DType, Device};
 use seqzoo::ops::Form;
 
-/// Tokens in a chunk of the kernel.
+/// Tokens in a chunk of the kernels with a matrix memory.
 const CHUNK: usize = 16;
 
 /// Of each tensor's largest element: `f32` sums against `f64` ones. All stay below a third of it, but for two: the
@@ -68,10 +68,10 @@ pub fn resets_anywhere<O: Operator>(device: &Device) {
     }
 }
 
-pub fn a_reset_before_the_first_token_clears_even_an_infinite_state<O: MemoryOperator>(device: &Device) {
-    for kind in O::PLAIN {
-        for time in [1, 20] {
-            let mut case = Case::<O>::random(*kind, &shape(time), 3, &plain()).with_resets_at(&[0]);
+pub fn a_reset_before_the_first_token_clears_even_an_infinite_state<O: Operator>(device: &Device) {
+    for kind in O::KINDS {
+        for time in [1, 20, 100] {
+            let mut case = Case::<O>::random(*kind, &O::shape(time), 3, &plain()).with_resets_at(&[0]);
             let wanted = case.returned(Form::Naive);
             case.state = case.state.map(|state| O::map_state(state, &mut Times(f64::INFINITY)));
             let found = case.on(&device.clone().inner(), DType::F32).returned(Form::Kernel);
@@ -124,13 +124,52 @@ pub fn an_output_that_the_loss_never_uses_costs_no_gradient<O: MemoryOperator>(d
     hostile::check_unused_outputs(case.on(device, DType::F32), Form::Kernel);
 }
 
-pub fn inputs_may_be_views<O: MemoryOperator>(device: &Device) {
-    for more in [false, true] {
-        for time in [1, 20] {
-            let case = Case::<O>::random(O::kind(Fading::Vector, more), &shape(time), 3, &plain());
+pub fn inputs_may_be_views<O: Operator>(device: &Device) {
+    for kind in O::KINDS {
+        for time in [1, 20, 100] {
+            let case = Case::<O>::random(*kind, &O::shape(time), 3, &plain());
             let case = case.on(&device.clone().inner(), DType::F32);
             let wanted = case.returned(Form::Kernel);
             case.map(&mut View).returned(Form::Kernel).assert_close(&wanted, 0.0);
         }
+    }
+}
+
+/// Scans have chunks of 64 tokens, and 64 channels that meet nowhere in a cube.
+pub fn scans_at_the_edges_of_chunks_and_cubes<O: Operator<Shape = [usize; 3]>>(device: &Device) {
+    for kind in O::KINDS {
+        for (time, channels) in [(63, 3), (64, 65), (65, 1), (128, 4), (200, 70)] {
+            let case = Case::<O>::random(*kind, &[2, time, channels], 4, &autodiff());
+            assert_kernel_is_the_law(device, case.clone());
+            assert_kernel_is_the_law(device, case.with_resets(8, 0.05));
+        }
+    }
+}
+
+pub fn a_chunk_of_nothing_but_resets_keeps_only_the_last_token<O: Operator>(device: &Device) {
+    for kind in O::KINDS {
+        let resets: Vec<usize> = (64..128).collect();
+        let case = Case::<O>::random(*kind, &O::shape(200), 5, &autodiff());
+        assert_kernel_is_the_law(device, case.with_resets_at(&resets));
+    }
+}
+
+pub fn what_others_hold_is_not_overwritten<O: Operator>(device: &Device) {
+    for kind in O::KINDS {
+        for time in [1, 20, 100] {
+            let case = Case::<O>::random(*kind, &O::shape(time), 3, &autodiff()).on(device, DType::F32);
+            let first = case.clone().outcome(Form::Kernel);
+            case.outcome(Form::Kernel).assert_close(&first, 0.0);
+        }
+    }
+}
+
+/// Long enough for many chunks, and too long for the recurrence: the CPU kernel in `f64` stands for the law.
+pub fn scans_of_many_chunks<O: Operator<Shape = [usize; 3]>>(device: &Device) {
+    for kind in O::KINDS {
+        let case = Case::<O>::random(*kind, &[2, 3000, 7], 6, &autodiff()).with_resets(8, 0.001);
+        let rounded = case.on(&autodiff(), DType::F32).on(&autodiff(), DType::F64);
+        let found = rounded.clone().on(device, DType::F32).outcome(Form::Kernel);
+        found.assert_close(&rounded.outcome(Form::Kernel), CLOSE);
     }
 }

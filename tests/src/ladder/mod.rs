@@ -214,9 +214,15 @@ macro_rules! ladder {
             the_device_has_a_kernel_and_auto_takes_it,
             awkward_lengths,
             resets_anywhere,
+            a_reset_before_the_first_token_clears_even_an_infinite_state,
             any_split_gives_the_same,
             single_tokens_give_the_same_with_gradients,
             single_tokens_give_the_same_without_a_tape,
+            inputs_may_be_views,
+            scans_at_the_edges_of_chunks_and_cubes,
+            scans_of_many_chunks,
+            a_chunk_of_nothing_but_resets_keeps_only_the_last_token,
+            what_others_hold_is_not_overwritten,
         }
     };
     (@ $part:ident, $operator:ty, $arguments:tt; $($(#[$attribute:meta])* $rung:ident),* $(,)?) => {

@@ -36,6 +36,32 @@ pub struct SelectiveScan {
     pub limits: Option<(f64, f64)>,
 }
 
+impl SelectiveScan {
+    /// Random inputs with so many groups, and states of `size` numbers.
+    pub fn sized(kind: Kind, shape: &[usize; 3], groups: usize, size: usize, inputs: &mut Inputs) -> Self {
+        let [batch, time, channels] = *shape;
+        let full = kind != Kind::Bare;
+        let shared = [batch, time, groups, size];
+        Self {
+            input: inputs.uniform(*shape),
+            // Steps themselves, or what softplus makes steps of.
+            delta: if full { inputs.between(*shape, -4.0, 2.0) } else { inputs.between(*shape, 0.01, 1.0) },
+            // Rates, or their logarithms.
+            a: if full {
+                inputs.between([channels, size], -4.0, 1.4)
+            } else {
+                inputs.between([channels, size], -4.0, -0.01)
+            },
+            b: inputs.uniform(shared),
+            c: inputs.uniform(shared),
+            delta_bias: full.then(|| inputs.uniform([channels])),
+            d: full.then(|| inputs.uniform([channels])),
+            z: full.then(|| inputs.uniform(*shape)),
+            limits: full.then_some((0.02, 1.5)),
+        }
+    }
+}
+
 impl Operator for SelectiveScan {
     type Kind = Kind;
     type Shape = [usize; 3];
@@ -50,31 +76,13 @@ impl Operator for SelectiveScan {
     }
 
     fn random(kind: Kind, shape: &[usize; 3], inputs: &mut Inputs) -> Self {
-        let [batch, time, channels] = *shape;
-        let full = kind != Kind::Bare;
+        let channels = shape[2];
         let groups = match kind {
             Kind::Grouped if channels.is_multiple_of(2) => 2,
             Kind::Grouped => channels,
             _ => 1,
         };
-        let shared = [batch, time, groups, SIZE];
-        Self {
-            input: inputs.uniform(*shape),
-            // Steps themselves, or what softplus makes steps of.
-            delta: if full { inputs.between(*shape, -4.0, 2.0) } else { inputs.between(*shape, 0.01, 1.0) },
-            // Rates, or their logarithms.
-            a: if full {
-                inputs.between([channels, SIZE], -4.0, 1.4)
-            } else {
-                inputs.between([channels, SIZE], -4.0, -0.01)
-            },
-            b: inputs.uniform(shared),
-            c: inputs.uniform(shared),
-            delta_bias: full.then(|| inputs.uniform([channels])),
-            d: full.then(|| inputs.uniform([channels])),
-            z: full.then(|| inputs.uniform(*shape)),
-            limits: full.then_some((0.02, 1.5)),
-        }
+        Self::sized(kind, shape, groups, SIZE, inputs)
     }
 
     fn random_state(_: Kind, [batch, _, channels]: &[usize; 3], inputs: &mut Inputs) -> Tensor<3> {

@@ -3,6 +3,8 @@
 
 mod delta_rule;
 mod linear_attention;
+mod linear_scan;
+mod selective_scan;
 
 /// The device under test, recording gradients.
 fn gpu() -> burn::tensor::Device {

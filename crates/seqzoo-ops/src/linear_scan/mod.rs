@@ -10,6 +10,7 @@ pub use options::{ComplexFactor, Factor, LinearScanOptions};
 
 use crate::Complex;
 use crate::form::{Form, Forms, Report};
+use crate::kernel::Kernel;
 use crate::precision::to_dtype;
 use crate::scan::doubling::Numbers;
 use burn::tensor::{Device, Tensor};
@@ -105,5 +106,5 @@ fn solve<N: Numbers>(problem: Problem<N>, form: Form, kernel: impl FnOnce(Proble
 /// As they do, if the form asked for cannot be had.
 #[track_caller]
 pub fn linear_scan_report<S>(time: usize, options: &LinearScanOptions<S>, device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(kernel::on(device)))
+    options.form.resolve(time, &Forms::chunked(Kernel::on(device)))
 }

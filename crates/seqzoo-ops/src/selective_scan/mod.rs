@@ -9,6 +9,7 @@ mod problem;
 pub use options::SelectiveScanOptions;
 
 use crate::form::{Form, Forms, Report};
+use crate::kernel::Kernel;
 use crate::precision::to_dtype;
 use burn::tensor::{Device, Tensor};
 use problem::Problem;
@@ -85,5 +86,5 @@ pub fn selective_scan(
 /// As [`selective_scan`] does, if the form asked for cannot be had.
 #[track_caller]
 pub fn selective_scan_report(time: usize, options: &SelectiveScanOptions, device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(kernel::on(device)))
+    options.form.resolve(time, &Forms::chunked(Kernel::on(device)))
 }

@@ -2,18 +2,22 @@
 
 #[cfg(feature = "flex")]
 mod cpu;
+#[cfg(all(feature = "cube", feature = "fusion"))]
+mod fusion;
+#[cfg(feature = "cube")]
+mod gpu;
 
 use super::problem::Problem;
 use crate::Complex;
-use crate::kernel::Kernel;
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
 use crate::precision::to_dtype;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, Tensor};
 
 /// The arguments of a call, in one dtype, `f32` or `f64`. The imaginary parts are all there or all absent.
 #[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
 pub(crate) struct Inputs<B: Backend> {
     pub input: FloatTensor<B>,  // [b, t, d]
     pub factor: FloatTensor<B>, // [b, t, d], or [1, 1, d] where it is the same for every token
@@ -30,6 +34,7 @@ pub(crate) struct Inputs<B: Backend> {
 tensors!(Inputs[7]: input, factor, state; maybe input_im, factor_im, state_im, resets);
 
 #[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
 pub(crate) struct Outputs<B: Backend> {
     pub states: FloatTensor<B>, // [b, t, d]
     pub last: FloatTensor<B>,   // [b, 1, d]
@@ -42,6 +47,7 @@ tensors!(Outputs[4]: states, last; maybe states_im, last_im);
 
 /// The tensors that the backward pass reads.
 #[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
 pub(crate) struct Saved<B: Backend> {
     pub factor: FloatTensor<B>,
     pub state: FloatTensor<B>,
@@ -61,17 +67,25 @@ pub(crate) struct Saved<B: Backend> {
 pub(crate) struct Settings;
 
 /// The linear scan as backends with a kernel implement it.
-#[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Autodiff,
+    Fusion: cfg(all(feature = "cube", feature = "fusion")),
+)]
 pub(crate) trait LinearScanBackend: Backend {
     /// The outputs alone; what autodiff records.
+    #[fusion(meta = fusion::outputs)]
     fn linear_scan(#[extension_type] inputs: Inputs<Self>, settings: Settings) -> Outputs<Self>;
 
+    #[fusion(meta = fusion::forward)]
     fn linear_scan_forward(
         #[extension_type] inputs: Inputs<Self>,
         settings: Settings,
     ) -> (Outputs<Self>, Saved<Self>);
 
     /// The gradients of the inputs, each in the shape of its tensor.
+    #[fusion(meta = fusion::vjp)]
     fn linear_scan_vjp(
         #[extension_type] saved: Saved<Self>,
         #[extension_type] upstream: Outputs<Self>,
@@ -80,11 +94,6 @@ pub(crate) trait LinearScanBackend: Backend {
 }
 
 on_tape!(LinearScan[7, 4]: LinearScanBackend { linear_scan, linear_scan_forward, linear_scan_vjp });
-
-/// The kernel that `device` has.
-pub(super) fn on(device: &Device) -> Option<Kernel> {
-    Kernel::on(device).filter(|kernel| *kernel == Kernel::Cpu)
-}
 
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem<Tensor<3>>) -> (Tensor<3>, Tensor<3>) {

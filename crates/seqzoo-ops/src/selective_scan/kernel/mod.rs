@@ -1,20 +1,18 @@
-//! The kernels: what they take and return, and their backward on the tape.
+#![doc = include_str!("README.md")]
 
 #[cfg(feature = "flex")]
 mod cpu;
+#[cfg(all(feature = "cube", feature = "fusion"))]
+mod fusion;
+#[cfg(feature = "cube")]
+mod gpu;
 
 use super::problem::Problem;
-use crate::kernel::Kernel;
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
 use crate::precision::to_dtype;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
-use burn::tensor::{Device, Tensor};
-
-/// The kernel that this operator has on `device`.
-pub(super) fn on(device: &Device) -> Option<Kernel> {
-    Kernel::on(device).filter(|kernel| *kernel == Kernel::Cpu)
-}
+use burn::tensor::Tensor;
 
 /// The arguments of a call, in one dtype, `f32` or `f64`.
 #[derive(ExtensionType, Clone, Debug)]
@@ -67,18 +65,23 @@ pub(crate) struct Settings {
 /// The selective scan as backends with a kernel implement it.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
     Autodiff,
+    Fusion: cfg(all(feature = "cube", feature = "fusion")),
 )]
 pub(crate) trait SelectiveScanBackend: Backend {
     /// The outputs alone; what autodiff records.
+    #[fusion(meta = fusion::outputs)]
     fn selective_scan(#[extension_type] inputs: Inputs<Self>, settings: Settings) -> Outputs<Self>;
 
+    #[fusion(meta = fusion::forward)]
     fn selective_scan_forward(
         #[extension_type] inputs: Inputs<Self>,
         settings: Settings,
     ) -> (Outputs<Self>, Saved<Self>);
 
     /// The gradients of the inputs, each in the shape of its tensor.
+    #[fusion(meta = fusion::vjp)]
     fn selective_scan_vjp(
         #[extension_type] saved: Saved<Self>,
         #[extension_type] upstream: Outputs<Self>,

@@ -1,15 +1,11 @@
 //! The programs of the delta rule alone as functions of tensors.
 
 use super::{carry, step, upstream};
-use crate::matrix_memory::kernel::gpu::launch::{APART, Direction, Factors, chunks, cubes, empty, scalar};
+use crate::kernel::gpu::launch::{Direction, cubes, empty, own, scalar, units};
+use crate::matrix_memory::kernel::gpu::launch::{Factors, chunks};
 use crate::matrix_memory::kernel::gpu::tile::WIDTH;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;
-
-/// A tensor to be overwritten: the same where nobody else holds it, a copy otherwise.
-fn own(tensor: CubeTensor) -> CubeTensor {
-    if tensor.can_mut() { tensor } else { tensor.copy() }
-}
 
 /// The differences, the memories before the chunks and the last; or, in reverse, the gradients of what is written, of
 /// the memories after the chunks and of the first. `upstream` is there in reverse.
@@ -92,7 +88,7 @@ pub(super) fn step(
     let [batch, heads, keys, values] = memory.meta.shape().dims();
     let (out, last) = (own(value), empty(key, [batch, heads, keys, values]));
     let columns = batch * heads * values;
-    let (count, dim) = cubes(&key.client, columns.div_ceil(APART as usize), APART);
+    let (count, dim) = units(&key.client, columns);
     step::step::launch(
         &key.client,
         count,

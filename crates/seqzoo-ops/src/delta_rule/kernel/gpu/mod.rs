@@ -14,10 +14,11 @@ mod step;
 mod upstream;
 
 use super::{DeltaRuleBackend, Inputs, Outputs, Saved, Settings};
+use crate::kernel::gpu::launch::Direction::{Forward, Reverse};
+use crate::kernel::gpu::launch::contiguous;
 use crate::kernel::tensors::Maybe;
-use crate::matrix_memory::kernel::gpu::launch::Direction::{Forward, Reverse};
 use crate::matrix_memory::kernel::gpu::launch::Turn;
-use crate::matrix_memory::kernel::gpu::{contiguous, launch as shared, summed};
+use crate::matrix_memory::kernel::gpu::{launch as shared, summed};
 use burn::backend::ops::FloatTensorOps;
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 

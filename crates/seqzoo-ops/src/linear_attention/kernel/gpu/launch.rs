@@ -1,7 +1,8 @@
 //! The programs of linear attention alone as functions of tensors.
 
 use super::{carry, step};
-use crate::matrix_memory::kernel::gpu::launch::{APART, Direction, Factors, chunks, cubes, empty, scalar};
+use crate::kernel::gpu::launch::{Direction, cubes, empty, scalar, units};
+use crate::matrix_memory::kernel::gpu::launch::{Factors, chunks};
 use crate::matrix_memory::kernel::gpu::tile::WIDTH;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;
@@ -51,7 +52,7 @@ pub(super) fn step(
     let [batch, heads, keys, values] = memory.meta.shape().dims();
     let (out, last) = (empty(value, [batch, 1, heads, values]), empty(value, [batch, heads, keys, values]));
     let columns = batch * heads * values;
-    let (count, dim) = cubes(&value.client, columns.div_ceil(APART as usize), APART);
+    let (count, dim) = units(&value.client, columns);
     step::step::launch(
         &value.client,
         count,

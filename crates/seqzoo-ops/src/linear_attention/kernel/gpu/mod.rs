@@ -12,10 +12,11 @@ mod launch;
 mod step;
 
 use super::{Inputs, LinearAttentionBackend, Outputs, Saved, Settings};
+use crate::kernel::gpu::launch::Direction::{Forward, Reverse};
+use crate::kernel::gpu::launch::contiguous;
 use crate::kernel::tensors::Maybe;
-use crate::matrix_memory::kernel::gpu::launch::Direction::{Forward, Reverse};
 use crate::matrix_memory::kernel::gpu::launch::Turn;
-use crate::matrix_memory::kernel::gpu::{contiguous, launch as shared, summed};
+use crate::matrix_memory::kernel::gpu::{launch as shared, summed};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 impl LinearAttentionBackend for CubeBackend {

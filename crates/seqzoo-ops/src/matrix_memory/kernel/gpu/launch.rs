@@ -1,13 +1,9 @@
 //! The programs as functions of tensors. All tensors are contiguous and of one dtype.
 
 use super::{factors, memory_overlap, products, read, spread, tile::CHUNK, tile::WIDTH, within};
+use crate::kernel::gpu::launch::{Direction, cubes, empty, scalar, units};
 use burn::backend::cubecl::dtype_to_storage_type;
-use burn::tensor::Shape;
-use burn_cubecl::{ops::numeric::empty_device_contiguous_dtype, tensor::CubeTensor};
-use cubecl::{calculate_cube_count_elemwise, prelude::*};
-
-/// Units per cube of programs whose units do not meet.
-pub(crate) const APART: u32 = 64;
+use burn_cubecl::tensor::CubeTensor;
 
 /// The factor of every token, by which the memory decays before the token writes.
 #[derive(Clone)]
@@ -15,13 +11,6 @@ pub(crate) struct Factors {
     pub values: CubeTensor, // [b, t, h, 1] or [b, t, h, k]
     /// Whether every key channel has its own factor.
     pub channels: bool,
-}
-
-/// Which way time runs through a program.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Forward,
-    Reverse,
 }
 
 /// Whose gradients [`within`] completes.
@@ -33,24 +22,9 @@ pub(crate) enum Turn {
     BeforeTheWrite,
 }
 
-/// A tensor on the device of `like`, with whatever its memory holds.
-pub(crate) fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
-    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), Shape::new(shape), like.dtype)
-}
-
 /// Chunks of `time` tokens.
 pub(crate) fn chunks(time: usize) -> usize {
     time.div_ceil(CHUNK)
-}
-
-/// So many cubes, spread over the axes of the grid; a few more may run, and find nothing to do.
-pub(crate) fn cubes(client: &Client, count: usize, units: u32) -> (CubeCount, CubeDim) {
-    let dim = CubeDim::new_1d(units);
-    (calculate_cube_count_elemwise(client, count * units as usize, dim), dim)
-}
-
-pub(crate) fn scalar(like: &CubeTensor, number: f64) -> InputScalar {
-    InputScalar::new(number, dtype_to_storage_type(like.dtype))
 }
 
 /// The factors of `decay` and `resets` for the tokens of `value`.
@@ -58,7 +32,7 @@ pub(crate) fn factors(value: &CubeTensor, decay: Option<CubeTensor>, resets: Opt
     let [batch, time, heads, _] = value.meta.shape().dims();
     let width = decay.as_ref().map_or(1, |decay| decay.meta.shape().dims::<4>()[3]);
     let factors = empty(value, [batch, time, heads, width]);
-    let (count, dim) = cubes(&value.client, factors.meta.num_elements().div_ceil(APART as usize), APART);
+    let (count, dim) = units(&value.client, factors.meta.num_elements());
     let (decays, has_resets) = (decay.is_some(), resets.is_some());
     // A program takes every tensor; what is absent is not read.
     let unread = || empty(value, [1, 1, 1, 1]);
@@ -167,7 +141,7 @@ pub(crate) fn memory_overlap(memories: &CubeTensor, gradients: &CubeTensor, time
     let [batch, heads, chunks, key, _] = memories.meta.shape().dims();
     let out = empty(memories, [batch, time, heads, key]);
     let lines = batch * heads * chunks * key;
-    let (count, dim) = cubes(&memories.client, lines.div_ceil(APART as usize), APART);
+    let (count, dim) = units(&memories.client, lines);
     memory_overlap::memory_overlap::launch(
         &memories.client,
         count,

@@ -17,15 +17,9 @@ mod spread;
 pub(crate) mod tile;
 mod within;
 
-use crate::kernel::tensors::Tensors;
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::Shape;
-use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
-
-/// The same tensors, contiguous.
-pub(crate) fn contiguous<T: Tensors<CubeBackend, N>, const N: usize>(tensors: T) -> T {
-    T::from_array(tensors.into_array().map(|tensor| tensor.map(into_contiguous)))
-}
+use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 
 /// The gradient of a tensor of `shape`, which was broadcast and whose heads served several heads of the values: always
 /// summed in the same order.

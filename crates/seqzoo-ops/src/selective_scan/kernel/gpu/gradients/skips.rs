@@ -1,0 +1,36 @@
+//! The gradients of the skips.
+
+use super::super::functions::silu;
+use super::super::place::{CHUNK, length};
+use cubecl::prelude::*;
+
+/// The sums of `u dy` over the tokens of every chunk, `[b, chunks, e]`, with `dy` through the gate. One unit per sum.
+#[cube(launch)]
+pub(in super::super) fn skips<F: Float>(
+    input: &Tensor<F>,
+    z: &Tensor<F>,
+    upstream: &Tensor<F>,
+    out: &mut Tensor<F>,
+    #[comptime] gated: bool,
+    #[define(F)] _dtype: ElemType,
+) {
+    let unit = ABSOLUTE_POS;
+    let time = input.shape(1);
+    let channels = input.shape(2);
+    let chunks = out.shape(1);
+    if unit >= out.shape(0) * chunks * channels {
+        terminate!();
+    }
+    let from = unit / channels % chunks * CHUNK;
+    let first = unit / channels / chunks * time + from;
+    let mut sum = F::new(0.0_f32);
+    for i in 0..length(from, time) {
+        let here = (first + i) * channels + unit % channels;
+        let mut gradient = upstream[here];
+        if comptime!(gated) {
+            gradient *= silu::<F>(z[here]);
+        }
+        sum += input[here] * gradient;
+    }
+    out[unit] = sum;
+}
