@@ -9,10 +9,11 @@ use seqzoo_benches::{median, wait};
 pub const D_MODEL: usize = 256;
 
 /// The layers, by name.
-pub fn layers() -> [(&'static str, MixerConfig); 3] {
+pub fn layers() -> [(&'static str, MixerConfig); 4] {
     [
         ("Mamba, N 16", MambaConfig::new(D_MODEL).into()),
         ("Mamba-2, N 128", Mamba2Config::new(D_MODEL).into()),
+        ("S4D, N 16", S4dConfig::published(D_MODEL).with_d_state(16).into()),
         ("S4D, N 64", S4dConfig::published(D_MODEL).into()),
     ]
 }

@@ -1,6 +1,5 @@
 //! Functions of the CPU kernels by themselves, for benchmarks that ask what the machine can do at most.
 
-use crate::kernel::cpu::functions::exp;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::vectorized::vectorized;
 use pulp::{Arch, Simd, WithSimd};
@@ -9,7 +8,7 @@ use rayon::prelude::*;
 /// Numbers that stay in the nearest cache.
 const AT_ONCE: usize = 2048;
 
-/// The sum of the exponentials of all whole vectors of `numbers`, on all cores.
+/// The sum of `2^x` of all whole vectors `x` of `numbers`, on all cores.
 pub fn sum_of_exponentials(numbers: &[f32]) -> f32 {
     struct Sum<'a>(&'a [f32]);
     impl WithSimd for Sum<'_> {
@@ -20,7 +19,7 @@ pub fn sum_of_exponentials(numbers: &[f32]) -> f32 {
             let mut sums = [f32::splat(simd, 0.0); 4];
             for four in f32::vectors::<S>(self.0).as_chunks::<4>().0 {
                 for (sum, x) in sums.iter_mut().zip(four) {
-                    *sum = f32::plus(simd, *sum, exp::<S, f32>(simd, *x));
+                    *sum = f32::plus(simd, *sum, <f32 as Real>::exp2(simd, *x));
                 }
             }
             sums.into_iter().map(|sum| f32::sum(simd, sum)).sum()

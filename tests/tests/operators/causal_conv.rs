@@ -30,7 +30,7 @@ impl Case {
             input: inputs.uniform(shape),
             weight: inputs.uniform([channels, width]),
             bias: Some(inputs.uniform([channels])),
-            silu: seed % 2 == 0,
+            silu: seed.is_multiple_of(2),
             state: Some(inputs.uniform([batch, width - 1, channels])),
             resets: None,
             output_cotangent: inputs.uniform(shape),

@@ -8,6 +8,7 @@ mod diagonal_state_space;
 mod dplr_state_space;
 mod feature_map;
 mod forget_gate;
+mod gelu;
 mod glu_output;
 mod grouped_norm;
 mod hippo;
@@ -46,6 +47,7 @@ pub use crate::ops::diagonal_ssm::continuous::{Discretisation, RealTransform};
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use forget_gate::ForgetGate;
+pub(crate) use gelu::exact_gelu;
 pub(crate) use implicit_filter::ImplicitFilterOptions;
 pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,

@@ -71,6 +71,9 @@ pub(crate) trait Real:
         no: Self::Vector<S>,
     ) -> Self::Vector<S>;
 
+    /// `e^x`; see [`functions`](super::functions).
+    fn exp<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+
     /// `2^x`; see [`functions`](super::functions).
     fn exp2<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
 
@@ -104,7 +107,7 @@ pub(crate) const fn lanes<S: Simd, E: Real>() -> usize {
 macro_rules! real {
     ($type:ident, $vector:ident, $splat:ident, $mul_add:ident, $mul:ident, $add:ident, $sub:ident, $div:ident,
      $min:ident, $less:ident, $select:ident, $load:ident, $sum:ident,
-     $vectors:ident, $vectors_mut:ident, $exponential:path, $exp2:path, $ln_1p:path,
+     $vectors:ident, $vectors_mut:ident, $exponential:path, $exp:path, $exp2:path, $ln_1p:path,
      $exp_m1:path, $sin_cos:path) => {
         impl Real for $type {
             type Vector<S: Simd> = S::$vector;
@@ -171,6 +174,11 @@ macro_rules! real {
             }
 
             #[inline(always)]
+            fn exp<S: Simd>(simd: S, x: S::$vector) -> S::$vector {
+                $exp(simd, x)
+            }
+
+            #[inline(always)]
             fn exp2<S: Simd>(simd: S, x: S::$vector) -> S::$vector {
                 $exp2(simd, x)
             }
@@ -230,6 +238,7 @@ real!(
     as_simd_f32s,
     as_mut_simd_f32s,
     super::exponential::of_f32,
+    super::functions::exp_f32,
     super::functions::exp2_f32,
     super::functions::ln_1p_f32,
     super::functions::exp_m1_f32,
@@ -252,6 +261,7 @@ real!(
     as_simd_f64s,
     as_mut_simd_f64s,
     f64::exp,
+    super::functions::exp_f64,
     super::functions::exp2_f64,
     super::functions::ln_1p_f64,
     super::functions::exp_m1_f64,

@@ -97,9 +97,8 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
             pending.rotate_left(1);
             pending[width - 1] = zero;
         }
-        for kept in 0..width - 1 {
+        for (kept, mut gradient) in pending.iter().copied().enumerate().take(width - 1) {
             let position = time + kept;
-            let mut gradient = pending[kept];
             if position >= before {
                 let place = (row * (width - 1) + kept) * channels;
                 gradient = E::plus(simd, gradient, load(simd, pass.upstream_last, place, block));

@@ -7,7 +7,7 @@ use super::{ContinuousSsmBackend, Inputs, Outputs, Settings};
 use crate::kernel::cpu::channels::room::Room;
 use crate::kernel::cpu::channels::rows::lanes_of;
 use crate::kernel::cpu::channels::tasks::each;
-use crate::kernel::cpu::functions::{exp, softplus};
+use crate::kernel::cpu::functions::softplus;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::tensors::numbers;
@@ -81,8 +81,8 @@ impl<E: Real> WithSimd for Pass<'_, E> {
 
     fn with_simd<S: Simd>(self, simd: S) {
         let count = self.a_real.len();
-        // An exponential, a sine and a cosine are some ten moves of a state.
-        each(count.div_ceil(NUMBERS), 10 * count, Scratch::default, |scratch, task| {
+        // Two complex divisions, exponentials, a sine and a cosine take as long as a few moves of a state.
+        each(count.div_ceil(NUMBERS), 3 * count, Scratch::default, |scratch, task| {
             let first = task * NUMBERS;
             let length = NUMBERS.min(count - first);
             vectorized(simd, Run { pass: &self, scratch, first, length });
@@ -179,14 +179,14 @@ impl<S: Simd> Numbers<S> {
         let splat = |number| E::splat(simd, E::from_f64(number));
         let (zero, one, half) = (splat(0.0), splat(1.0), splat(0.5));
         let decay = match settings.real_transform {
-            RealTransform::Exp => exp::<S, E>(simd, a_real),
+            RealTransform::Exp => E::exp(simd, a_real),
             RealTransform::Relu => {
                 E::plus(simd, E::if_less(simd, a_real, zero, zero, a_real), splat(MIN_DECAY))
             }
             RealTransform::Softplus => softplus::<S, E>(simd, a_real),
         };
         let a = [E::minus(simd, zero, decay), a_imag];
-        let step = exp::<S, E>(simd, log_dt);
+        let step = E::exp(simd, log_dt);
         let scaled = a.map(|part| E::times(simd, part, step));
         let halved = scaled.map(|part| E::times(simd, part, half));
         match settings.discretisation {
@@ -196,7 +196,7 @@ impl<S: Simd> Numbers<S> {
                 let twice = E::plus(simd, sine, sine);
                 let cosine_less_one = E::minus(simd, zero, E::times(simd, twice, sine));
                 let unit = [E::plus(simd, one, cosine_less_one), E::times(simd, twice, cosine)];
-                let length = exp::<S, E>(simd, scaled[0]);
+                let length = E::exp(simd, scaled[0]);
                 let eigenvalue = unit.map(|part| E::times(simd, length, part));
                 let less = E::exp_m1(simd, scaled[0]);
                 let above = [E::mul_add(simd, less, unit[0], cosine_less_one), eigenvalue[1]];

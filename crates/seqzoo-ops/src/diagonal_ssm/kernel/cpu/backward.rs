@@ -155,14 +155,14 @@ fn retreat<S: Simd, E: Real, const W: usize>(
 
     let mut h = some::<S, E, W>(states, first);
     (re[0], im[0]) = (h.re, h.im);
-    for i in 0..length {
+    for (i, input) in inputs.iter().enumerate() {
         if sequence.clears(row, from + i) {
             h = Parts { re: [zero; W], im: [zero; W] };
         }
         for n in 0..W {
             let eigenvalue = Parts { re: eigenvalues.re[n], im: eigenvalues.im[n] };
             let state = Parts { re: h.re[n], im: h.im[n] };
-            let state = moved::<S, E>(simd, eigenvalue, negative_im[n], state, inputs[i]);
+            let state = moved::<S, E>(simd, eigenvalue, negative_im[n], state, *input);
             (h.re[n], h.im[n]) = (state.re, state.im);
         }
         (re[i + 1], im[i + 1]) = (h.re, h.im);

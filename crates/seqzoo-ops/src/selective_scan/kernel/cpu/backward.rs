@@ -380,8 +380,6 @@ fn retreat_some<S: Simd, E: Real, const W: usize>(
         through_writes[i] = write;
         through_factors[i] = factor;
     }
-    for n in 0..W {
-        gradients[first + n] = g[n];
-        rate_gradients[first + n] = d_rate[n];
-    }
+    gradients[first..first + W].copy_from_slice(&g);
+    rate_gradients[first..first + W].copy_from_slice(&d_rate);
 }

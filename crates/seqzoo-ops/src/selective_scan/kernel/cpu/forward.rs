@@ -5,7 +5,7 @@ use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::channels::blocks::{Block, Blocks, CHUNK, Task};
 use crate::kernel::cpu::channels::rows::{load, pack, store, unpack};
 use crate::kernel::cpu::channels::tasks::each;
-use crate::kernel::cpu::functions::{exp, sigmoid};
+use crate::kernel::cpu::functions::sigmoid;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
@@ -104,7 +104,7 @@ pub(super) fn pack_rates<S: Simd, E: Real>(simd: S, sequence: &Sequence<'_, E>, 
     pack(simd, sequence.a, 0, block, sequence.extents.size, to);
     let scale = E::splat(simd, E::from_f64(if sequence.a_log { -LOG2_E } else { LOG2_E }));
     for rate in E::vectors_mut::<S>(to) {
-        let number = if sequence.a_log { exp::<S, E>(simd, *rate) } else { *rate };
+        let number = if sequence.a_log { E::exp(simd, *rate) } else { *rate };
         *rate = E::times(simd, number, scale);
     }
 }

@@ -6,7 +6,7 @@ use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::channels::blocks::{Block, Blocks};
 use crate::kernel::cpu::channels::rows::load;
 use crate::kernel::cpu::channels::tasks::each;
-use crate::kernel::cpu::functions::{exp, sigmoid};
+use crate::kernel::cpu::functions::sigmoid;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
@@ -73,9 +73,9 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
                 let some = first..size.min(first + lanes);
                 let mut rate = E::load(simd, &rates[some.clone()]);
                 if sequence.a_log {
-                    rate = E::minus(simd, zero, exp::<S, E>(simd, rate));
+                    rate = E::minus(simd, zero, E::exp(simd, rate));
                 }
-                let factor = exp::<S, E>(simd, E::times(simd, dt, rate));
+                let factor = E::exp(simd, E::times(simd, dt, rate));
                 let mut state = E::times(simd, write, E::load(simd, &b[some.clone()]));
                 if !clears {
                     state = E::mul_add(simd, factor, E::load(simd, &before[some.clone()]), state);
