@@ -3,14 +3,19 @@
 /// Panics unless `found` is the shape given by `wanted`, a list of (axis name, extent).
 #[track_caller]
 pub fn shape(argument: &str, found: &[usize], wanted: &[(&str, usize)]) {
-    let extents: Vec<usize> = wanted.iter().map(|(_, extent)| *extent).collect();
-    if found != extents {
+    if !fits(found, wanted) {
+        let extents: Vec<usize> = wanted.iter().map(|(_, extent)| *extent).collect();
         let axes: Vec<&str> = wanted.iter().map(|(axis, _)| *axis).collect();
         panic!(
             "The argument `{argument}` has the shape {found:?}, but [{}] = {extents:?} is wanted.",
             axes.join(", ")
         );
     }
+}
+
+/// Whether `found` is the shape given by `wanted`.
+pub fn fits(found: &[usize], wanted: &[(&str, usize)]) -> bool {
+    found.iter().eq(wanted.iter().map(|(_, extent)| extent))
 }
 
 /// Panics unless `found`, the extent of an axis of `argument`, is at least one.

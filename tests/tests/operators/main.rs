@@ -5,7 +5,6 @@ mod causal_conv;
 mod delta_rule;
 mod diagonal_ssm;
 mod entrances;
-mod linear;
 mod linear_attention;
 mod linear_scan;
 mod long_conv;

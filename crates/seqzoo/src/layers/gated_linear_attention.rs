@@ -5,7 +5,7 @@ use crate::ops::linear_attention::{
 };
 use crate::ops::{Report, accumulator, repeat_heads};
 use crate::parts::{
-    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, biased_projection, join_heads, project,
+    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, biased_projection, join_heads,
     projection, split_heads,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer};
@@ -168,7 +168,7 @@ crate::state! {
 impl GatedLinearAttention {
     /// The log decays `[B, T, HK, K]`.
     fn log_decay(&self, input: Tensor<3>) -> Tensor<4> {
-        let logits = project(&self.decay_up, project(&self.decay_down, input));
+        let logits = self.decay_up.forward(self.decay_down.forward(input));
         let log = log_sigmoid(logits).div_scalar(self.normalizer);
         let log = match self.clamp_min {
             Some(min) => log.clamp_min(min),
@@ -219,7 +219,7 @@ impl SequenceMixer for GatedLinearAttention {
         );
         let gate = self.gate.as_ref().map(|gate| split_heads(gate.forward(input), heads));
         let state = GatedLinearAttentionState { memory: state.memory, convolutions };
-        (project(&self.output, join_heads(self.norm.forward(read, gate))), state)
+        (self.output.forward(join_heads(self.norm.forward(read, gate))), state)
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

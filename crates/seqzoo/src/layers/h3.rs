@@ -6,7 +6,7 @@ use crate::ops::diagonal_ssm::{DiagonalSsmOptions, diagonal_ssm, diagonal_ssm_re
 use crate::ops::{Complex, Report, accumulator};
 use crate::parts::{
     DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, ProjectionInit, StateSpaceInit,
-    biased_projection, project,
+    biased_projection,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
@@ -181,7 +181,7 @@ impl SequenceMixer for H3 {
         };
         let (read, Complex { re, im }) = diagonal_ssm(written.clone(), eigenvalues, weights, options);
         let read = read + written * self.skip.val().unsqueeze();
-        (project(&self.output, query * read), H3State { keys, re, im })
+        (self.output.forward(query * read), H3State { keys, re, im })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

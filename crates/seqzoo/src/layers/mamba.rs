@@ -2,13 +2,13 @@
 
 use crate::config::{check_channels, check_numbers};
 use crate::ops::selective_scan::{SelectiveScanOptions, selective_scan, selective_scan_report};
-use crate::ops::{Report, accumulator, linear};
-use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, TimeSteps, project, projection, with_bias};
+use crate::ops::{Report, accumulator};
+use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, TimeSteps, projection, with_bias};
 use crate::{ConfigError, LayerConfig, SequenceMixer, Undecayed};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor, module::linear};
 
 crate::layer!(Mamba, "mamba", MambaConfig);
 
@@ -165,11 +165,11 @@ impl SequenceMixer for Mamba {
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let ([inner, states], [rank, _]) = (self.a_log.dims(), self.dt.weight.dims());
-        let projected = project(&self.input, input);
+        let projected = self.input.forward(input);
         let (x, z) = (projected.clone().narrow(2, 0, inner), projected.narrow(2, inner, inner));
         let (x, inputs) = self.conv.forward(x, resets.clone(), Some(state.inputs));
 
-        let selection = project(&self.selection, x.clone()); // [b, t, r + 2 n]
+        let selection = self.selection.forward(x.clone()); // [b, t, r + 2 n]
         let shared = |from| selection.clone().narrow(2, from, states).unsqueeze_dim::<4>(2); // [b, t, 1, n]
         let (b, c) = (shared(rank), shared(rank + states));
         // Its bias is added by the operator, in the precision of the state.
@@ -185,7 +185,7 @@ impl SequenceMixer for Mamba {
             ..Default::default()
         };
         let (read, memory) = selective_scan(x, delta, self.a_log.val(), b, c, options);
-        (project(&self.output, read), MambaState { memory, inputs })
+        (self.output.forward(read), MambaState { memory, inputs })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

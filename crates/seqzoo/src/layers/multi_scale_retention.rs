@@ -5,8 +5,8 @@ use crate::ops::linear_attention::{
 };
 use crate::ops::{Report, accumulator, repeat_heads};
 use crate::parts::{
-    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, ShortConvs, join_heads, project,
-    projection, split_heads,
+    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, ShortConvs, join_heads, projection,
+    split_heads,
 };
 use crate::state::advanced;
 use crate::{ConfigError, LayerConfig, SequenceMixer};
@@ -177,7 +177,7 @@ impl SequenceMixer for MultiScaleRetention {
             self.convolutions.forward(projected, resets.as_ref(), state.convolutions);
         let query = split_heads(query, heads);
         let (key, value) = (split_heads(key, key_value_heads), split_heads(value, key_value_heads));
-        let gate = split_heads(project(&self.gate, input), heads);
+        let gate = split_heads(self.gate.forward(input), heads);
 
         let rotation = self.rotary.at(state.position, time, key_dim, query.dtype(), &query.device());
         let decay = Decay::PerHead(self.log_decay(&query));
@@ -193,7 +193,7 @@ impl SequenceMixer for MultiScaleRetention {
             decay,
             options,
         );
-        let output = project(&self.output, join_heads(self.norm.forward(read, Some(gate))));
+        let output = self.output.forward(join_heads(self.norm.forward(read, Some(gate))));
         (output, MultiScaleRetentionState { memory: state.memory, convolutions, position: after })
     }
 

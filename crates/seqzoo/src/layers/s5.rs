@@ -3,14 +3,14 @@
 use crate::config::{check_channels, check_numbers};
 use crate::ops::diagonal_ssm::continuous::discretise;
 use crate::ops::linear_scan::{ComplexFactor, LinearScanOptions, complex_linear_scan, linear_scan_report};
-use crate::ops::{Complex, Report, accumulator, linear, to_dtype};
-use crate::parts::{Discretisation, Hippo, ProjectionInit, TimeSteps, biased_projection, project};
+use crate::ops::{Complex, Report, accumulator, to_dtype};
+use crate::parts::{Discretisation, Hippo, ProjectionInit, TimeSteps, biased_projection};
 use crate::{ConfigError, LayerConfig, SequenceMixer, Undecayed};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::activation::{gelu_approximate, sigmoid};
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData, module::linear};
 
 crate::layer!(S5, "s5", S5Config);
 
@@ -192,9 +192,9 @@ impl S5 {
     /// What the state space gives, through activation and gate.
     fn activated(&self, output: Tensor<3>) -> Tensor<3> {
         let hidden = gelu_approximate(output);
-        let gate = self.gate.as_ref().map(|gate| sigmoid(project(gate, hidden.clone())));
+        let gate = self.gate.as_ref().map(|gate| sigmoid(gate.forward(hidden.clone())));
         let hidden = match &self.value {
-            Some(value) => project(value, hidden),
+            Some(value) => value.forward(hidden),
             None => hidden,
         };
         match gate {

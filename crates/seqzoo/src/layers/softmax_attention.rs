@@ -4,7 +4,7 @@ use crate::config::check_channels;
 use crate::ops::attention::{AttentionOptions, AttentionState, attention, attention_report};
 use crate::ops::{Report, accumulator};
 use crate::parts::{
-    ProjectionInit, Rotary, biased_projection, check_heads, join_heads, project, projection, split_heads,
+    ProjectionInit, Rotary, biased_projection, check_heads, join_heads, projection, split_heads,
 };
 use crate::state::{StateMapper, advanced};
 use crate::{ConfigError, Layer, LayerConfig, MixerState, SequenceMixer};
@@ -168,9 +168,9 @@ impl SequenceMixer for SoftmaxAttention {
     ) -> (Tensor<3>, Self::State) {
         let (time, device) = (input.dims()[1], input.device());
         let position = advanced(state.position, time);
-        let mut query = split_heads(project(&self.query, input.clone()), self.heads);
-        let mut key = split_heads(project(&self.key, input.clone()), self.key_value_heads);
-        let value = split_heads(project(&self.value, input), self.key_value_heads);
+        let mut query = split_heads(self.query.forward(input.clone()), self.heads);
+        let mut key = split_heads(self.key.forward(input.clone()), self.key_value_heads);
+        let value = split_heads(self.value.forward(input), self.key_value_heads);
         if let Some(rotary) = &self.rotary {
             let rotation = rotary.at(state.position, time, self.head_dim, query.dtype(), &device);
             (query, key) = (rotation.apply(query), rotation.apply(key));
@@ -182,7 +182,7 @@ impl SequenceMixer for SoftmaxAttention {
             ..Default::default()
         };
         let (read, cache) = attention(query, key, value, options);
-        (project(&self.output, join_heads(read)), SoftmaxAttentionState { cache, position })
+        (self.output.forward(join_heads(read)), SoftmaxAttentionState { cache, position })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

@@ -5,7 +5,6 @@ use crate::ConfigError;
 use crate::config::{MAX_CHANNELS, check_channels, check_numbers};
 use crate::ops::checks;
 use burn::config::Config;
-use burn::module::Param;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
@@ -187,17 +186,12 @@ pub(crate) fn check_heads(
     })
 }
 
-/// `linear` of `input`, one token at the speed of memory; also where it has no elements: Burn's Flex backend would read
-/// outside of an empty matrix.
+/// `linear` of `input`, also where that has no elements: Burn's Flex backend would read outside of an empty matrix.
 #[track_caller]
 pub(crate) fn project<const D: usize>(linear: &Linear, input: Tensor<D>) -> Tensor<D> {
     let [channels, width] = linear.weight.dims();
     checks::channels("input", input.dims()[D - 1], channels);
-    if input.dims().contains(&0) {
-        empty_product(input, width)
-    } else {
-        crate::ops::linear(input, linear.weight.val(), linear.bias.as_ref().map(Param::val))
-    }
+    if input.dims().contains(&0) { empty_product(input, width) } else { linear.forward(input) }
 }
 
 /// The product of `input`, which has no elements, with a matrix of `width` columns: `[.., width]`, on the tape of the

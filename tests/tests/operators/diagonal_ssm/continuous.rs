@@ -73,6 +73,22 @@ fn single_precision_is_as_exact_as_its_angles() {
     }
 }
 
+/// With a decay that is no float the state keeps everything, and `(e^(ΔA) − 1)/A` is `Δ`.
+#[test]
+fn a_decay_too_small_for_a_float_keeps_everything() {
+    let right = single(parameters([2, 3], false, &plain()));
+    let (zeros, log_dt) = (right.a_imag.zeros_like(), right.log_dt.zeros_like().add_scalar(-1.0));
+    let wanted = values(right.c.clone().mul_scalar(2.0 * (-1.0f64).exp()));
+    let parameters =
+        ContinuousSsm { a_real: zeros.clone().sub_scalar(200.0), a_imag: zeros, log_dt, ..right };
+    for rule in RULES {
+        let (eigenvalues, weights) = parameters.clone().discretised(rule, RealTransform::Exp);
+        assert_eq!(values(eigenvalues.re), [1.0; 6]);
+        let weights = values(Tensor::stack::<3>(vec![weights.re, weights.im], 2));
+        assert!(largest_error(&weights, &wanted) < 1e-6, "{rule:?}");
+    }
+}
+
 #[test]
 fn eigenvalues_never_leave_the_unit_disc() {
     for rule in RULES {

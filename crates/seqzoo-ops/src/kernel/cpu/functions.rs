@@ -25,7 +25,7 @@ pub(super) fn exp2_f32<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 #[inline(always)]
 fn power<S: Simd>(simd: S, shifted: S::f32s, r: S::f32s) -> S::f32s {
     const COEFFICIENTS: [f32; 6] =
-        [1.546_144_7e-4, 1.339_086_7e-3, 9.618_057e-3, 5.550_357e-2, 2.402_265_1e-1, 6.931_472e-1];
+        [1.546_144_7e-4, 1.339_086_7e-3, 9.618_057e-3, 5.550_357e-2, 2.402_265e-1, 6.931_472e-1];
     let splat = |number| simd.splat_f32s(number);
     let mut p = splat(COEFFICIENTS[0]);
     for coefficient in &COEFFICIENTS[1..] {

@@ -117,19 +117,22 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { pass, scratch, first, length } = self;
-        for (offset, log_dt) in scratch.log_dt[..length].iter_mut().enumerate() {
-            *log_dt = pass.log_dt[(first + offset) / pass.size];
-        }
+        spread(pass.log_dt, pass.size, first, &mut scratch.log_dt[..length]);
         split(&pass.c[2 * first..][..2 * length], &mut scratch.c);
         if let Some(b) = pass.b {
             split(&b[2 * first..][..2 * length], &mut scratch.b);
         }
         for from in (0..length).step_by(lanes::<S, E>()) {
             let to = length.min(from + lanes::<S, E>());
-            let load = |numbers: &[E], at: usize| E::load(simd, &numbers[at + from..at + to]);
+            // Fewer numbers are loaded and written by a function.
+            let whole = to - from == lanes::<S, E>();
+            let load = |numbers: &[E], at: usize| {
+                let some = &numbers[at + from..at + to];
+                if whole { E::vectors::<S>(some)[0] } else { E::load(simd, some) }
+            };
             let pair = |rows: &[Vec<E>; 2]| rows.each_ref().map(|row| load(row, 0));
             let numbers = Numbers { simd };
-            let (eigenvalue, input) = numbers.discretised::<E>(
+            let [eigenvalue, input] = numbers.discretised::<E>(
                 pass.settings,
                 load(&scratch.log_dt, 0),
                 load(pass.a_real, first),
@@ -143,11 +146,31 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
             for (outputs, parts) in [(&pass.eigenvalues, eigenvalue), (&pass.weights, weight)] {
                 for (output, part) in outputs.iter().zip(parts) {
                     let part = [part];
+                    let part = lanes_of::<S, E>(&part);
                     // SAFETY: these numbers are this task's alone.
-                    unsafe { output.write(first + from, &lanes_of::<S, E>(&part)[..to - from]) };
+                    unsafe {
+                        if whole {
+                            output.write(first + from, &part[..lanes::<S, E>()]);
+                        } else {
+                            output.write(first + from, &part[..to - from]);
+                        }
+                    }
                 }
             }
         }
+    }
+}
+
+/// What the numbers from `first` on have of their channels, each of `size` numbers.
+#[inline(always)]
+fn spread<E: Real>(of_channels: &[E], size: usize, first: usize, to: &mut [E]) {
+    let mut channel = first / size;
+    let mut end = (channel + 1) * size - first;
+    let mut begin = 0;
+    while begin < to.len() {
+        end = end.min(to.len());
+        to[begin..end].fill(of_channels[channel]);
+        (channel, begin, end) = (channel + 1, end, end + size);
     }
 }
 
@@ -174,7 +197,7 @@ impl<S: Simd> Numbers<S> {
         log_dt: E::Vector<S>,
         a_real: E::Vector<S>,
         a_imag: E::Vector<S>,
-    ) -> ([E::Vector<S>; 2], [E::Vector<S>; 2]) {
+    ) -> [[E::Vector<S>; 2]; 2] {
         let simd = self.simd;
         let splat = |number| E::splat(simd, E::from_f64(number));
         let (zero, one, half) = (splat(0.0), splat(1.0), splat(0.5));
@@ -185,6 +208,9 @@ impl<S: Simd> Numbers<S> {
             }
             RealTransform::Softplus => softplus::<S, E>(simd, a_real),
         };
+        // One over it is finite, too.
+        let least = splat(if size_of::<E>() == 4 { f32::MIN_POSITIVE.into() } else { f64::MIN_POSITIVE });
+        let decay = E::if_less(simd, decay, least, least, decay);
         let a = [E::minus(simd, zero, decay), a_imag];
         let step = E::exp(simd, log_dt);
         let scaled = a.map(|part| E::times(simd, part, step));
@@ -200,13 +226,13 @@ impl<S: Simd> Numbers<S> {
                 let eigenvalue = unit.map(|part| E::times(simd, length, part));
                 let less = E::exp_m1(simd, scaled[0]);
                 let above = [E::mul_add(simd, less, unit[0], cosine_less_one), eigenvalue[1]];
-                (eigenvalue, self.over::<E>(above, a))
+                [eigenvalue, self.over::<E>(above, a)]
             }
             Discretisation::Bilinear => {
                 let below = [E::minus(simd, one, halved[0]), E::minus(simd, zero, halved[1])];
                 let inverse = self.reciprocal::<E>(below);
                 let above = [E::plus(simd, one, halved[0]), halved[1]];
-                (self.times::<E>(above, inverse), inverse.map(|part| E::times(simd, part, step)))
+                [self.times::<E>(above, inverse), inverse.map(|part| E::times(simd, part, step))]
             }
         }
     }
@@ -225,7 +251,8 @@ impl<S: Simd> Numbers<S> {
         let simd = self.simd;
         let square = E::mul_add(simd, re, re, E::times(simd, im, im));
         let zero = E::splat(simd, E::default());
-        [E::over(simd, re, square), E::over(simd, E::minus(simd, zero, im), square)]
+        let inverse = E::over(simd, E::splat(simd, E::ONE), square);
+        [E::times(simd, re, inverse), E::times(simd, E::minus(simd, zero, im), inverse)]
     }
 
     /// `above / below`, where the square of `below` may be too small for a float.
@@ -235,8 +262,8 @@ impl<S: Simd> Numbers<S> {
         let zero = E::splat(simd, E::default());
         let absolute = |x| E::if_less(simd, x, zero, E::minus(simd, zero, x), x);
         let [re, im] = below.map(absolute);
-        let scale = E::if_less(simd, re, im, im, re);
-        let unit = below.map(|part| E::over(simd, part, scale));
-        self.times::<E>(above, self.reciprocal::<E>(unit)).map(|part| E::over(simd, part, scale))
+        let scale = E::over(simd, E::splat(simd, E::ONE), E::if_less(simd, re, im, im, re));
+        let unit = below.map(|part| E::times(simd, part, scale));
+        self.times::<E>(above, self.reciprocal::<E>(unit)).map(|part| E::times(simd, part, scale))
     }
 }

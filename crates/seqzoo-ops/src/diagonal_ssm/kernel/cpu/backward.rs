@@ -159,10 +159,10 @@ fn retreat<S: Simd, E: Real, const W: usize>(
         if sequence.clears(row, from + i) {
             h = Parts { re: [zero; W], im: [zero; W] };
         }
-        for n in 0..W {
+        for (n, negative_im) in negative_im.iter().enumerate() {
             let eigenvalue = Parts { re: eigenvalues.re[n], im: eigenvalues.im[n] };
             let state = Parts { re: h.re[n], im: h.im[n] };
-            let state = moved::<S, E>(simd, eigenvalue, negative_im[n], state, *input);
+            let state = moved::<S, E>(simd, eigenvalue, *negative_im, state, *input);
             (h.re[n], h.im[n]) = (state.re, state.im);
         }
         (re[i + 1], im[i + 1]) = (h.re, h.im);
