@@ -3,5 +3,6 @@
 mod extremes;
 mod hashes;
 mod mqar;
+mod rates;
 mod recipes;
 mod state_tracking;

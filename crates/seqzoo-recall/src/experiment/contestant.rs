@@ -1,5 +1,6 @@
 //! Who takes part: a pattern of layers under a name.
 
+use super::check_rates;
 use crate::error::ensure;
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig, NormKind};
 use seqzoo::{ConfigError, MixerConfig};
@@ -111,6 +112,9 @@ pub struct Contestant {
     pub name: String,
     /// The layers, from the embedding to the head.
     pub layers: Vec<Layer>,
+    /// Learning rates of its own, where it learns at others than the rest. Empty: those of the experiment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning_rates: Vec<f64>,
 }
 
 impl Contestant {
@@ -119,6 +123,6 @@ impl Contestant {
         let printable = !self.name.trim().is_empty() && !self.name.chars().any(char::is_control);
         ensure!(printable, "its name must be printable and not empty");
         ensure!(!self.layers.is_empty(), "it has no layers; name at least one");
-        Ok(())
+        check_rates(&self.learning_rates)
     }
 }

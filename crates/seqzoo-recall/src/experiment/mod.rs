@@ -61,9 +61,25 @@ impl Experiment {
             ("`seeds`", lacks(&held.seeds, &self.seeds)),
             ("`learning_rates`", lacks(&held.learning_rates, &self.learning_rates)),
             ("`model.widths`", lacks(&held.model.widths, &self.model.widths)),
-            ("`contestants`", lacks(&held.contestants, &self.contestants)),
+            ("`contestants`", held.contestants.iter().any(|each| !self.keeps(held, each))),
         ];
         parts.into_iter().find(|(_, differs)| *differs).map(|(part, _)| part)
+    }
+
+    /// The learning rates of a contestant.
+    pub fn rates<'a>(&'a self, contestant: &'a Contestant) -> &'a [f64] {
+        match contestant.learning_rates.as_slice() {
+            [] => &self.learning_rates,
+            own => own,
+        }
+    }
+
+    /// Whether it wants all runs that `held` has of `contestant`.
+    fn keeps(&self, held: &Self, contestant: &Contestant) -> bool {
+        let same =
+            |other: &&Contestant| (&other.name, &other.layers) == (&contestant.name, &contestant.layers);
+        let found = self.contestants.iter().find(same);
+        found.is_some_and(|found| !lacks(held.rates(contestant), self.rates(found)))
     }
 
     /// Checks everything that can be checked before the first run, the layers included.
@@ -83,12 +99,8 @@ impl Experiment {
         );
         ensure!(!self.seeds.is_empty(), "`seeds` is empty; give at least one");
         ensure!(!self.learning_rates.is_empty(), "`learning_rates` is empty; give at least one");
-        ensure!(
-            self.learning_rates.iter().all(|rate| rate.is_finite() && *rate > 0.0),
-            "every learning rate must be a number above 0"
-        );
+        check_rates(&self.learning_rates)?;
         ensure!(!repeats(&self.seeds), "a seed is named twice in `seeds`; the same run twice proves nothing");
-        ensure!(!repeats(&self.learning_rates), "a rate is named twice in `learning_rates`");
         ensure!(!repeats(&self.model.widths), "a width is named twice in `model.widths`");
         ensure!(!self.contestants.is_empty(), "there is no `[[contestants]]`; name at least one");
         self.task.check()?;
@@ -106,6 +118,16 @@ impl Experiment {
         self.expectations.iter().try_for_each(|expectation| expectation.check(self))?;
         check_floats(&self.name, self).map_err(|error| error.to_string())
     }
+}
+
+/// Says what is wrong with learning rates, if anything is.
+fn check_rates(rates: &[f64]) -> Result<(), String> {
+    ensure!(
+        rates.iter().all(|rate| rate.is_finite() && *rate > 0.0),
+        "every learning rate must be a number above 0"
+    );
+    ensure!(!repeats(rates), "a rate is named twice in `learning_rates`");
+    Ok(())
 }
 
 fn repeats<T: PartialEq>(all: &[T]) -> bool {

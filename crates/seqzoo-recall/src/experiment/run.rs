@@ -58,9 +58,10 @@ impl RunConfig {
 /// All runs of `experiment`, in order: contestant, width, learning rate, seed.
 pub fn runs(experiment: &Experiment) -> Vec<RunConfig> {
     let mut runs = Vec::new();
-    for Contestant { name, layers } in &experiment.contestants {
+    for contestant in &experiment.contestants {
+        let Contestant { name, layers, .. } = contestant;
         for width in &experiment.model.widths {
-            for learning_rate in &experiment.learning_rates {
+            for learning_rate in experiment.rates(contestant) {
                 for seed in &experiment.seeds {
                     runs.push(RunConfig {
                         contestant: name.clone(),

@@ -146,10 +146,11 @@ pub(super) fn provenance(experiments: &[Experiment], results: &[RunResult]) -> T
         let list = |numbers: Vec<String>| numbers.join(", ");
         put("experiment", format!("{} ({} data)", experiment.name, experiment.data_law()));
         put("seeds", list(experiment.seeds.iter().map(u64::to_string).collect()));
-        put(
-            "learning rates",
-            list(experiment.learning_rates.iter().map(|rate| format!("{rate:e}")).collect()),
-        );
+        let rates = |rates: &[f64]| list(rates.iter().map(|rate| format!("{rate:e}")).collect());
+        put("learning rates", rates(&experiment.learning_rates));
+        for contestant in experiment.contestants.iter().filter(|each| !each.learning_rates.is_empty()) {
+            put(&format!("learning rates of {}", contestant.name), rates(&contestant.learning_rates));
+        }
         put("steps", experiment.training.steps(&experiment.task).to_string());
     }
     for machine in machines {

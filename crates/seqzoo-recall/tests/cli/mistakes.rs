@@ -65,6 +65,11 @@ fn configurations_that_describe_nothing() {
         ("examples = 8", "examples = 99999999999", "a batch must hold 1 to 1048576 examples"),
         ("pairs = 2 }]", "pairs = 2, examples = 7 }]", "has no number of `examples`; leave it out"),
         ("\"attention\"", "\"\"", "its name must be printable"),
+        (
+            "\"attention\"",
+            "\"attention\"\nlearning_rates = [0.0]",
+            "the contestant `attention`: every learning rate must be a number above 0",
+        ),
         ("= [3]", "= [3", "TOML parse error"),
         (
             "num_heads = 2, conv_size",
