@@ -41,6 +41,9 @@ struct Arguments {
     /// Leave out shapes with more tokens than this.
     #[arg(long, default_value_t = usize::MAX)]
     max_tokens: usize,
+    /// Measure one shape of every task, without the chunked form: minutes instead of an hour.
+    #[arg(long)]
+    brief: bool,
     /// Measures the memory of one call in a process of its own; used by the command itself.
     #[arg(long, hide = true, value_name = "TOKENS")]
     memory: Option<usize>,
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         rounds: arguments.rounds as usize,
         runs: arguments.runs as usize,
         max_tokens: arguments.max_tokens,
+        brief: arguments.brief,
     };
     let written = page::page(&plan, &command()).and_then(|text| match &arguments.out {
         Some(path) => {

@@ -24,6 +24,8 @@ pub struct Plan {
     pub runs: usize,
     /// Shapes of more tokens are left out.
     pub max_tokens: usize,
+    /// The first shape of every task alone, and no tensor operations.
+    pub brief: bool,
 }
 
 impl Plan {
@@ -33,6 +35,11 @@ impl Plan {
 
     fn has(&self, flag: &str) -> bool {
         self.tasks().any(|task| task.flag == flag)
+    }
+
+    fn shapes(&self, task: &Task) -> impl Iterator<Item = &'static &'static [usize]> {
+        let most = if self.brief { 1 } else { usize::MAX };
+        task.shapes.iter().take(most).filter(|shape| tasks::tokens(shape) as usize <= self.max_tokens)
     }
 
     fn lengths(&self, all: &[usize]) -> Vec<usize> {
@@ -54,7 +61,7 @@ pub fn page(plan: &Plan, command: &str) -> Result<String, String> {
     let mut limits = Limits::ours();
     let mut measured = Vec::new();
     for task in plan.tasks() {
-        for shape in task.shapes.iter().filter(|shape| tasks::tokens(shape) as usize <= plan.max_tokens) {
+        for shape in plan.shapes(task) {
             eprintln!("measuring {}, {}", task.title, tasks::name(task, shape));
             measured.push(measure(plan, task, shape)?);
             limits = limits.or(Limits::ours());
@@ -111,8 +118,8 @@ fn measure(plan: &Plan, task: &'static Task, shape: &'static [usize]) -> Result<
         let ours = seconds(task, shape, Form::Auto, plan.runs);
         let python = plan.python.as_deref();
         let peer = python.map(|python| peer::measure(python, task.flag, shape, plan.runs)).transpose()?;
-        let chunked =
-            task.has_chunks.then(|| seconds(task, shape, Form::Chunked { size: 64 }, plan.runs.min(3)));
+        let chunked = (task.has_chunks && !plan.brief)
+            .then(|| seconds(task, shape, Form::Chunked { size: 64 }, plan.runs.min(3)));
         Ok(Measured { task, shape, ours, chunked, peer })
     };
     (1..plan.rounds).try_fold(once()?, |best, _| {
