@@ -41,7 +41,7 @@ struct Arguments {
     /// Leave out shapes with more tokens than this.
     #[arg(long, default_value_t = usize::MAX)]
     max_tokens: usize,
-    /// Measure one shape of every task, without the chunked form: minutes instead of an hour.
+    /// Measure the first shape of every task alone, without the chunked form.
     #[arg(long)]
     brief: bool,
     /// Measures the memory of one call in a process of its own; used by the command itself.

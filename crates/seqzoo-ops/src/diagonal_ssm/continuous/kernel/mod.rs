@@ -6,7 +6,7 @@ mod cpu;
 use super::{ContinuousSsm, Discretisation, RealTransform};
 use crate::Complex;
 use crate::kernel::Kernel;
-use crate::kernel::tensors::{Maybe, tensors};
+use crate::kernel::tensors::Maybe;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Device, Tensor};
 
@@ -25,7 +25,6 @@ pub(crate) struct Inputs<B: Backend> {
     #[extension_type]
     pub b: Maybe<B>, // [e, n, 2]
 }
-tensors!(Inputs[5]: log_dt, a_real, a_imag, c; maybe b);
 
 /// What a call returns, all `[e, n]`.
 #[derive(ExtensionType, Clone, Debug)]
@@ -35,7 +34,6 @@ pub(crate) struct Outputs<B: Backend> {
     pub weights_re: FloatTensor<B>,
     pub weights_im: FloatTensor<B>,
 }
-tensors!(Outputs[4]: eigenvalues_re, eigenvalues_im, weights_re, weights_im);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
