@@ -1,6 +1,6 @@
 //! Progress: a bar on a terminal, plain lines elsewhere.
 
-use crate::results::SliceAccuracy;
+use crate::results::{SliceAccuracy, over_depths};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write, stderr};
 
@@ -65,8 +65,10 @@ impl Meter {
     /// After an evaluation.
     pub fn evaluated(&self, step: usize, loss: f64, slices: &[SliceAccuracy]) {
         if !self.bars {
-            let slices: Vec<String> =
-                slices.iter().map(|entry| format!("{:.3} at {}", entry.accuracy, entry.slice)).collect();
+            let slices: Vec<String> = over_depths(slices)
+                .iter()
+                .map(|entry| format!("{:.3} at {}", entry.accuracy, entry.slice))
+                .collect();
             let _ = writeln!(
                 stderr(),
                 "{}: step {step}, loss {loss:.3}, accuracy {}",

@@ -85,6 +85,7 @@ fn the_original_examples_and_ours_have_the_same_structure() {
             let original = Example {
                 tokens: line(inputs).iter().map(|token| *token as u32).collect(),
                 answers: answers.map(|(position, label)| (position, *label as u32)).collect(),
+                question: None,
             };
             assert_structure(&original, vocab_size, pairs, length);
         }

@@ -77,7 +77,7 @@ fn every_answer_is_asked_equally_often_so_that_guessing_pays_nothing_more() {
             }
         }
         let share = 1.0 / group.order() as f64;
-        let (_, chance) = task.chance(Slice { length: 40, pairs: None })[0];
+        let (_, chance) = task.chance(Slice::of_length(40))[0];
         assert_eq!(chance, share);
         for count in counts {
             // The answers of one example depend on each other, hence room for a few deviations more.
@@ -128,9 +128,12 @@ fn tasks_that_cannot_be_are_refused() {
 fn slices_read_what_was_written_before_there_were_slices_without_pairs() {
     let with = r#"{"length":64,"pairs":16}"#;
     let slice: Slice = serde_json::from_str(with).unwrap();
-    assert_eq!((slice, slice.to_string()), (Slice { length: 64, pairs: Some(16) }, "16 pairs in 64".into()));
+    assert_eq!(
+        (slice, slice.to_string()),
+        (Slice { pairs: Some(16), ..Slice::of_length(64) }, "16 pairs in 64".into())
+    );
     assert_eq!(serde_json::to_string(&slice).unwrap(), with);
-    let without = Slice { length: 128, pairs: None };
+    let without = Slice::of_length(128);
     assert_eq!(serde_json::to_string(&without).unwrap(), r#"{"length":128}"#);
     assert_eq!(without.to_string(), "length 128");
 }

@@ -11,9 +11,9 @@ pub enum DataLaw {
     Clean,
     /// Recall as Zoology publishes it.
     ZoologyCompatible,
-    /// State tracking on fresh examples.
+    /// Any other task on fresh examples.
     Fresh,
-    /// State tracking on a fixed set.
+    /// Any other task on a fixed set.
     Fixed,
     /// Recall by any other law.
     Custom,
@@ -24,8 +24,6 @@ impl Experiment {
     pub fn data_law(&self) -> DataLaw {
         let fixed = matches!(self.training.data, Data::Fixed { .. });
         match (&self.task, fixed) {
-            (Task::StateTracking(_), false) => DataLaw::Fresh,
-            (Task::StateTracking(_), true) => DataLaw::Fixed,
             (Task::Mqar(task), _) => {
                 let epochs = self.training.schedule == Schedule::EpochCosine;
                 let reserved = matches!(task.filler, Filler::Reserved(_));
@@ -35,6 +33,8 @@ impl Experiment {
                     _ => DataLaw::Custom,
                 }
             }
+            (_, false) => DataLaw::Fresh,
+            (_, true) => DataLaw::Fixed,
         }
     }
 }
@@ -53,12 +53,8 @@ impl DataLaw {
                 "every step sees new examples, queries come in random order, filler is an alphabet of its own."
             }
             Self::ZoologyCompatible => "a fixed set in a fixed order, early pairs mostly asked early.",
-            Self::Fresh => {
-                "every step sees new examples, and tests ask at the last quarter of the positions."
-            }
-            Self::Fixed => {
-                "a fixed set in a fixed order, and tests ask at the last quarter of the positions."
-            }
+            Self::Fresh => "every step sees new examples.",
+            Self::Fixed => "a fixed set in a fixed order.",
             Self::Custom => "see the configuration below for its law.",
         }
     }

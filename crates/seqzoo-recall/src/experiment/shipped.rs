@@ -33,6 +33,11 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/state_spaces.toml"),
     },
     Shipped {
+        name: "needle",
+        summary: "a needle in a haystack that repeats, at every depth, to 16 times the training length: a quarter of an hour",
+        text: include_str!("../../configs/needle.toml"),
+    },
+    Shipped {
         name: "parity",
         summary: "state tracking: the parity of the ones so far, which takes a negative eigenvalue",
         text: include_str!("../../configs/parity.toml"),

@@ -59,7 +59,9 @@ impl Experiment {
         });
         // An evaluation saves nothing, and holds the inputs and outputs of one layer.
         let tested = self.task.segments(Split::Test).into_iter().map(|(slice, examples)| {
-            let tokens = self.training.test_batch_size.min(examples).saturating_mul(slice.length);
+            let read_at_once =
+                self.training.stream_tests.map_or(slice.length, |stream| stream.min(slice.length));
+            let tokens = self.training.test_batch_size.min(examples).saturating_mul(read_at_once);
             tokens.saturating_mul(2 * width)
         });
         let activations = trained.chain(tested).fold(0, usize::max);

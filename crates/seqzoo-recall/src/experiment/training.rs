@@ -106,6 +106,13 @@ pub struct Training {
     /// Steps between evaluations. `None`: at the end of every epoch.
     #[serde(default)]
     pub evaluate_every: Option<usize>,
+    /// Whether evaluations on the way score lengths beyond those trained on, too. The last one always does.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub evaluate_beyond: bool,
+    /// Tests longer than this are read in segments of so many tokens, the state carried from one to the next: memory
+    /// does not grow with their length, but for caches. `None`: all tests are read in one pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_tests: Option<usize>,
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// The parameters that it applies to.
@@ -130,6 +137,15 @@ fn test_batch() -> usize {
     64
 }
 
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
 impl Training {
     pub(super) fn check(&self, task: &Task) -> Result<(), String> {
         let segments = task.segments(Split::Train);
@@ -141,6 +157,16 @@ impl Training {
         ensure!(
             self.evaluate_every != Some(0),
             "`evaluate_every` is 0; leave it out or give a number of steps"
+        );
+        ensure!(
+            self.stream_tests != Some(0),
+            "`stream_tests` is 0; leave it out or give the number of tokens of a segment"
+        );
+        let shortest = task.segments(Split::Test).iter().map(|(slice, _)| slice.length).min();
+        let longest = segments.iter().map(|(slice, _)| slice.length).max();
+        ensure!(
+            self.evaluate_beyond || shortest <= longest,
+            "`evaluate_beyond` is false, but no test is as short as a training example: nothing would be scored on the way"
         );
         let beta_2 = self.beta_2;
         ensure!((0.0..1.0).contains(&beta_2), "`beta_2` must be at least 0 and below 1");

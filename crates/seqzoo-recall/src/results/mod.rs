@@ -5,7 +5,8 @@ mod standing;
 mod store;
 mod verdict;
 
-pub use record::{CurvePoint, RunResult, SliceAccuracy};
+pub use record::{CurvePoint, RunResult, SliceAccuracy, Streamed};
+pub(crate) use standing::over_depths;
 pub use standing::{RatePoint, SliceStanding, Standing, standings};
 pub use store::Store;
 pub use verdict::{Outcome, Verdict, verdicts};

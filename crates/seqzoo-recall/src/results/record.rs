@@ -5,15 +5,27 @@ use crate::task::Slice;
 use seqzoo::StateBytes;
 use serde::{Deserialize, Serialize};
 
+/// The cost of scoring a slice through the recurrent state.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Streamed {
+    /// Seconds for all examples.
+    pub seconds: f64,
+    /// Bytes of the state of one sequence after the last token.
+    pub state_bytes: usize,
+}
+
 /// The accuracy on one slice of the test data.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SliceAccuracy {
     /// The slice.
     pub slice: Slice,
-    /// The share of supervised positions answered right.
+    /// The share of supervised positions answered right, or of whole examples in tasks scored by exact match.
     pub accuracy: f64,
     /// How many examples were scored.
     pub examples: usize,
+    /// The cost, if the examples were read in segments through the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streamed: Option<Streamed>,
 }
 
 /// One evaluation on the way.
@@ -44,6 +56,10 @@ pub struct RunResult {
     pub accuracy: f64,
     /// The accuracy of every slice at the last evaluation.
     pub slices: Vec<SliceAccuracy>,
+    /// The accuracy on the shortest tests where the state is cleared before the question: nothing is left but
+    /// guessing. `None` for tasks that do not ask at the end, and for diverged runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<f64>,
     /// Whether the loss became NaN or infinite; the accuracies are then 0.
     pub diverged: bool,
     /// Parameters of the model.
@@ -71,7 +87,16 @@ impl RunResult {
     /// The result without what differs between two runs of the same configuration: times and the
     /// machine.
     pub fn reproducible(&self) -> Self {
+        let timeless = |streamed: Streamed| Streamed { seconds: 0.0, ..streamed };
+        let untimed =
+            |slice: &SliceAccuracy| SliceAccuracy { streamed: slice.streamed.map(timeless), ..*slice };
+        let curve = self
+            .curve
+            .iter()
+            .map(|point| CurvePoint { slices: point.slices.iter().map(untimed).collect(), ..point.clone() });
         Self {
+            slices: self.slices.iter().map(untimed).collect(),
+            curve: curve.collect(),
             training_tokens_per_second: 0.0,
             step_microseconds: 0.0,
             wall_seconds: 0.0,

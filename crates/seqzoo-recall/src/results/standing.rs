@@ -1,6 +1,6 @@
 //! Where a contestant stands: its best learning rate, its spread over seeds, its cost.
 
-use super::RunResult;
+use super::{RunResult, SliceAccuracy, Streamed};
 use crate::task::Slice;
 use seqzoo::StateBytes;
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,14 @@ pub struct Standing {
     pub learning_rate: f64,
     /// The mean accuracy over slices and seeds at that rate.
     pub accuracy: f64,
-    /// The accuracy of every slice at that rate.
+    /// The accuracy of every slice at that rate; of all its depths together, where there are any.
     pub slices: Vec<SliceStanding>,
+    /// The accuracy at every length and depth at that rate, in tasks that have depths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<SliceStanding>,
+    /// The mean accuracy over seeds where the state is cleared before the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<f64>,
     /// The share of seeds whose accuracy reached 0.9 at that rate.
     pub success: f64,
     /// How many seeds ran at that rate.
@@ -48,12 +54,16 @@ pub struct Standing {
 pub struct SliceStanding {
     /// The slice.
     pub slice: Slice,
+    /// The mean over seeds.
+    pub mean: f64,
     /// The median over seeds.
     pub median: f64,
     /// The lowest.
     pub min: f64,
     /// The highest.
     pub max: f64,
+    /// How many examples were scored, over all seeds.
+    pub examples: usize,
 }
 
 /// The accuracy at one learning rate over the seeds.
@@ -89,13 +99,8 @@ fn standing(group: &[&RunResult]) -> Standing {
     let best = rates.iter().copied().max_by(|a, b| a.mean.total_cmp(&b.mean)).expect("a group has a result");
     let chosen: Vec<&RunResult> =
         group.iter().copied().filter(|result| result.learning_rate == best.learning_rate).collect();
-    let slices = (0..chosen[0].slices.len())
-        .map(|index| {
-            let spread = Spread::of(chosen.iter().map(|result| result.slices[index].accuracy));
-            let slice = chosen[0].slices[index].slice;
-            SliceStanding { slice, median: spread.median, min: spread.min, max: spread.max }
-        })
-        .collect();
+    let cells: Vec<Vec<SliceAccuracy>> = chosen.iter().map(|result| result.slices.clone()).collect();
+    let cleared: Vec<f64> = chosen.iter().filter_map(|result| result.cleared).collect();
     let robust = |rate: &&RatePoint| rate.mean >= 0.9 * best.mean && best.mean > 0.0;
     let good: Vec<f64> = rates.iter().filter(robust).map(|rate| rate.learning_rate).collect();
     let successes = chosen.iter().filter(|result| result.accuracy >= SUCCESS).count();
@@ -104,7 +109,12 @@ fn standing(group: &[&RunResult]) -> Standing {
         width: chosen[0].width,
         learning_rate: best.learning_rate,
         accuracy: best.mean,
-        slices,
+        slices: over_seeds(&cells.iter().map(|cells| over_depths(cells)).collect::<Vec<_>>()),
+        cells: match cells[0].iter().any(|cell| cell.slice.depth.is_some()) {
+            true => over_seeds(&cells),
+            false => Vec::new(),
+        },
+        cleared: (!cleared.is_empty()).then(|| Spread::of(cleared.into_iter()).mean),
         success: successes as f64 / chosen.len() as f64,
         seeds: chosen.len(),
         diverged: chosen.iter().filter(|result| result.diverged).count(),
@@ -120,6 +130,38 @@ fn standing(group: &[&RunResult]) -> Standing {
         step_microseconds: Spread::of(chosen.iter().map(|result| result.step_microseconds)).median,
         wall_seconds: group.iter().map(|result| result.wall_seconds).sum(),
     }
+}
+
+/// The accuracies of one run with all depths of a slice together, in the order of the slices.
+pub(crate) fn over_depths(cells: &[SliceAccuracy]) -> Vec<SliceAccuracy> {
+    let mut slices: Vec<SliceAccuracy> = Vec::new();
+    for cell in cells {
+        let slice = cell.slice.without_depth();
+        let examples = |slice: &SliceAccuracy| slice.examples as f64;
+        match slices.iter_mut().find(|other| other.slice == slice) {
+            Some(all) => {
+                let right = all.accuracy * examples(all) + cell.accuracy * examples(cell);
+                all.examples += cell.examples;
+                all.accuracy = right / examples(all);
+                all.streamed = all.streamed.zip(cell.streamed).map(|(all, cell)| Streamed {
+                    seconds: all.seconds + cell.seconds,
+                    state_bytes: all.state_bytes.max(cell.state_bytes),
+                });
+            }
+            None => slices.push(SliceAccuracy { slice, ..*cell }),
+        }
+    }
+    slices
+}
+
+/// The standing on each slice, from the accuracies of every seed.
+fn over_seeds(seeds: &[Vec<SliceAccuracy>]) -> Vec<SliceStanding> {
+    let standing = |index: usize| {
+        let Spread { mean, median, min, max } = Spread::of(seeds.iter().map(|seed| seed[index].accuracy));
+        let examples = seeds.iter().map(|seed| seed[index].examples).sum();
+        SliceStanding { slice: seeds[0][index].slice, mean, median, min, max, examples }
+    };
+    (0..seeds[0].len()).map(standing).collect()
 }
 
 fn rates(group: &[&RunResult]) -> Vec<RatePoint> {

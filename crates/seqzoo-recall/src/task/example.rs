@@ -7,6 +7,9 @@ pub struct Example {
     pub tokens: Vec<u32>,
     /// (position, token): at `position` of the input the model must predict `token`.
     pub answers: Vec<(usize, u32)>,
+    /// Where the question begins, in tasks that ask once, at the end: a model that remembers nothing from before
+    /// this position can only guess.
+    pub question: Option<usize>,
 }
 
 impl Example {

@@ -5,17 +5,26 @@ mod batch;
 mod draws;
 mod example;
 mod group;
+mod haystack;
+mod law;
 mod mqar;
+mod needle;
+mod slice;
 mod state_tracking;
 
-pub use batch::Batch;
+pub(crate) use batch::line;
+pub use batch::{Answer, Batch};
 pub use draws::{Coordinates, Draws, Split};
 pub use example::Example;
 pub use group::{Generators, Group};
+pub use haystack::Haystack;
 pub use mqar::{Filler, Mqar, MqarSegment};
+pub use needle::{Needle, NeedleTests, NeedleTraining};
+pub use slice::Slice;
 pub use state_tracking::{StateTracking, StateTrackingSegment};
 
 use crate::error::ensure;
+use law::Law;
 use serde::{Deserialize, Serialize};
 
 /// Longer examples are taken for a mistake.
@@ -35,32 +44,8 @@ pub enum Task {
     Mqar(Mqar),
     /// The word problem of a group.
     StateTracking(StateTracking),
-}
-
-/// Examples of one length and difficulty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Slice {
-    /// Tokens per example.
-    pub length: usize,
-    /// Key-value pairs to remember, in tasks that have any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pairs: Option<usize>,
-}
-
-impl Slice {
-    /// Grows from the easy slices of a task to the hard ones: the pairs, or else the length.
-    pub fn difficulty(&self) -> usize {
-        self.pairs.unwrap_or(self.length)
-    }
-}
-
-impl std::fmt::Display for Slice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.pairs {
-            Some(pairs) => write!(f, "{pairs} pairs in {}", self.length),
-            None => write!(f, "length {}", self.length),
-        }
-    }
+    /// A needle in a haystack.
+    Needle(Needle),
 }
 
 impl Task {
@@ -74,6 +59,10 @@ impl Task {
             "state_tracking",
             "the word problem of a group: after every token, what have the tokens multiplied to so far?",
         ),
+        (
+            "needle",
+            "needle in a haystack: a marked key and its values, hidden at a depth in filler and asked for at the end",
+        ),
     ];
 
     /// The task's name among [`KINDS`](Self::KINDS).
@@ -81,60 +70,60 @@ impl Task {
         match self {
             Self::Mqar(_) => "mqar",
             Self::StateTracking(_) => "state_tracking",
+            Self::Needle(_) => "needle",
+        }
+    }
+
+    /// The law that the task's data follow.
+    fn law(&self) -> &dyn Law {
+        match self {
+            Self::Mqar(task) => task,
+            Self::StateTracking(task) => task,
+            Self::Needle(task) => task,
         }
     }
 
     /// The number of tokens a model of this task must know.
     pub fn vocabulary(&self) -> usize {
-        match self {
-            Self::Mqar(task) => task.vocabulary(),
-            Self::StateTracking(task) => task.vocabulary(),
-        }
+        self.law().vocabulary()
     }
 
     /// The segments of a split, in order, and how many examples each has; a count of 0 is endless.
     pub fn segments(&self, split: Split) -> Vec<(Slice, usize)> {
-        match self {
-            Self::Mqar(task) => {
-                task.segments(split).iter().map(|segment| (segment.slice(), segment.examples)).collect()
-            }
-            Self::StateTracking(task) => {
-                task.segments(split).iter().map(|segment| (segment.slice(), segment.examples)).collect()
-            }
-        }
+        self.law().segments(split)
     }
 
     /// One example.
     pub fn example(&self, at: Coordinates) -> Example {
-        match self {
-            Self::Mqar(task) => task.example(at),
-            Self::StateTracking(task) => task.example(at),
-        }
+        self.law().example(at)
+    }
+
+    /// Whether an example counts as right only if all of its answers are (exact match); otherwise every
+    /// answer counts by itself.
+    pub fn whole(&self) -> bool {
+        self.law().whole()
+    }
+
+    /// Whether it asks once, at the end.
+    pub fn asks_once(&self) -> bool {
+        let at = Coordinates { seed: 0, split: Split::Test, segment: 0, index: 0 };
+        self.example(at).question.is_some()
     }
 
     /// The accuracy of guessing, by what the guesser knows: a name and a value in `slice`.
     pub fn chance(&self, slice: Slice) -> Vec<(&'static str, f64)> {
-        match self {
-            Self::Mqar(task) => task.chance(slice),
-            Self::StateTracking(task) => task.chance(),
-        }
+        self.law().chance(slice)
     }
 
     /// An example for the eye.
     pub fn picture(&self, example: &Example) -> String {
-        match self {
-            Self::Mqar(task) => task.picture(example),
-            Self::StateTracking(task) => task.picture(example),
-        }
+        self.law().picture(example)
     }
 
     /// Says in one sentence what is wrong with the task, if anything is.
     pub fn check(&self) -> Result<(), String> {
         for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
-            ensure!(
-                !self.segments(split).is_empty(),
-                "there is no {name} segment; give at least one `[[task.{name}]]`"
-            );
+            ensure!(!self.segments(split).is_empty(), "there is no {name} segment; give at least one");
         }
         for (slice, examples) in
             [Split::Train, Split::Test].into_iter().flat_map(|split| self.segments(split))
@@ -149,10 +138,7 @@ impl Task {
                 "a segment has {examples} examples, but at most {MAX_SEGMENT} are wanted"
             );
         }
-        match self {
-            Self::Mqar(task) => task.check()?,
-            Self::StateTracking(task) => task.check()?,
-        }
+        self.law().check()?;
         ensure!(
             self.segments(Split::Test).iter().all(|(_, examples)| *examples > 0),
             "a test segment has no `examples`; say how many to score on"

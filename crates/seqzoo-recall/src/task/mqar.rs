@@ -1,5 +1,6 @@
 //! Multi-query associative recall.
 
+use super::law::Law;
 use super::{Coordinates, Draws, Example, MAX_TOKENS, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
@@ -31,8 +32,8 @@ pub struct MqarSegment {
 }
 
 impl MqarSegment {
-    pub(super) fn slice(&self) -> Slice {
-        Slice { length: self.length, pairs: Some(self.pairs) }
+    fn slice(&self) -> Slice {
+        Slice { pairs: Some(self.pairs), ..Slice::of_length(self.length) }
     }
 }
 
@@ -75,22 +76,28 @@ fn zoology_power() -> f64 {
 }
 
 impl Mqar {
-    pub(super) fn vocabulary(&self) -> usize {
+    fn split(&self, split: Split) -> &[MqarSegment] {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+impl Law for Mqar {
+    fn vocabulary(&self) -> usize {
         match self.filler {
             Filler::Reserved(count) => self.vocab_size.saturating_add(count),
             _ => self.vocab_size,
         }
     }
 
-    pub(super) fn segments(&self, split: Split) -> &[MqarSegment] {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
+    fn segments(&self, split: Split) -> Vec<(Slice, usize)> {
+        self.split(split).iter().map(|segment| (segment.slice(), segment.examples)).collect()
     }
 
-    pub(super) fn example(&self, at: Coordinates) -> Example {
-        let MqarSegment { length, pairs, .. } = self.segments(at.split)[at.segment as usize];
+    fn example(&self, at: Coordinates) -> Example {
+        let MqarSegment { length, pairs, .. } = self.split(at.split)[at.segment as usize];
         let mut draws = Draws::new(at);
         let half = self.vocab_size / 2;
         let keys: Vec<u32> =
@@ -123,10 +130,10 @@ impl Mqar {
             answers.push((position, *value));
         }
         answers.sort_unstable();
-        Example { tokens, answers }
+        Example { tokens, answers, question: None }
     }
 
-    pub(super) fn chance(&self, slice: Slice) -> Vec<(&'static str, f64)> {
+    fn chance(&self, slice: Slice) -> Vec<(&'static str, f64)> {
         let values = self.vocab_size - self.vocab_size / 2;
         vec![
             ("guessing any value", 1.0 / values as f64),
@@ -135,7 +142,7 @@ impl Mqar {
     }
 
     /// Keys as `k17`, values as `v201`, filler as a dot; each query points at its answer.
-    pub(super) fn picture(&self, example: &Example) -> String {
+    fn picture(&self, example: &Example) -> String {
         let context = 2 * example.answers.len();
         let half = (self.vocab_size / 2) as u32;
         let name = |token: u32| match token {
@@ -154,7 +161,7 @@ impl Mqar {
         format!("  remember  {}\n  answer    {}\n", words[..context].join(" "), words[context..].join(" "))
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), String> {
         let Self { vocab_size, filler, power_a, .. } = self;
         ensure!(*vocab_size >= 4, "vocab_size = {vocab_size}, but at least 4 tokens are wanted");
         ensure!(

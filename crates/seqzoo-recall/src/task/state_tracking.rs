@@ -1,6 +1,7 @@
 //! State tracking: the word problem of a group.
 
 use super::group::{Generators, Group};
+use super::law::Law;
 use super::{Coordinates, Draws, Example, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
@@ -14,12 +15,6 @@ pub struct StateTrackingSegment {
     /// How many examples there are; 0 is endless, for fresh training data.
     #[serde(default)]
     pub examples: usize,
-}
-
-impl StateTrackingSegment {
-    pub(super) fn slice(&self) -> Slice {
-        Slice { length: self.length, pairs: None }
-    }
 }
 
 /// State tracking: after every token, which element have the tokens multiplied to so far?
@@ -52,19 +47,25 @@ pub struct StateTracking {
 }
 
 impl StateTracking {
-    pub(super) fn vocabulary(&self) -> usize {
-        self.group.order()
-    }
-
-    pub(super) fn segments(&self, split: Split) -> &[StateTrackingSegment] {
+    fn split(&self, split: Split) -> &[StateTrackingSegment] {
         match split {
             Split::Train => &self.train,
             Split::Test => &self.test,
         }
     }
+}
 
-    pub(super) fn example(&self, at: Coordinates) -> Example {
-        let length = self.segments(at.split)[at.segment as usize].length;
+impl Law for StateTracking {
+    fn vocabulary(&self) -> usize {
+        self.group.order()
+    }
+
+    fn segments(&self, split: Split) -> Vec<(Slice, usize)> {
+        self.split(split).iter().map(|segment| (Slice::of_length(segment.length), segment.examples)).collect()
+    }
+
+    fn example(&self, at: Coordinates) -> Example {
+        let length = self.split(at.split)[at.segment as usize].length;
         let mut draws = Draws::new(at);
         let elements = self.group.generators(self.generators);
         let tokens: Vec<u32> = (0..length).map(|_| elements[draws.below(elements.len())]).collect();
@@ -73,15 +74,15 @@ impl StateTracking {
             Split::Train => 0,
             Split::Test => length - length / 4,
         };
-        Example { tokens, answers: products.into_iter().enumerate().skip(first).collect() }
+        Example { tokens, answers: products.into_iter().enumerate().skip(first).collect(), question: None }
     }
 
-    pub(super) fn chance(&self) -> Vec<(&'static str, f64)> {
+    fn chance(&self, _: Slice) -> Vec<(&'static str, f64)> {
         vec![("guessing any element", 1.0 / self.group.order() as f64)]
     }
 
     /// The tokens, and below each the answer where it is asked.
-    pub(super) fn picture(&self, example: &Example) -> String {
+    fn picture(&self, example: &Example) -> String {
         let name = |element: u32| self.group.name(element);
         let unasked = "·".repeat(name(0).len());
         let tokens: Vec<String> = example.tokens.iter().map(|token| name(*token)).collect();
@@ -92,7 +93,7 @@ impl StateTracking {
         format!("  multiply  {}\n  answer    {}\n", tokens.join(" "), answers.join(" "))
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), String> {
         ensure!(
             self.group != Group::Parity || self.generators != Generators::Swaps,
             "the swaps of parity are all of it; leave `generators` out"

@@ -1,5 +1,6 @@
 //! The cost of running a trained model.
 
+use super::read::read;
 use crate::experiment::RunConfig;
 use crate::task::{Batch, Split};
 use burn::tensor::Device;
@@ -16,7 +17,8 @@ pub(super) fn cost(model: &LanguageModel, run: &RunConfig, device: &Device) -> (
     let segments = run.task.segments(Split::Test);
     let longest = (0..segments.len()).max_by_key(|index| segments[*index].0.length).unwrap_or(0);
     let batch = Batch::new(&run.task, run.seed, Split::Test, longest, 0..1, device);
-    let (_, state) = model.forward(batch.tokens.clone(), None);
+    let segment = run.training.stream_tests.unwrap_or(usize::MAX);
+    let state = read(model, &batch, None, segment).state;
 
     let token = batch.tokens.narrow(1, 0, 1);
     let mut times: Vec<f64> = (0..REPEATS)

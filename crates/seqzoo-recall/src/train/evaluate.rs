@@ -1,45 +1,111 @@
-//! Scoring: the share of supervised positions whose most likely token is the right one.
+//! Scoring: the share of answers, or of whole examples, that are right.
 
+use super::longest;
+use super::read::read;
 use crate::experiment::RunConfig;
-use crate::results::SliceAccuracy;
-use crate::stop;
+use crate::results::{SliceAccuracy, Streamed};
 use crate::task::{Batch, Split};
+use crate::{Error, stop};
 use burn::tensor::Device;
 use seqzoo::models::LanguageModel;
+use std::time::Instant;
 
-/// The accuracy of every test slice, over the full vocabulary; nothing if the user asked to stop.
+/// Which test slices are scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All of them.
+    All,
+    /// Those no longer than the longest training examples.
+    Trained,
+}
+
+impl Scope {
+    /// What an evaluation on the way scores.
+    pub fn on_the_way(run: &RunConfig) -> Self {
+        if run.training.evaluate_beyond { Self::All } else { Self::Trained }
+    }
+
+    fn covers(self, run: &RunConfig, length: usize) -> bool {
+        self == Self::All || length <= longest(run)
+    }
+}
+
+/// The accuracy of every slice in `scope`, over the full vocabulary.
+///
+/// # Errors
+///
+/// If the user asked to stop.
 pub(super) fn evaluate(
     model: &LanguageModel,
     run: &RunConfig,
     device: &Device,
-) -> Option<Vec<SliceAccuracy>> {
-    let segments = run.task.segments(Split::Test);
-    let mut slices = Vec::with_capacity(segments.len());
-    for (segment, (slice, examples)) in segments.into_iter().enumerate() {
-        let (mut right, mut asked) = (0, 0);
-        let mut first = 0;
-        while first < examples {
-            if stop::asked() {
-                return None;
-            }
-            let last = examples.min(first + run.training.test_batch_size);
-            let batch =
-                Batch::new(&run.task, run.seed, Split::Test, segment, first as u64..last as u64, device);
-            right += correct(model, &batch);
-            asked += batch.answers.len();
-            first = last;
-        }
-        slices.push(SliceAccuracy { slice, accuracy: right as f64 / asked as f64, examples });
-    }
-    Some(slices)
+    scope: Scope,
+) -> Result<Vec<SliceAccuracy>, Error> {
+    let segments = 0..run.task.segments(Split::Test).len();
+    let covered = |segment: &usize| scope.covers(run, run.task.segments(Split::Test)[*segment].0.length);
+    segments.filter(covered).map(|segment| score(model, run, device, segment, false)).collect()
 }
 
-/// How many answers of the batch the model gets right.
-fn correct(model: &LanguageModel, batch: &Batch) -> usize {
-    let (hidden, _) = model.hidden(batch.tokens.clone(), None, None);
-    let [rows, time, channels] = hidden.dims();
-    let asked = hidden.reshape([rows * time, channels]).select(0, batch.positions.clone());
-    let said = model.logits(asked).argmax(1).into_data().convert::<i64>();
-    let said: Vec<i64> = said.try_to_vec().expect("token numbers are integers");
-    said.iter().zip(&batch.answers).filter(|(said, wanted)| **said == i64::from(**wanted)).count()
+/// The accuracy where the state is cleared before the question, which leaves nothing but guessing: over the slices of
+/// the shortest length. Nothing for tasks that do not ask at the end.
+///
+/// # Errors
+///
+/// If the user asked to stop.
+pub(super) fn cleared(model: &LanguageModel, run: &RunConfig, device: &Device) -> Result<Option<f64>, Error> {
+    if !run.task.asks_once() {
+        return Ok(None);
+    }
+    let segments = run.task.segments(Split::Test);
+    let shortest = segments.iter().map(|(slice, _)| slice.length).min();
+    let of_it = (0..segments.len()).filter(|segment| Some(segments[*segment].0.length) == shortest);
+    let scores = of_it.map(|segment| score(model, run, device, segment, true));
+    let scores = scores.collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(scores.iter().map(|score| score.accuracy).sum::<f64>() / scores.len() as f64))
+}
+
+/// The accuracy of one test segment; with the state cleared before the question, if that is wanted.
+fn score(
+    model: &LanguageModel,
+    run: &RunConfig,
+    device: &Device,
+    segment: usize,
+    clear: bool,
+) -> Result<SliceAccuracy, Error> {
+    let (slice, examples) = run.task.segments(Split::Test)[segment];
+    let streams = run.training.stream_tests.filter(|stream| *stream < slice.length);
+    let start = Instant::now();
+    let (mut right, mut counted, mut state_bytes) = (0, 0, 0);
+    let mut first = 0;
+    while first < examples {
+        if stop::asked() {
+            return Err(Error::Interrupted);
+        }
+        let last = examples.min(first + run.training.test_batch_size);
+        let indices = first as u64..last as u64;
+        let batch = Batch::new(&run.task, run.seed, Split::Test, segment, indices, device);
+        let resets = clear.then(|| batch.question_starts());
+        let reading = read(model, &batch, resets.as_ref(), streams.unwrap_or(slice.length));
+        let (good, all) = count(&batch, &reading.said, run.task.whole());
+        right += good;
+        counted += all;
+        state_bytes = reading.state_bytes(last - first);
+        first = last;
+    }
+    let streamed = streams.map(|_| Streamed { seconds: start.elapsed().as_secs_f64(), state_bytes });
+    Ok(SliceAccuracy { slice, accuracy: right as f64 / counted as f64, examples, streamed })
+}
+
+/// How many are right and how many there are: answers, or `whole` examples.
+fn count(batch: &Batch, said: &[i64], whole: bool) -> (usize, usize) {
+    let right = |index: usize| said[index] == i64::from(batch.answers[index].token);
+    if !whole {
+        return ((0..said.len()).filter(|index| right(*index)).count(), said.len());
+    }
+    let rows = batch.tokens.dims()[0];
+    let mut good = vec![true; rows];
+    for (index, answer) in batch.answers.iter().enumerate() {
+        good[answer.row] &= right(index);
+    }
+    (good.into_iter().filter(|good| *good).count(), rows)
 }

@@ -7,9 +7,18 @@ mod evaluate;
 mod forms;
 mod optimizer;
 mod progress;
+mod read;
 mod session;
 mod step;
 mod trainer;
 
 pub use progress::Progress;
 pub use trainer::train;
+
+use crate::experiment::RunConfig;
+use crate::task::Split;
+
+/// The tokens of the longest training examples.
+fn longest(run: &RunConfig) -> usize {
+    run.task.segments(Split::Train).iter().map(|(slice, _)| slice.length).fold(1, usize::max)
+}

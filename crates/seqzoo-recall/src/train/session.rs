@@ -2,8 +2,9 @@
 
 use super::checkpoint::{Checkpoint, Training};
 use super::cost::cost;
-use super::evaluate::evaluate;
+use super::evaluate::{Scope, cleared, evaluate};
 use super::forms::forms;
+use super::longest;
 use super::optimizer::optimizer;
 use super::step::step;
 use crate::experiment::{RunConfig, StepPlan};
@@ -83,8 +84,8 @@ impl<'a> Session<'a> {
         meter.step(step, self.loss, progress.tokens as f64 / progress.training_seconds);
         if plan.evaluate && !progress.diverged {
             // An interrupted evaluation leaves no checkpoint: the resumed run makes it again.
-            let slices =
-                evaluate(&self.training.model.valid(), self.run, self.device).ok_or(Error::Interrupted)?;
+            let scope = Scope::on_the_way(self.run);
+            let slices = evaluate(&self.training.model.valid(), self.run, self.device, scope)?;
             meter.evaluated(step, self.loss, &slices);
             progress.curve.push(CurvePoint { step, loss: self.loss, slices });
         }
@@ -125,18 +126,28 @@ impl<'a> Session<'a> {
     }
 
     /// The result of a run that has ended.
-    pub fn finish(mut self, machine: &Machine) -> RunResult {
+    ///
+    /// # Errors
+    ///
+    /// If the user asked to stop before everything was scored; its checkpoint is there.
+    pub fn finish(mut self, machine: &Machine) -> Result<RunResult, Error> {
         let run = self.run;
         let forms = forms(&self.training.model, longest(run), &self.training_device);
         let model = self.training.model.valid();
         let slices = match self.training.progress.curve.last() {
-            Some(point) if !self.training.progress.diverged => point.slices.clone(),
-            _ => lost(run),
+            Some(_) if self.training.progress.diverged => lost(run),
+            Some(point) if Scope::on_the_way(run) == Scope::All => point.slices.clone(),
+            Some(_) => evaluate(&model, run, self.device, Scope::All)?,
+            None => lost(run),
+        };
+        let cleared = match self.training.progress.diverged {
+            true => None,
+            false => cleared(&model, run, self.device)?,
         };
         let (state, step_microseconds) = cost(&model, run, self.device);
         self.count_seconds();
         let (steps, progress) = (self.step(), self.training.progress);
-        RunResult {
+        Ok(RunResult {
             key: run.key(),
             contestant: run.contestant.clone(),
             width: run.width,
@@ -144,6 +155,7 @@ impl<'a> Session<'a> {
             seed: run.seed,
             accuracy: slices.iter().map(|slice| slice.accuracy).sum::<f64>() / slices.len() as f64,
             slices,
+            cleared,
             diverged: progress.diverged,
             parameters: model.num_params(),
             state,
@@ -154,13 +166,8 @@ impl<'a> Session<'a> {
             curve: progress.curve,
             forms,
             machine: machine.clone(),
-        }
+        })
     }
-}
-
-/// The tokens of the longest training examples.
-fn longest(run: &RunConfig) -> usize {
-    run.task.segments(Split::Train).iter().map(|(slice, _)| slice.length).fold(1, usize::max)
 }
 
 /// The model of a run, every parameter drawn from its seed.
@@ -176,5 +183,8 @@ fn fresh(run: &RunConfig, device: &Device) -> Result<LanguageModel, Error> {
 /// The accuracies of a diverged run: all 0.
 fn lost(run: &RunConfig) -> Vec<SliceAccuracy> {
     let segments = run.task.segments(Split::Test);
-    segments.into_iter().map(|(slice, examples)| SliceAccuracy { slice, accuracy: 0.0, examples }).collect()
+    segments
+        .into_iter()
+        .map(|(slice, examples)| SliceAccuracy { slice, accuracy: 0.0, examples, streamed: None })
+        .collect()
 }

@@ -28,7 +28,7 @@ pub fn train(
     while session.step() < total && !session.finished() {
         session = session.advance(&meter)?;
     }
-    let result = session.finish(machine);
+    let result = session.finish(machine)?;
     meter.finish();
     Ok(result)
 }

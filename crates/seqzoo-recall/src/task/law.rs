@@ -1,0 +1,29 @@
+//! What every task says about its data.
+
+use super::{Coordinates, Example, Slice, Split};
+
+/// The law that a task's data follow.
+pub(super) trait Law {
+    /// The number of tokens a model must know.
+    fn vocabulary(&self) -> usize;
+
+    /// The segments of a split, in order, and how many examples each has; a count of 0 is endless.
+    fn segments(&self, split: Split) -> Vec<(Slice, usize)>;
+
+    /// One example, a function of its coordinates alone.
+    fn example(&self, at: Coordinates) -> Example;
+
+    /// Whether an example counts as right only if all of its answers are.
+    fn whole(&self) -> bool {
+        false
+    }
+
+    /// The accuracy of guessing, by what the guesser knows.
+    fn chance(&self, slice: Slice) -> Vec<(&'static str, f64)>;
+
+    /// An example for the eye.
+    fn picture(&self, example: &Example) -> String;
+
+    /// Says in one sentence what is wrong with the task, if anything is. Its segments have been looked at.
+    fn check(&self) -> Result<(), String>;
+}

@@ -1,0 +1,312 @@
+//! A needle in a haystack, token by token.
+
+use super::haystack::Haystack;
+use super::law::Law;
+use super::{Coordinates, Draws, Example, MAX_LENGTH, MAX_TOKENS, Slice, Split};
+use crate::error::ensure;
+use serde::{Deserialize, Serialize};
+
+/// Says that a needle follows.
+const MARK: u32 = 0;
+/// Says that a key follows whose values are wanted.
+const ASK: u32 = 1;
+/// Tokens before the keys.
+const SIGNS: usize = 2;
+
+/// More depths are taken for a mistake.
+const MAX_DEPTHS: usize = 101;
+
+/// More lengths are taken for a mistake.
+const MAX_LENGTHS: usize = 64;
+
+/// Training examples of one length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NeedleTraining {
+    /// Tokens per example, the question included.
+    pub length: usize,
+    /// How many examples there are; 0 is endless, for fresh training data.
+    #[serde(default)]
+    pub examples: usize,
+}
+
+/// The grid of test examples: every length at every depth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NeedleTests {
+    /// Tokens per example, the question included.
+    pub lengths: Vec<usize>,
+    /// How many depths there are, evenly from the start (0 %) to the question (100 %). 0: needles lie anywhere.
+    pub depths: usize,
+    /// Examples of every cell.
+    pub examples: usize,
+}
+
+/// A needle in a haystack: a marked key with its value lies somewhere in filler, and is asked for at the end.
+///
+/// ```text
+/// · · · · · ◆ k v₁ v₂ … v_m · · · · · · · · · ? k v₁ … v_{m-1}
+///                                              ↓ ↓      ↓
+///                                              v₁ v₂ …  v_m    (the tokens to predict)
+/// ```
+///
+/// An example counts as right only if all tokens of the answer are (exact match). The answer's own tokens are
+/// given one by one: a model that says all of them right would say the same if it read its own words.
+///
+/// The variants of RULER are settings: one needle in a repeating haystack (S1), a value of several tokens in
+/// text-like filler (S2), a long value (S3), several needles of which one is asked for (MK), several values of
+/// one key (MV), several questions (MQ). Where one needle is asked for, tests place it at given depths, and the
+/// others anywhere.
+///
+/// Source: Hsieh et al. 2024, <https://arxiv.org/abs/2404.06654> (sec. 3, app. B), at the level of tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Needle {
+    /// What surrounds the needles.
+    pub haystack: Haystack,
+    /// The size of the alphabet of keys.
+    pub keys: usize,
+    /// The size of the alphabet that values are written in.
+    pub symbols: usize,
+    /// Tokens of a value.
+    pub value_length: usize,
+    /// How many keys are hidden.
+    #[serde(default = "one")]
+    pub needles: usize,
+    /// How many values every key has, each in a needle of its own.
+    #[serde(default = "one")]
+    pub values: usize,
+    /// How many of the keys are asked for, one after the other.
+    #[serde(default = "one")]
+    pub queries: usize,
+    /// The training segments.
+    pub train: Vec<NeedleTraining>,
+    /// The test segments.
+    pub test: NeedleTests,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// A needle and where it lies: after so many tokens of filler.
+struct Hidden {
+    key: u32,
+    value: Vec<u32>,
+    offset: usize,
+}
+
+impl Needle {
+    /// Tokens of one needle: the sign, the key, the value.
+    fn needle_length(&self) -> usize {
+        self.value_length.saturating_add(2)
+    }
+
+    /// Tokens of the answer to one question.
+    fn answer_length(&self) -> usize {
+        self.values.saturating_mul(self.value_length)
+    }
+
+    /// Tokens of all questions: the sign, the key, and the answer but for its last token.
+    fn question_length(&self) -> usize {
+        self.queries.saturating_mul(self.answer_length().saturating_add(1))
+    }
+
+    /// Tokens of an example without any filler.
+    fn least_length(&self) -> usize {
+        let needles = self.needles.saturating_mul(self.values).saturating_mul(self.needle_length());
+        needles.saturating_add(self.question_length())
+    }
+
+    fn key_token(key: usize) -> u32 {
+        (SIGNS + key) as u32
+    }
+
+    fn symbol_token(&self, symbol: usize) -> u32 {
+        (SIGNS + self.keys + symbol) as u32
+    }
+
+    fn first_filler(&self) -> usize {
+        self.keys.saturating_add(self.symbols).saturating_add(SIGNS)
+    }
+
+    /// Whether one needle alone answers the question, so that its depth means something.
+    fn has_depth(&self) -> bool {
+        self.queries == 1 && self.values == 1
+    }
+
+    /// The depth of a test slice, in per cent.
+    fn depth(&self, index: usize) -> Option<usize> {
+        (self.test.depths > 1).then(|| (200 * index + self.test.depths - 1) / (2 * (self.test.depths - 1)))
+    }
+
+    fn depths(&self) -> usize {
+        self.test.depths.max(1)
+    }
+
+    /// The slice of a segment.
+    fn slice(&self, split: Split, segment: usize) -> Slice {
+        match split {
+            Split::Train => Slice::of_length(self.train[segment].length),
+            Split::Test => Slice {
+                depth: self.depth(segment % self.depths()),
+                ..Slice::of_length(self.test.lengths[segment / self.depths()])
+            },
+        }
+    }
+
+    /// The needles, in order: of the first key, of the second, and so on. The first `queries` keys are asked for.
+    fn hide(&self, draws: &mut Draws, filler: usize, depth: Option<usize>) -> Vec<Hidden> {
+        let mut needles = Vec::with_capacity(self.needles * self.values);
+        for (index, key) in draws.distinct(self.needles, self.keys).into_iter().enumerate() {
+            for _ in 0..self.values {
+                let value =
+                    (0..self.value_length).map(|_| self.symbol_token(draws.below(self.symbols))).collect();
+                let anywhere = draws.below(filler + 1);
+                let offset = match depth {
+                    Some(depth) if index == 0 => (filler * depth + 50) / 100,
+                    _ => anywhere,
+                };
+                needles.push(Hidden { key: Self::key_token(key), value, offset });
+            }
+        }
+        needles
+    }
+}
+
+impl Law for Needle {
+    fn vocabulary(&self) -> usize {
+        self.first_filler().saturating_add(self.haystack.symbols())
+    }
+
+    fn segments(&self, split: Split) -> Vec<(Slice, usize)> {
+        let examples = |segment: usize| match split {
+            Split::Train => self.train[segment].examples,
+            Split::Test => self.test.examples,
+        };
+        let count = match split {
+            Split::Train => self.train.len(),
+            Split::Test => self.test.lengths.len().min(MAX_LENGTHS) * self.depths().min(MAX_DEPTHS),
+        };
+        (0..count).map(|segment| (self.slice(split, segment), examples(segment))).collect()
+    }
+
+    fn example(&self, at: Coordinates) -> Example {
+        let Slice { length, depth, .. } = self.slice(at.split, at.segment as usize);
+        let mut draws = Draws::new(at);
+        let filler = length - self.least_length();
+        let hidden = self.hide(&mut draws, filler, depth);
+
+        let mut order: Vec<&Hidden> = hidden.iter().collect();
+        order.sort_by_key(|needle| needle.offset);
+        let first_filler = self.first_filler() as u32;
+        let mut hay = self.haystack.filler(&mut draws).map(|symbol| first_filler + symbol);
+        let mut tokens = Vec::with_capacity(length);
+        let mut laid = 0;
+        for needle in &order {
+            tokens.extend(hay.by_ref().take(needle.offset - laid));
+            laid = needle.offset;
+            tokens.extend([MARK, needle.key]);
+            tokens.extend(&needle.value);
+        }
+        tokens.extend(hay.take(filler - laid));
+
+        let question = tokens.len();
+        let mut answers = Vec::with_capacity(self.queries * self.answer_length());
+        for asked in hidden.chunks(self.values).take(self.queries) {
+            let key = asked[0].key;
+            tokens.extend([ASK, key]);
+            let said = order.iter().filter(|needle| needle.key == key).flat_map(|needle| &needle.value);
+            let said: Vec<u32> = said.copied().collect();
+            answers.extend(said.iter().enumerate().map(|(index, token)| (tokens.len() - 1 + index, *token)));
+            tokens.extend(&said[..said.len() - 1]);
+        }
+        Example { tokens, answers, question: Some(question) }
+    }
+
+    fn whole(&self) -> bool {
+        true
+    }
+
+    fn chance(&self, _: Slice) -> Vec<(&'static str, f64)> {
+        let tokens = (self.answer_length() * self.queries) as f64;
+        let mut levels = vec![("guessing any value", (self.symbols as f64).powf(-tokens))];
+        if self.needles > 1 && self.queries == 1 {
+            levels.push(("guessing a value of the haystack", 1.0 / self.needles as f64));
+        }
+        levels
+    }
+
+    /// Filler as a count, keys as `k5`, values as `v3`; the question points at its answer.
+    fn picture(&self, example: &Example) -> String {
+        let question = example.question.unwrap_or(example.tokens.len());
+        let name = |token: u32| match token as usize {
+            0 => "◆".to_string(),
+            1 => "?".to_string(),
+            key if key < SIGNS + self.keys => format!("k{}", key - SIGNS),
+            value if value < self.first_filler() => format!("v{}", value - SIGNS - self.keys),
+            _ => "·".to_string(),
+        };
+        let mut words: Vec<(String, usize)> = Vec::new();
+        for token in &example.tokens[..question] {
+            let word = name(*token);
+            match words.last_mut() {
+                Some((last, count)) if *last == word && word == "·" => *count += 1,
+                _ => words.push((word, 1)),
+            }
+        }
+        let haystack: Vec<String> = words
+            .into_iter()
+            .map(|(word, count)| if count > 1 { format!("{word}×{count}") } else { word })
+            .collect();
+        let asked: Vec<String> = (question..example.tokens.len())
+            .map(|position| match example.answers.iter().find(|(asked, _)| *asked == position) {
+                Some((_, answer)) => format!("{}→{}", name(example.tokens[position]), name(*answer)),
+                None => name(example.tokens[position]),
+            })
+            .collect();
+        format!("  haystack  {}\n  question  {}\n", haystack.join(" "), asked.join(" "))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self { keys, symbols, value_length, needles, values, queries, test, .. } = self;
+        let counts = [*value_length, *needles, *values, *queries];
+        ensure!(
+            counts.iter().all(|count| (1..=MAX_LENGTH).contains(count)),
+            "`value_length`, `needles`, `values` and `queries` must be 1 to {MAX_LENGTH}"
+        );
+        ensure!(*symbols >= 2, "symbols = {symbols}, but a value of fewer than 2 symbols tells nothing");
+        ensure!(needles <= keys, "{needles} needles want as many keys, but keys = {keys}");
+        ensure!(queries <= needles, "queries = {queries}, but only {needles} keys are hidden");
+        let vocabulary = self.vocabulary();
+        ensure!(
+            vocabulary <= MAX_TOKENS,
+            "keys, symbols and filler are {vocabulary} tokens together, but at most {MAX_TOKENS} are wanted"
+        );
+        ensure!(
+            test.depths != 1 && test.depths <= MAX_DEPTHS,
+            "test.depths = {}, but 2 to {MAX_DEPTHS} are wanted, or 0 for needles anywhere",
+            test.depths
+        );
+        ensure!(
+            test.depths == 0 || self.has_depth(),
+            "several needles answer the question, so that no depth is theirs; set test.depths = 0"
+        );
+        let least = self.least_length();
+        let lengths = self.train.iter().map(|segment| segment.length).chain(test.lengths.iter().copied());
+        for length in lengths {
+            ensure!(
+                length >= least,
+                "a segment has length {length}, but needles and question alone are {least} tokens"
+            );
+        }
+        let count = test.lengths.len();
+        ensure!(
+            count <= MAX_LENGTHS,
+            "test.lengths has {count} lengths, but at most {MAX_LENGTHS} are wanted"
+        );
+        let repeated = (1..test.lengths.len()).any(|end| test.lengths[..end].contains(&test.lengths[end]));
+        ensure!(!repeated, "a length is named twice in test.lengths");
+        Ok(())
+    }
+}
