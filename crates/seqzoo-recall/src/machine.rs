@@ -14,6 +14,9 @@ pub struct Machine {
     pub cores: usize,
     /// Threads that tensor operations used.
     pub threads: usize,
+    /// Runs that were trained side by side, and shared the cores.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub jobs: usize,
     /// Operating system and architecture.
     pub system: String,
     /// The device.
@@ -27,12 +30,13 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This machine, with the device of the name given and `threads` threads.
-    pub fn here(device: &str, threads: usize) -> Self {
+    /// This machine, with the device of the name given, `threads` threads and `jobs` runs side by side.
+    pub fn here(device: &str, threads: usize, jobs: usize) -> Self {
         Self {
             processor: processor().unwrap_or_else(|| "unknown processor".into()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             threads,
+            jobs,
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             device: device.into(),
             seqzoo: env!("CARGO_PKG_VERSION").into(),
@@ -40,6 +44,15 @@ impl Machine {
             optimised: matches!(env!("OPT_LEVEL"), "2" | "3"),
         }
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 fn processor() -> Option<String> {

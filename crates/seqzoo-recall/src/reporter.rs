@@ -1,13 +1,15 @@
 //! Progress: a bar on a terminal, plain lines elsewhere.
 
 use crate::results::{SliceAccuracy, over_depths};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write, stderr};
 
 /// Tells the user what is happening, on the standard error stream.
 #[derive(Clone, Debug)]
 pub struct Reporter {
     bars: bool,
+    /// The bars of the runs side by side.
+    all: MultiProgress,
     /// `[2/7] ` in front of each line.
     prefix: String,
 }
@@ -15,7 +17,9 @@ pub struct Reporter {
 impl Reporter {
     /// Bars if the standard error stream is a terminal.
     pub fn new() -> Self {
-        Self { bars: stderr().is_terminal(), prefix: String::new() }
+        let bars = stderr().is_terminal();
+        let target = if bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bars, all: MultiProgress::with_draw_target(target), prefix: String::new() }
     }
 
     /// A reporter for the run `index` of `count`.
@@ -26,7 +30,7 @@ impl Reporter {
     /// A line of its own.
     pub fn say(&self, line: &str) {
         // Nothing is lost if the terminal is gone.
-        let _ = writeln!(stderr(), "{}{line}", self.prefix);
+        let _ = self.all.suspend(|| writeln!(stderr(), "{}{line}", self.prefix));
     }
 
     /// The meter of one run of `total` steps, of which `done` are done.
@@ -36,13 +40,13 @@ impl Reporter {
             let from = if done > 0 { format!(", continued from step {done}") } else { String::new() };
             let _ = writeln!(stderr(), "{title}: {total} steps{from}");
         }
-        let target = if self.bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(total as u64), target)
+        let bar = ProgressBar::new(total as u64)
             .with_style(
                 ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg} {eta}")
                     .expect("a valid template"),
             )
             .with_prefix(title.clone());
+        let bar = self.all.add(bar);
         bar.set_position(done as u64);
         Meter { bar, title, bars: self.bars }
     }

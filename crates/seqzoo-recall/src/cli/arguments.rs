@@ -1,5 +1,6 @@
 //! The arguments of the command line.
 
+use crate::experiment::Shard;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -71,6 +72,12 @@ pub(super) struct Common {
     /// Threads for tensor operations on the CPU; all cores if left out.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Runs trained side by side, where one alone leaves cores idle.
+    #[arg(long, global = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: u16,
+    /// Does one share of an experiment's runs, in a directory of its own; `report` merges the directories.
+    #[arg(long, global = true, value_name = "K/N")]
+    pub shard: Option<Shard>,
     /// Prints results as JSON lines instead of the table.
     #[arg(long, global = true)]
     pub json: bool,

@@ -4,6 +4,7 @@ mod arguments;
 mod list;
 mod run;
 mod show;
+mod work;
 
 pub use arguments::Arguments;
 

@@ -2,12 +2,12 @@
 
 use super::arguments::Common;
 use super::print;
+use super::work::Work;
 use crate::experiment::{Experiment, SHIPPED, runs};
 use crate::machine::Machine;
 use crate::report::Report;
 use crate::reporter::Reporter;
 use crate::results::{RunResult, Store};
-use crate::train::train;
 use crate::{Error, device, stop};
 use std::path::{Path, PathBuf};
 
@@ -47,50 +47,46 @@ pub(super) fn find(name: &str) -> Result<Experiment, Error> {
 }
 
 fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
+    if common.shard.is_some() && common.strict {
+        return Err(Error::Argument(
+            "--strict judges all runs, of which a share has some; give it to `recall report` over all shares"
+                .into(),
+        ));
+    }
     let (device_name, device) = device::find(common.device.as_deref())?;
-    let machine = Machine::here(&device_name, use_threads(common)?);
+    let machine = Machine::here(&device_name, use_threads(common)?, usize::from(common.jobs));
     if device::in_host_memory(&device_name) {
         let unheld = |problem| Error::Experiment { experiment: experiment.name.clone(), problem };
         experiment.check_memory().map_err(unheld)?;
     }
-    let directory = common.out.clone().unwrap_or_else(|| Path::new("runs").join(&experiment.name));
+    let directory =
+        common.out.clone().unwrap_or_else(|| Path::new("runs").join(directory_name(experiment, common)));
     let store = Store::create(&directory, experiment, common.resume)?;
     stop::listen();
 
     // A damaged result is found before hours of training, not after.
     store.results(experiment)?;
-    let runs = runs(experiment);
-    let reporter = Reporter::new();
-    for (index, run) in runs.iter().enumerate() {
-        let reporter = reporter.of(index, runs.len());
-        if let Some(result) = store.result(run)? {
-            reporter.say(&format!("{}: already done{}", run.title(), elsewhere(&result, &machine)));
-            continue;
-        }
-        let result = train(run, &store.run(run)?, &device, &machine, &reporter)?;
-        store.keep(run, &result)?;
-        reporter.say(&summary(&run.title(), &result));
+    let all = runs(experiment);
+    let mine = common.shard.map_or_else(|| all.clone(), |shard| shard.of(all.clone()));
+    if mine.is_empty() {
+        return Err(Error::Argument(format!(
+            "the experiment `{}` has fewer runs than shares: nothing is left for this one",
+            experiment.name
+        )));
     }
+    let reporter = Reporter::new();
+    Work { store: &store, device: &device, machine: &machine, reporter: &reporter }.all(&mine)?;
     let results = store.results(experiment)?;
     store.write_lines(&results)?;
     finish(vec![(experiment.clone(), results)], &directory, common)
 }
 
-/// Where a result was found, if not here: times are then not this machine's.
-fn elsewhere(result: &RunResult, machine: &Machine) -> String {
-    let of = |machine: &Machine| {
-        format!("on {} with seqzoo {} and Burn {}", machine.device, machine.seqzoo, machine.burn)
-    };
-    let (there, here) = (of(&result.machine), of(machine));
-    if there == here { String::new() } else { format!(" {there}; another --out runs it {here}") }
-}
-
-fn summary(title: &str, result: &RunResult) -> String {
-    let end = if result.diverged { "diverged" } else { "done" };
-    format!(
-        "{title}: {end} after {} steps in {:.0} s, accuracy {:.3}",
-        result.steps, result.wall_seconds, result.accuracy
-    )
+/// The name of the experiment's directory; every share has its own.
+fn directory_name(experiment: &Experiment, common: &Common) -> String {
+    match common.shard {
+        Some(shard) => format!("{}-{}", experiment.name, shard.to_string().replace('/', "-of-")),
+        None => experiment.name.clone(),
+    }
 }
 
 /// Reports on directories that are there.

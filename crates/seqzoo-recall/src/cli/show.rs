@@ -4,9 +4,9 @@ use super::arguments::Common;
 use super::{print, run};
 use crate::Error;
 use crate::experiment::{Experiment, SHIPPED};
-use crate::task::{Coordinates, Split, Task};
+use crate::task::{Coordinates, Slice, Split, Task};
 
-/// Prints examples of every test segment.
+/// Prints examples of every test segment; of a grid of depths, those of the middle depth.
 pub(super) fn show(name: &str, examples: u64, common: &Common) -> Result<bool, Error> {
     let experiment = match of_kind(name)? {
         Some(experiment) => experiment,
@@ -19,7 +19,9 @@ pub(super) fn show(name: &str, examples: u64, common: &Common) -> Result<bool, E
         })?,
     };
     let seed = common.seed.unwrap_or(experiment.seeds[0]);
-    for (segment, (slice, _)) in experiment.task.segments(Split::Test).into_iter().enumerate() {
+    let segments = experiment.task.segments(Split::Test);
+    let shown = |slice: &Slice| slice.depth.is_none() || Some(*slice) == middle_depth(&segments, *slice);
+    for (segment, (slice, _)) in segments.iter().enumerate().filter(|(_, (slice, _))| shown(slice)) {
         for index in 0..examples {
             let at = Coordinates { seed, split: Split::Test, segment: segment as u64, index };
             let example = experiment.task.example(at);
@@ -39,6 +41,13 @@ pub(super) fn show(name: &str, examples: u64, common: &Common) -> Result<bool, E
         }
     }
     Ok(true)
+}
+
+/// The slice of the middle depth among those that differ from `slice` in nothing but their depth.
+fn middle_depth(segments: &[(Slice, usize)], slice: Slice) -> Option<Slice> {
+    let alike = segments.iter().map(|(other, _)| *other);
+    let alike: Vec<Slice> = alike.filter(|other| other.without_depth() == slice.without_depth()).collect();
+    alike.get(alike.len() / 2).copied()
 }
 
 /// A bare task is shown as the first shipped experiment on it sets it.

@@ -64,7 +64,7 @@ impl Comparison {
     pub fn missing(&self) -> Option<String> {
         let finished = self.results.len();
         (finished < self.wanted).then(|| {
-            format!("Only {finished} of {} runs have finished; --resume continues them.", self.wanted)
+            format!("Only {finished} of {} runs are here: --resume continues them, `recall report` merges the directories of shares.", self.wanted)
         })
     }
 

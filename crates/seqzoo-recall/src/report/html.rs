@@ -49,9 +49,22 @@ fn chapter(comparison: &Comparison) -> String {
         body += &format!("<p class=\"bad\">{}</p>\n", escaped(&missing));
     }
     body += &section("Who recalls", &rows::recall(standings).html());
-    body += "<p>Accuracy: the share of positions asked whose most likely token, among the whole vocabulary, is the \
-        right one; with several seeds the median and, in brackets, the lowest and highest. Rate: the best of the learning \
-        rates tried. Success: seeds whose mean accuracy reached 0.9.</p>\n";
+    let scored = match task.whole() {
+        true => {
+            "the share of examples all of whose answers are the most likely tokens among the whole vocabulary (exact match)"
+        }
+        false => {
+            "the share of positions asked whose most likely token, among the whole vocabulary, is the right one"
+        }
+    };
+    body += &format!(
+        "<p>Accuracy: {scored}; with several seeds the median and, in brackets, the lowest and highest. Rate: the best of \
+         the learning rates tried. Success: seeds whose mean accuracy reached 0.9.</p>\n"
+    );
+    if standings.iter().any(|standing| standing.cleared.is_some()) {
+        body += "<p>State cleared: the accuracy on the shortest tests where the state is cleared before the question. \
+            It must be that of guessing.</p>\n";
+    }
     body += &section("What it costs", &rows::cost(standings).html());
     body += "<p>B: bytes of the state of one sequence after the longest test example, all layers, convolutions \
         included. Step: the median time of one decoding step of one sequence. Wall: all runs of the contestant, \
@@ -59,12 +72,21 @@ fn chapter(comparison: &Comparison) -> String {
     if !verdicts.is_empty() {
         body += &section("What was expected", &rows::verdicts(verdicts).html());
     }
+    let maps = plots::heat_maps(task, standings);
+    if !maps.is_empty() {
+        body += &section("Accuracy over length and depth", &maps);
+        body += "<p>Every cell: the share of examples answered right, all seeds together, and its 95 % Wilson interval. \
+            The needle lies at the depth: 0 % is the start, 100 % directly before the question. Right of the red line \
+            every length is longer than any trained on.</p>\n";
+    }
     body += &section("Accuracy against state", &plots::accuracy_by_state(task, standings));
     body += &section(
         &format!("Accuracy against {}", plots::difficulty(task)),
         &plots::accuracy_by_difficulty(task, standings),
     );
-    body += &section("Accuracy against the learning rate", &plots::accuracy_by_rate(standings));
+    if standings.iter().any(|standing| standing.rates.len() > 1) {
+        body += &section("Accuracy against the learning rate", &plots::accuracy_by_rate(standings));
+    }
     if let Some(table) = rows::robustness(standings) {
         body += &table.html();
     }

@@ -17,6 +17,10 @@ pub(super) fn recall(standings: &[Standing]) -> Table {
     let mut headings = ["contestant", "width", "rate"].map(String::from).to_vec();
     headings.extend(slices.iter().map(Slice::to_string));
     headings.push("success".into());
+    let cleared = standings.iter().any(|standing| standing.cleared.is_some());
+    if cleared {
+        headings.push("state cleared".into());
+    }
     let rows = standings
         .iter()
         .map(|standing| {
@@ -27,6 +31,9 @@ pub(super) fn recall(standings: &[Standing]) -> Table {
                 found.map_or(String::new(), |entry| accuracy(entry, standing.seeds)).into()
             }));
             row.push(success(standing).into());
+            if cleared {
+                row.push(standing.cleared.map_or(String::new(), |share| format!("{share:.3}")).into());
+            }
             row
         })
         .collect();
@@ -154,9 +161,10 @@ pub(super) fn provenance(experiments: &[Experiment], results: &[RunResult]) -> T
         put("steps", experiment.training.steps(&experiment.task).to_string());
     }
     for machine in machines {
-        let Machine { processor, cores, threads, system, device, seqzoo, burn, optimised } = machine;
+        let Machine { processor, cores, threads, jobs, system, device, seqzoo, burn, optimised } = machine;
         put("machine", format!("{processor}, {cores} cores, {system}"));
-        put("device", format!("{device}, {threads} threads, f32"));
+        let shared = if *jobs > 1 { format!(", {jobs} runs side by side") } else { String::new() };
+        put("device", format!("{device}, {threads} threads{shared}, f32"));
         let build = if *optimised { "optimised" } else { "not optimised: times mean nothing" };
         put("versions", format!("seqzoo {seqzoo}, Burn {burn}, {build}"));
     }

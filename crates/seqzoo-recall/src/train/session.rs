@@ -13,8 +13,8 @@ use crate::reporter::Meter;
 use crate::results::{CurvePoint, RunResult, SliceAccuracy};
 use crate::task::{Batch, Split};
 use crate::{Error, stop};
-use burn::module::Module;
-use burn::tensor::Device;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
 use seqzoo::models::LanguageModel;
 use seqzoo::training::Random;
 use std::path::Path;
@@ -174,10 +174,23 @@ impl<'a> Session<'a> {
 fn fresh(run: &RunConfig, device: &Device) -> Result<LanguageModel, Error> {
     let _drawing = DRAWING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     device.seed(run.seed);
-    run.model
+    let model = run
+        .model
         .model(&run.layers, run.width, run.task.vocabulary())
         .and_then(|config| config.try_init(device))
-        .map_err(|error| Error::Experiment { experiment: run.title(), problem: error.to_string() })
+        .map_err(|error| Error::Experiment { experiment: run.title(), problem: error.to_string() })?;
+    // Some are drawn at their first use, which must not come while another run draws.
+    model.visit(&mut Draw);
+    Ok(model)
+}
+
+/// Draws every parameter that has not been drawn yet.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        parameter.val();
+    }
 }
 
 /// The accuracies of a diverged run: all 0.

@@ -4,6 +4,8 @@ mod forms;
 mod help;
 mod interrupt;
 mod mistakes;
+mod needles;
 mod reports;
 mod saves;
+mod spread;
 mod tool;

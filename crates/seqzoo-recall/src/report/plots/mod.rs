@@ -2,11 +2,13 @@
 
 mod axis;
 mod chart;
+mod heat_map;
 
 use crate::results::{RunResult, SliceStanding, Standing};
-use crate::task::{Split, Task};
+use crate::task::{Slice, Split, Task};
 use axis::{Axis, extent};
 use chart::{Chance, Series, draw};
+use heat_map::{HeatCell, Panel};
 
 /// Accuracy against the bytes of state that it takes.
 pub(super) fn accuracy_by_state(task: &Task, standings: &[Standing]) -> String {
@@ -54,6 +56,22 @@ pub(super) fn accuracy_by_difficulty(task: &Task, standings: &[Standing]) -> Str
         chance.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     draw(difficulty(task).trim_start_matches("the "), Axis::Points, series, chances)
+}
+
+/// Accuracy over length and depth, in tasks that have depths; a map for every contestant.
+pub(super) fn heat_maps(task: &Task, standings: &[Standing]) -> String {
+    let panels: Vec<Panel> = widest(standings)
+        .into_iter()
+        .map(|standing| {
+            let cells = standing.cells.iter().filter_map(|cell| {
+                let Slice { length, depth, .. } = cell.slice;
+                depth.map(|depth| HeatCell { length, depth, accuracy: cell.mean, examples: cell.examples })
+            });
+            Panel { cells: cells.collect(), name: standing.contestant }
+        })
+        .collect();
+    let lengths = task.segments(Split::Train).into_iter().map(|(slice, _)| slice.length);
+    heat_map::draw(&panels, lengths.max().unwrap_or(0))
 }
 
 /// Accuracy against the learning rate.

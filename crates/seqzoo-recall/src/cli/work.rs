@@ -1,0 +1,89 @@
+//! Doing runs, several side by side where that is wanted.
+
+use crate::experiment::RunConfig;
+use crate::machine::Machine;
+use crate::reporter::Reporter;
+use crate::results::{RunResult, Store};
+use crate::train::train;
+use crate::{Error, stop};
+use burn::tensor::Device;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Where and how runs are done.
+pub(super) struct Work<'a> {
+    pub store: &'a Store,
+    pub device: &'a Device,
+    pub machine: &'a Machine,
+    pub reporter: &'a Reporter,
+}
+
+impl Work<'_> {
+    /// Does the runs whose results are not there, `machine.jobs` at a time, in order.
+    ///
+    /// # Errors
+    ///
+    /// The first error; runs under way beside it are ended first.
+    pub fn all(&self, runs: &[RunConfig]) -> Result<(), Error> {
+        // Contestants of the same layers share runs.
+        let mut keys = BTreeSet::new();
+        let (first, again): (Vec<usize>, Vec<usize>) =
+            (0..runs.len()).partition(|index| keys.insert(runs[*index].key()));
+        self.some(runs, &first)?;
+        again.iter().try_for_each(|index| self.one(runs, *index))
+    }
+
+    fn some(&self, runs: &[RunConfig], indices: &[usize]) -> Result<(), Error> {
+        let next = AtomicUsize::new(0);
+        let failure = Mutex::new(None);
+        let failed = || failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let worker = || {
+            while failed().is_none() {
+                let Some(index) = indices.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                if let Err(error) = self.one(runs, *index) {
+                    failed().get_or_insert(error);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.machine.jobs.min(indices.len()) {
+                scope.spawn(worker);
+            }
+            worker();
+        });
+        failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
+    }
+
+    fn one(&self, runs: &[RunConfig], index: usize) -> Result<(), Error> {
+        let (run, reporter) = (&runs[index], self.reporter.of(index, runs.len()));
+        if let Some(result) = self.store.result(run)? {
+            reporter.say(&format!("{}: already done{}", run.title(), self.elsewhere(&result)));
+            return Ok(());
+        }
+        if stop::asked() {
+            return Err(Error::Interrupted);
+        }
+        let result = train(run, &self.store.run(run)?, self.device, self.machine, &reporter)?;
+        self.store.keep(run, &result)?;
+        reporter.say(&summary(&run.title(), &result));
+        Ok(())
+    }
+
+    /// Where a result was found, if not here: times are then not this machine's.
+    fn elsewhere(&self, result: &RunResult) -> String {
+        let of = |machine: &Machine| {
+            format!("on {} with seqzoo {} and Burn {}", machine.device, machine.seqzoo, machine.burn)
+        };
+        let (there, here) = (of(&result.machine), of(self.machine));
+        if there == here { String::new() } else { format!(" {there}; another --out runs it {here}") }
+    }
+}
+
+fn summary(title: &str, result: &RunResult) -> String {
+    let end = if result.diverged { "diverged" } else { "done" };
+    format!(
+        "{title}: {end} after {} steps in {:.0} s, accuracy {:.3}",
+        result.steps, result.wall_seconds, result.accuracy
+    )
+}
