@@ -3,7 +3,7 @@
 use super::arguments::Common;
 use super::print;
 use super::work::Work;
-use crate::experiment::{Experiment, SHIPPED, runs};
+use crate::experiment::{Contestant, Experiment, SHIPPED, runs};
 use crate::machine::Machine;
 use crate::report::Report;
 use crate::reporter::Reporter;
@@ -75,6 +75,11 @@ fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
         )));
     }
     let reporter = Reporter::new();
+    for Contestant { name, state_bytes, chosen, .. } in &experiment.contestants {
+        if let (Some(wanted), Some(chosen)) = (state_bytes, chosen) {
+            reporter.say(&format!("{name}: {wanted} bytes of state wanted: {chosen}"));
+        }
+    }
     Work { store: &store, device: &device, machine: &machine, reporter: &reporter }.all(&mine)?;
     let results = store.results(experiment)?;
     store.write_lines(&results)?;

@@ -112,6 +112,17 @@ pub struct Contestant {
     pub name: String,
     /// The layers, from the embedding to the head.
     pub layers: Vec<Layer>,
+    /// A width of its own, in place of the experiment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Bytes that it may remember with: the state of one sequence after the longest test example, without the last
+    /// inputs of convolutions. An option with the value `"solve"`, or else the width, is chosen so that the state
+    /// comes closest; further off than a tenth is an error. If nothing is left open, it is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_bytes: Option<usize>,
+    /// The size that was chosen for `state_bytes`, in words. The tool writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<String>,
     /// Learning rates of its own, where it learns at others than the rest. Empty: those of the experiment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub learning_rates: Vec<f64>,
@@ -123,6 +134,10 @@ impl Contestant {
         let printable = !self.name.trim().is_empty() && !self.name.chars().any(char::is_control);
         ensure!(printable, "its name must be printable and not empty");
         ensure!(!self.layers.is_empty(), "it has no layers; name at least one");
+        ensure!(
+            self.width.is_none_or(|width| (1..=MAX_CHANNELS).contains(&width)),
+            "its `width` must be from 1 to {MAX_CHANNELS}"
+        );
         check_rates(&self.learning_rates)
     }
 }

@@ -33,11 +33,12 @@ impl Experiment {
     ///
     /// A sentence about the mistake in the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let experiment: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut experiment: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         // What a layer's options hold is JSON by now, in which NaN has become nothing.
         let mut document: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
         document.retain(|part, _| part == "contestants");
         check_floats(&experiment.name, &document).map_err(|error| error.to_string())?;
+        experiment.meet_budgets()?;
         experiment.check().map_err(|error| error.to_string())?;
         Ok(experiment)
     }

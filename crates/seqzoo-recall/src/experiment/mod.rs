@@ -1,5 +1,6 @@
 //! Experiments as data: a task, a training recipe, contestants and what is expected of them.
 
+mod budget;
 mod contestant;
 mod data_law;
 mod expectation;
@@ -76,10 +77,17 @@ impl Experiment {
         }
     }
 
+    /// The widths that a contestant is tried at.
+    pub fn widths<'a>(&'a self, contestant: &'a Contestant) -> &'a [usize] {
+        contestant.width.as_ref().map_or(self.model.widths.as_slice(), std::slice::from_ref)
+    }
+
     /// Whether it wants all runs that `held` has of `contestant`.
     fn keeps(&self, held: &Self, contestant: &Contestant) -> bool {
-        let same =
-            |other: &&Contestant| (&other.name, &other.layers) == (&contestant.name, &contestant.layers);
+        let same = |other: &&Contestant| {
+            (&other.name, &other.layers, other.width)
+                == (&contestant.name, &contestant.layers, contestant.width)
+        };
         let found = self.contestants.iter().find(same);
         found.is_some_and(|found| !lacks(held.rates(contestant), self.rates(found)))
     }
@@ -112,7 +120,7 @@ impl Experiment {
             let name = &contestant.name;
             let twice = self.contestants[..index].iter().any(|other| other.name == *name);
             ensure!(!twice, "two contestants are called `{name}`");
-            for width in &self.model.widths {
+            for width in self.widths(contestant) {
                 self.check_contestant(contestant, *width)
                     .map_err(|problem| format!("the contestant `{name}`: {problem}"))?;
             }

@@ -60,7 +60,7 @@ pub fn runs(experiment: &Experiment) -> Vec<RunConfig> {
     let mut runs = Vec::new();
     for contestant in &experiment.contestants {
         let Contestant { name, layers, .. } = contestant;
-        for width in &experiment.model.widths {
+        for width in experiment.widths(contestant) {
             for learning_rate in experiment.rates(contestant) {
                 for seed in &experiment.seeds {
                     runs.push(RunConfig {

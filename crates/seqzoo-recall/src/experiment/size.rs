@@ -30,7 +30,7 @@ impl Experiment {
     /// A sentence that names the first contestant which it cannot hold.
     pub fn check_memory(&self) -> Result<(), String> {
         for contestant in &self.contestants {
-            for width in &self.model.widths {
+            for width in self.widths(contestant) {
                 let (name, bytes) = (&contestant.name, self.bytes(contestant, *width)?);
                 ensure!(
                     Vec::<u8>::new().try_reserve_exact(bytes).is_ok(),

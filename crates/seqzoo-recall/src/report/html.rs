@@ -69,6 +69,9 @@ fn chapter(comparison: &Comparison) -> String {
     body += "<p>B: bytes of the state of one sequence after the longest test example, all layers, convolutions \
         included. Step: the median time of one decoding step of one sequence. Wall: all runs of the contestant, \
         evaluations included.</p>\n";
+    if let Some(table) = rows::streamed(standings) {
+        body += &section("Long tests, read in segments through the state", &table.html());
+    }
     if !verdicts.is_empty() {
         body += &section("What was expected", &rows::verdicts(verdicts).html());
     }

@@ -97,6 +97,7 @@ impl Report {
 fn tables(comparison: &Comparison) -> Vec<Table> {
     let Comparison { standings, verdicts, .. } = comparison;
     let mut tables = vec![rows::recall(standings), rows::cost(standings)];
+    tables.extend(rows::streamed(standings));
     if !verdicts.is_empty() {
         tables.push(rows::verdicts(verdicts));
     }

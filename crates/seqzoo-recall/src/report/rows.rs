@@ -1,9 +1,9 @@
 //! The tables of a report.
 
 use super::table::{Cell, Look, Table};
-use crate::experiment::Experiment;
+use crate::experiment::{Contestant, Experiment};
 use crate::machine::Machine;
-use crate::results::{Outcome, RunResult, SliceStanding, Standing, Verdict};
+use crate::results::{Outcome, RunResult, SliceStanding, Standing, Streamed, Verdict};
 use crate::task::Slice;
 
 /// Who recalls: the accuracy of every contestant on every slice.
@@ -71,6 +71,37 @@ pub(super) fn cost(standings: &[Standing]) -> Table {
         })
         .collect();
     Table { headings: headings.map(String::from).to_vec(), rows, numbers: true }
+}
+
+/// The cost of long tests, if any were read in segments through the state.
+pub(super) fn streamed(standings: &[Standing]) -> Option<Table> {
+    let mut rows = Vec::new();
+    for standing in standings {
+        for entry in &standing.slices {
+            let Some(Streamed { seconds, state_bytes }) = entry.streamed else { continue };
+            let examples = entry.examples / standing.seeds;
+            let tokens = (examples * entry.slice.length) as f64;
+            let mut row = name(standing);
+            row.extend([
+                Cell::from(entry.slice.to_string()),
+                examples.to_string().into(),
+                format!("{seconds:.1}").into(),
+                format!("{:.0}", tokens / seconds).into(),
+                state_bytes.to_string().into(),
+            ]);
+            rows.push(row);
+        }
+    }
+    let headings = [
+        "contestant",
+        "width",
+        "tests read in segments",
+        "examples",
+        "seconds",
+        "tokens/s",
+        "state B of one sequence",
+    ];
+    (!rows.is_empty()).then(|| Table { headings: headings.map(String::from).to_vec(), rows, numbers: true })
 }
 
 fn name(standing: &Standing) -> Vec<Cell> {
@@ -155,6 +186,11 @@ pub(super) fn provenance(experiments: &[Experiment], results: &[RunResult]) -> T
         put("seeds", list(experiment.seeds.iter().map(u64::to_string).collect()));
         let rates = |rates: &[f64]| list(rates.iter().map(|rate| format!("{rate:e}")).collect());
         put("learning rates", rates(&experiment.learning_rates));
+        for Contestant { name, state_bytes, chosen, .. } in &experiment.contestants {
+            if let (Some(wanted), Some(chosen)) = (state_bytes, chosen) {
+                put(&format!("state of {name}"), format!("{wanted} bytes wanted: {chosen}"));
+            }
+        }
         for contestant in experiment.contestants.iter().filter(|each| !each.learning_rates.is_empty()) {
             put(&format!("learning rates of {}", contestant.name), rates(&contestant.learning_rates));
         }

@@ -64,6 +64,9 @@ pub struct SliceStanding {
     pub max: f64,
     /// How many examples were scored, over all seeds.
     pub examples: usize,
+    /// The cost where they were read in segments: the median time over seeds, and the largest state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streamed: Option<Streamed>,
 }
 
 /// The accuracy at one learning rate over the seeds.
@@ -159,7 +162,13 @@ fn over_seeds(seeds: &[Vec<SliceAccuracy>]) -> Vec<SliceStanding> {
     let standing = |index: usize| {
         let Spread { mean, median, min, max } = Spread::of(seeds.iter().map(|seed| seed[index].accuracy));
         let examples = seeds.iter().map(|seed| seed[index].examples).sum();
-        SliceStanding { slice: seeds[0][index].slice, mean, median, min, max, examples }
+        let costs: Vec<Streamed> = seeds.iter().filter_map(|seed| seed[index].streamed).collect();
+        let state_bytes = costs.iter().map(|cost| cost.state_bytes).max();
+        let streamed = state_bytes.map(|state_bytes| Streamed {
+            seconds: Spread::of(costs.iter().map(|cost| cost.seconds)).median,
+            state_bytes,
+        });
+        SliceStanding { slice: seeds[0][index].slice, mean, median, min, max, examples, streamed }
     };
     (0..seeds[0].len()).map(standing).collect()
 }

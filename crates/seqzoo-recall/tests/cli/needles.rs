@@ -32,20 +32,22 @@ fn a_grid_is_reported_as_a_map_and_by_length() {
     for result in workplace.results("out") {
         assert_eq!(result.slices.len(), 6);
         assert!(result.curve.iter().all(|point| point.slices.len() == 3), "on the way, what was trained on");
-        assert!(result.cleared.is_some_and(|share| share < 0.35), "nothing is left but guessing: {result:?}");
+        assert!(result.cleared.is_some_and(|share| share < 0.25), "nothing is left but guessing: {result:?}");
     }
 }
 
 #[test]
 fn tests_read_in_segments_are_scored_like_those_read_at_once() {
     let workplace = workplace();
-    let text = workplace.read("needles.toml");
+    let text = workplace.read("needles.toml").replace("value_length = 2", "value_length = 1");
+    let text = text.replace("steps = 150", "steps = 400");
+    workplace.write("needles.toml", &text);
     workplace.write("streamed.toml", &text.replace("clip_norm", "stream_tests = 7\nclip_norm"));
     assert_eq!(workplace.recall(&["run", "needles.toml", "--out", "whole"]).code, Some(0));
     assert_eq!(workplace.recall(&["run", "streamed.toml", "--out", "streamed"]).code, Some(0));
-    let results = workplace.results("whole").into_iter().zip(workplace.results("streamed"));
-    for (whole, streamed) in results {
-        assert!(whole.accuracy > 0.3, "it has learned: {}", whole.accuracy);
+    let (whole, streamed) = (workplace.results("whole"), workplace.results("streamed"));
+    assert!(whole.iter().any(|result| result.accuracy > 0.9), "one has learned");
+    for (whole, streamed) in whole.into_iter().zip(streamed) {
         for (whole, streamed) in whole.slices.iter().zip(&streamed.slices) {
             assert_eq!((whole.slice, whole.accuracy), (streamed.slice, streamed.accuracy));
             assert!(whole.streamed.is_none() && streamed.streamed.is_some_and(|cost| cost.state_bytes > 0));

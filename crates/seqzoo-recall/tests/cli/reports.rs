@@ -170,7 +170,7 @@ fn a_report_says_what_is_missing_and_grows_with_the_experiment() {
     std::fs::remove_file(some_run.join("result.json")).unwrap();
     let said = workplace.recall(&["report", "out", "--strict"]);
     assert_eq!(said.code, Some(1));
-    assert!(said.out.contains("Only 3 of 4 runs have finished"), "{}", said.out);
+    assert!(said.out.contains("Only 3 of 4 runs are here"), "{}", said.out);
     assert!(said.out.contains("FAILS: runs are missing"), "{}", said.out);
 }
 

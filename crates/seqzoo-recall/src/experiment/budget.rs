@@ -1,0 +1,158 @@
+//! Sizes that give a state of so many bytes.
+
+use super::{Contestant, Experiment, Layer};
+use crate::device;
+use crate::error::ensure;
+use crate::task::Split;
+use burn::tensor::{Device, Int, Tensor};
+use seqzoo::models::LanguageModel;
+use seqzoo::{MixerState, SequenceMixer, StateBytes};
+
+/// The option whose value is to be found.
+const SOLVE: &str = "solve";
+
+/// Widths are tried in steps of this, up to the largest.
+const WIDTH_STEP: usize = 8;
+const MAX_WIDTH: usize = 1024;
+
+/// A cache grows with the tokens, so that its size is known after as many have been read: no more than this.
+const MAX_CACHED: usize = 1024;
+
+/// How far the state may be from what was wanted: a tenth.
+const TOLERANCE: usize = 10;
+
+impl Experiment {
+    /// Gives every contestant with a budget the size whose state comes closest, and says what was chosen.
+    pub(super) fn meet_budgets(&mut self) -> Result<(), String> {
+        let open = |contestant: &Contestant| contestant.state_bytes.is_some() || marks(contestant) > 0;
+        if !self.contestants.iter().any(open) {
+            return Ok(());
+        }
+        self.task.check()?;
+        for index in 0..self.contestants.len() {
+            let contestant = &self.contestants[index];
+            let met = self.met(contestant);
+            let met = met.map_err(|problem| format!("the contestant `{}`: {problem}", contestant.name))?;
+            self.contestants[index] = met;
+        }
+        Ok(())
+    }
+
+    fn met(&self, contestant: &Contestant) -> Result<Contestant, String> {
+        let options = marks(contestant);
+        let Some(budget) = contestant.state_bytes else {
+            ensure!(options == 0, "an option is to be solved for; say for how many bytes with `state_bytes`");
+            return Ok(contestant.clone());
+        };
+        ensure!(budget > 0, "`state_bytes` is 0, but a state has at least a byte");
+        ensure!(options <= 1, "{options} options are to be solved for, but one equation has one unknown");
+        let sizes: Vec<Contestant> = match (options, contestant.width) {
+            (0, Some(_)) => vec![contestant.clone()],
+            (0, None) => (WIDTH_STEP..=MAX_WIDTH)
+                .step_by(WIDTH_STEP)
+                .map(|width| Contestant { width: Some(width), ..contestant.clone() })
+                .collect(),
+            (_, Some(width)) => {
+                (1..=4 * width.min(MAX_WIDTH)).map(|value| solved(contestant, value)).collect()
+            }
+            (_, None) => {
+                let [width] = self.model.widths[..] else {
+                    return Err(
+                        "an option is solved for at one width; give the contestant its `width`".into()
+                    );
+                };
+                (1..=4 * width.min(MAX_WIDTH))
+                    .map(|value| Contestant { width: Some(width), ..solved(contestant, value) })
+                    .collect()
+            }
+        };
+        let by_width = options == 0;
+        let mut best: Option<(usize, Contestant)> = None;
+        let mut problem = None;
+        for size in sizes {
+            let bytes = match self.memory(&size) {
+                Ok(bytes) => bytes,
+                // Most numbers of heads do not divide the width.
+                Err(reason) => {
+                    problem.get_or_insert(reason);
+                    continue;
+                }
+            };
+            if best.as_ref().is_none_or(|(closest, _)| bytes.abs_diff(budget) < closest.abs_diff(budget)) {
+                best = Some((bytes, size));
+            }
+            if by_width && bytes / 2 > budget {
+                break;
+            }
+        }
+        let Some((bytes, size)) = best else {
+            return Err(problem.unwrap_or_else(|| "no size of it can be".into()));
+        };
+        let choice = format!("{} with {bytes} bytes", difference(contestant, &size));
+        ensure!(
+            bytes.abs_diff(budget) <= budget / TOLERANCE,
+            "a state of {budget} bytes cannot be met within a tenth; {choice} comes closest"
+        );
+        Ok(Contestant { chosen: Some(choice), ..size })
+    }
+
+    /// Bytes that it remembers with after the longest test example: recurrent memories and caches. What a
+    /// convolution keeps counts where there is nothing else.
+    fn memory(&self, contestant: &Contestant) -> Result<usize, String> {
+        let width = contestant.width.unwrap_or_default();
+        // The state does not depend on the vocabulary, of which a model of any size is made quickly with two tokens.
+        let (_, device) = device::find(device::names().last().copied()).map_err(|error| error.to_string())?;
+        let model =
+            self.model.model(&contestant.layers, width, 2).and_then(|config| config.try_init(&device));
+        let model = model.map_err(|error| error.to_string())?;
+        let lengths = self.task.segments(Split::Test).into_iter().map(|(slice, _)| slice.length);
+        let StateBytes { recurrent, cache, convolution } =
+            state(&model, lengths.max().unwrap_or(1), &device)?;
+        let memory = recurrent.saturating_add(cache);
+        Ok(if memory > 0 { memory } else { convolution })
+    }
+}
+
+/// The state of one sequence of `time` tokens.
+fn state(model: &LanguageModel, time: usize, device: &Device) -> Result<StateBytes, String> {
+    let empty: StateBytes = model
+        .blocks
+        .iter()
+        .map(|block| block.mixer.init_state(1, device).bytes())
+        .fold(Default::default(), |a, b| a + b);
+    let read = |time| model.hidden(Tensor::<2, Int>::zeros([1, time], device), None, None).1.bytes();
+    let grows = read(1).cache > empty.cache || empty.total() == empty.convolution;
+    if !grows {
+        return Ok(empty);
+    }
+    ensure!(
+        time <= MAX_CACHED,
+        "its state grows with the tokens, and the longest test has {time}; a budget for it wants at most {MAX_CACHED}"
+    );
+    Ok(read(time))
+}
+
+/// How many options are to be solved for.
+fn marks(contestant: &Contestant) -> usize {
+    let marks = |layer: &Layer| layer.options.values().filter(|value| **value == SOLVE).count();
+    contestant.layers.iter().map(marks).sum()
+}
+
+/// The contestant with `value` for what is to be solved for.
+fn solved(contestant: &Contestant, value: usize) -> Contestant {
+    let mut contestant = contestant.clone();
+    let options = contestant.layers.iter_mut().flat_map(|layer| layer.options.values_mut());
+    for option in options.filter(|option| **option == SOLVE) {
+        *option = value.into();
+    }
+    contestant
+}
+
+/// The size that `chosen` has and `wanted` left open, in words.
+fn difference(wanted: &Contestant, chosen: &Contestant) -> String {
+    let mut options = wanted.layers.iter().zip(&chosen.layers).flat_map(|(wanted, chosen)| {
+        let marked = wanted.options.iter().filter(|(_, value)| **value == SOLVE);
+        marked.map(|(name, _)| format!("{name} = {}", chosen.options[name]))
+    });
+    options.next().unwrap_or_else(|| format!("width = {}", chosen.width.unwrap_or_default()))
+}
