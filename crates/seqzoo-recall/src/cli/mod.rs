@@ -1,6 +1,7 @@
 //! The command line of the `recall` binary.
 
 mod arguments;
+mod halving;
 mod list;
 mod run;
 mod show;

@@ -3,7 +3,7 @@
 use super::arguments::Common;
 use super::print;
 use super::work::Work;
-use crate::experiment::{Contestant, Experiment, SHIPPED, runs};
+use crate::experiment::{Contestant, Experiment, SHIPPED, units};
 use crate::machine::Machine;
 use crate::report::Report;
 use crate::reporter::Reporter;
@@ -59,6 +59,17 @@ fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
         let unheld = |problem| Error::Experiment { experiment: experiment.name.clone(), problem };
         experiment.check_memory().map_err(unheld)?;
     }
+    let units = units(experiment);
+    let units = match common.shard {
+        Some(shard) => shard.of(units),
+        None => units,
+    };
+    if units.is_empty() {
+        return Err(Error::Argument(format!(
+            "the experiment `{}` has fewer runs than shares: nothing is left for this one",
+            experiment.name
+        )));
+    }
     let directory =
         common.out.clone().unwrap_or_else(|| Path::new("runs").join(directory_name(experiment, common)));
     let store = Store::create(&directory, experiment, common.resume)?;
@@ -66,21 +77,13 @@ fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
 
     // A damaged result is found before hours of training, not after.
     store.results(experiment)?;
-    let all = runs(experiment);
-    let mine = common.shard.map_or_else(|| all.clone(), |shard| shard.of(all.clone()));
-    if mine.is_empty() {
-        return Err(Error::Argument(format!(
-            "the experiment `{}` has fewer runs than shares: nothing is left for this one",
-            experiment.name
-        )));
-    }
     let reporter = Reporter::new();
     for Contestant { name, state_bytes, chosen, .. } in &experiment.contestants {
         if let (Some(wanted), Some(chosen)) = (state_bytes, chosen) {
             reporter.say(&format!("{name}: {wanted} bytes of state wanted: {chosen}"));
         }
     }
-    Work { store: &store, device: &device, machine: &machine, reporter: &reporter }.all(&mine)?;
+    Work { store: &store, device: &device, machine: &machine, reporter: &reporter }.all(&units)?;
     let results = store.results(experiment)?;
     store.write_lines(&results)?;
     finish(vec![(experiment.clone(), results)], &directory, common)

@@ -11,6 +11,7 @@ mod shipped;
 mod size;
 mod step_plan;
 mod training;
+mod unit;
 
 pub use contestant::{Contestant, Layer, ModelSettings};
 pub use data_law::DataLaw;
@@ -20,6 +21,7 @@ pub use shard::Shard;
 pub use shipped::{SHIPPED, Shipped};
 pub use step_plan::StepPlan;
 pub use training::{Batching, Data, Decay, Schedule, StopRule, Training};
+pub use unit::{Unit, units};
 
 use crate::Error;
 use crate::error::ensure;
@@ -40,6 +42,10 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// Every run is repeated with each learning rate; the best one is reported, and the whole row.
     pub learning_rates: Vec<f64>,
+    /// Successive halving: after these fractions of the steps, at the next evaluation, the worse half of every
+    /// contestant's learning rates ends. Empty: all rates run to their end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub halving: Vec<f64>,
     /// The task to learn.
     pub task: Task,
     /// The settings that all contestants share.
@@ -61,12 +67,22 @@ impl Experiment {
             ("`task` settings", self.task != held.task),
             ("`training` settings", self.training != held.training),
             ("`model` settings", self.model.without_widths() != held.model.without_widths()),
+            ("`halving`", self.halving != held.halving),
             ("`seeds`", lacks(&held.seeds, &self.seeds)),
             ("`learning_rates`", lacks(&held.learning_rates, &self.learning_rates)),
             ("`model.widths`", lacks(&held.model.widths, &self.model.widths)),
             ("`contestants`", held.contestants.iter().any(|each| !self.keeps(held, each))),
         ];
         parts.into_iter().find(|(_, differs)| *differs).map(|(part, _)| part)
+    }
+
+    fn check_halving(&self) -> Result<(), String> {
+        let rising = self.halving.windows(2).all(|two| two[0] < two[1]);
+        ensure!(
+            rising && self.halving.iter().all(|fraction| (0.0..1.0).contains(fraction) && *fraction > 0.0),
+            "`halving` holds fractions of the steps: above 0, below 1, rising"
+        );
+        Ok(())
     }
 
     /// The learning rates of a contestant.
@@ -116,6 +132,7 @@ impl Experiment {
         self.task.check()?;
         self.training.check(&self.task)?;
         self.model.check()?;
+        self.check_halving()?;
         for (index, contestant) in self.contestants.iter().enumerate() {
             let name = &contestant.name;
             let twice = self.contestants[..index].iter().any(|other| other.name == *name);

@@ -1,6 +1,6 @@
 //! Shares of an experiment's runs, for several machines.
 
-use super::RunConfig;
+use super::Unit;
 use std::collections::BTreeSet;
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
@@ -16,13 +16,13 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The runs of this share. Runs are dealt in the order of their keys, which are hashes: shares differ by one run at
+    /// The units of this share. They are dealt in the order of their keys, which are hashes: shares differ by one at
     /// most, mix light and heavy contestants, and are the same on every machine.
-    pub fn of(self, runs: Vec<RunConfig>) -> Vec<RunConfig> {
-        let keys: BTreeSet<String> = runs.iter().map(RunConfig::key).collect();
+    pub fn of(self, units: Vec<Unit>) -> Vec<Unit> {
+        let keys: BTreeSet<String> = units.iter().map(Unit::key).collect();
         let dealt = keys.into_iter().skip(self.index - 1).step_by(self.count);
         let mine: BTreeSet<String> = dealt.collect();
-        runs.into_iter().filter(|run| mine.contains(&run.key())).collect()
+        units.into_iter().filter(|unit| mine.contains(&unit.key())).collect()
     }
 }
 

@@ -157,11 +157,15 @@ pub(super) fn robustness(standings: &[Standing]) -> Option<Table> {
             let rates: Vec<String> = standing
                 .rates
                 .iter()
-                .map(|rate| format!("{:e}: {:.3}", rate.learning_rate, rate.mean))
+                .map(|rate| {
+                    let ended =
+                        rate.ended.map_or(String::new(), |step| format!(" (ended after {step} steps)"));
+                    format!("{:e}: {:.3}{ended}", rate.learning_rate, rate.mean)
+                })
                 .collect();
             vec![
                 format!("{}, width {}", standing.contestant, standing.width).into(),
-                format!("{:.1}", standing.robust_decades).into(),
+                standing.robust_decades.map_or("unknown".into(), |decades| format!("{decades:.1}")).into(),
                 rates.join("   ").into(),
             ]
         })
@@ -193,6 +197,13 @@ pub(super) fn provenance(experiments: &[Experiment], results: &[RunResult]) -> T
         }
         for contestant in experiment.contestants.iter().filter(|each| !each.learning_rates.is_empty()) {
             put(&format!("learning rates of {}", contestant.name), rates(&contestant.learning_rates));
+        }
+        if !experiment.halving.is_empty() {
+            let fractions = list(experiment.halving.iter().map(f64::to_string).collect());
+            put(
+                "successive halving",
+                format!("the worse half of the rates ends after {fractions} of the steps"),
+            );
         }
         put("steps", experiment.training.steps(&experiment.task).to_string());
     }

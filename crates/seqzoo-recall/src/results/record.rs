@@ -39,6 +39,13 @@ pub struct CurvePoint {
     pub slices: Vec<SliceAccuracy>,
 }
 
+impl CurvePoint {
+    /// The mean accuracy over the slices.
+    pub fn accuracy(&self) -> f64 {
+        self.slices.iter().map(|slice| slice.accuracy).sum::<f64>() / self.slices.len() as f64
+    }
+}
+
 /// The result of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
@@ -62,6 +69,9 @@ pub struct RunResult {
     pub cleared: Option<f64>,
     /// Whether the loss became NaN or infinite; the accuracies are then 0.
     pub diverged: bool,
+    /// Whether the run was ended early because other learning rates did better.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub halved: bool,
     /// Parameters of the model.
     pub parameters: usize,
     /// The state of one sequence after the longest test example.

@@ -15,7 +15,7 @@ pub struct Standing {
     pub contestant: String,
     /// Channels of the model.
     pub width: usize,
-    /// The learning rate with the highest mean accuracy.
+    /// The learning rate with the highest mean accuracy among those that ran to their end.
     pub learning_rate: f64,
     /// The mean accuracy over slices and seeds at that rate.
     pub accuracy: f64,
@@ -35,8 +35,9 @@ pub struct Standing {
     pub diverged: usize,
     /// The accuracy at every learning rate, in order.
     pub rates: Vec<RatePoint>,
-    /// How many decades of learning rates, first to last, reach nine tenths of the best accuracy.
-    pub robust_decades: f64,
+    /// How many decades of learning rates, first to last, reach nine tenths of the best accuracy. `None` where rates
+    /// ended early, of which nothing is known.
+    pub robust_decades: Option<f64>,
     /// Parameters of the model.
     pub parameters: usize,
     /// The state of one sequence after the longest test example.
@@ -80,6 +81,9 @@ pub struct RatePoint {
     pub min: f64,
     /// The highest.
     pub max: f64,
+    /// The step after which its runs were ended because other rates did better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<usize>,
 }
 
 /// The standings of all contestants, in the order of their first results.
@@ -99,7 +103,12 @@ pub fn standings(results: &[RunResult]) -> Vec<Standing> {
 
 fn standing(group: &[&RunResult]) -> Standing {
     let rates = rates(group);
-    let best = rates.iter().copied().max_by(|a, b| a.mean.total_cmp(&b.mean)).expect("a group has a result");
+    // Where no rate has run to its end yet, the best of the others stands in.
+    let best = rates
+        .iter()
+        .copied()
+        .max_by(|a, b| a.ended.is_none().cmp(&b.ended.is_none()).then(a.mean.total_cmp(&b.mean)));
+    let best = best.expect("a group has a result");
     let chosen: Vec<&RunResult> =
         group.iter().copied().filter(|result| result.learning_rate == best.learning_rate).collect();
     let cells: Vec<Vec<SliceAccuracy>> = chosen.iter().map(|result| result.slices.clone()).collect();
@@ -122,8 +131,9 @@ fn standing(group: &[&RunResult]) -> Standing {
         seeds: chosen.len(),
         diverged: chosen.iter().filter(|result| result.diverged).count(),
         robust_decades: match good.as_slice() {
-            [] => 0.0,
-            [first, ..] => (good[good.len() - 1] / first).log10(),
+            _ if rates.iter().any(|rate| rate.ended.is_some()) => None,
+            [] => Some(0.0),
+            [first, ..] => Some((good[good.len() - 1] / first).log10()),
         },
         rates,
         parameters: chosen[0].parameters,
@@ -180,9 +190,10 @@ fn rates(group: &[&RunResult]) -> Vec<RatePoint> {
     rates
         .into_iter()
         .map(|learning_rate| {
-            let of = group.iter().filter(|result| result.learning_rate == learning_rate);
-            let spread = Spread::of(of.map(|result| result.accuracy));
-            RatePoint { learning_rate, mean: spread.mean, min: spread.min, max: spread.max }
+            let of = || group.iter().filter(|result| result.learning_rate == learning_rate);
+            let Spread { mean, min, max, .. } = Spread::of(of().map(|result| result.accuracy));
+            let ended = of().filter(|result| result.halved).map(|result| result.steps).max();
+            RatePoint { learning_rate, mean, min, max, ended }
         })
         .collect()
 }

@@ -13,7 +13,7 @@ mod step;
 mod trainer;
 
 pub use progress::Progress;
-pub use trainer::train;
+pub use trainer::{Stand, Trainer};
 
 use crate::experiment::RunConfig;
 use crate::task::Split;

@@ -6,6 +6,7 @@ use super::evaluate::{Scope, cleared, evaluate};
 use super::forms::forms;
 use super::longest;
 use super::optimizer::optimizer;
+use super::progress::Progress;
 use super::step::step;
 use crate::experiment::{RunConfig, StepPlan};
 use crate::machine::Machine;
@@ -74,6 +75,12 @@ impl<'a> Session<'a> {
     /// Whether the run ends before its last step.
     pub fn finished(&self) -> bool {
         self.training.progress.finished(self.run)
+    }
+
+    /// The mean accuracy at the last evaluation; 0 before the first, and once the run has diverged.
+    pub fn accuracy(&self) -> f64 {
+        let Progress { curve, diverged, .. } = &self.training.progress;
+        curve.last().filter(|_| !diverged).map_or(0.0, CurvePoint::accuracy)
     }
 
     /// One training step, then the evaluation and the checkpoint that are due.
@@ -157,6 +164,7 @@ impl<'a> Session<'a> {
             slices,
             cleared,
             diverged: progress.diverged,
+            halved: false,
             parameters: model.num_params(),
             state,
             steps,

@@ -9,26 +9,77 @@ use crate::results::RunResult;
 use burn::tensor::Device;
 use std::path::Path;
 
-/// Trains one run in `directory`, continuing from its last checkpoint if there is one.
-///
-/// # Errors
-///
-/// If a file cannot be written or read, or the user asked to stop, in which case a checkpoint has
-/// been written.
-pub fn train(
-    run: &RunConfig,
-    directory: &Path,
-    device: &Device,
-    machine: &Machine,
-    reporter: &Reporter,
-) -> Result<RunResult, Error> {
-    let mut session = Session::start(run, directory, device)?;
-    let total = run.training.steps(&run.task);
-    let meter = reporter.run(&run.title(), total, session.step());
-    while session.step() < total && !session.finished() {
-        session = session.advance(&meter)?;
+/// What it takes to do one run.
+#[derive(Clone, Copy)]
+pub struct Trainer<'a> {
+    /// The run.
+    pub run: &'a RunConfig,
+    /// Where its checkpoint is.
+    pub directory: &'a Path,
+    /// The device to compute on.
+    pub device: &'a Device,
+    /// What is said of the machine.
+    pub machine: &'a Machine,
+    /// Who tells the user.
+    pub reporter: &'a Reporter,
+}
+
+/// How a run stands.
+#[derive(Debug)]
+pub enum Stand {
+    /// It has ended.
+    Ended(Box<RunResult>),
+    /// It has come as far as was asked, with this mean accuracy over the slices scored on the way.
+    Paused(f64),
+}
+
+impl<'a> Trainer<'a> {
+    /// Trains the run to its end, continuing from its last checkpoint if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written or read, or the user asked to stop, in which case a checkpoint has been written.
+    pub fn train(self) -> Result<RunResult, Error> {
+        let session = self.session_at(usize::MAX)?;
+        session.finish(self.machine)
     }
-    let result = session.finish(machine)?;
-    meter.finish();
-    Ok(result)
+
+    /// Trains the run until the evaluation after `step` steps; it goes on from there when it is asked again.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](Self::train).
+    pub fn train_until(self, step: usize) -> Result<Stand, Error> {
+        let session = self.session_at(step)?;
+        match session.finished() || session.step() >= self.total() {
+            true => Ok(Stand::Ended(Box::new(session.finish(self.machine)?))),
+            false => Ok(Stand::Paused(session.accuracy())),
+        }
+    }
+
+    /// Ends the run where its last checkpoint is.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](Self::train).
+    pub fn end(self) -> Result<RunResult, Error> {
+        let result = Session::start(self.run, self.directory, self.device)?.finish(self.machine)?;
+        Ok(RunResult { halved: true, ..result })
+    }
+
+    fn session_at(self, step: usize) -> Result<Session<'a>, Error> {
+        let Self { run, directory, device, reporter, .. } = self;
+        let mut session = Session::start(run, directory, device)?;
+        let last = step.min(self.total());
+        let meter = reporter.run(&run.title(), self.total(), session.step());
+        while session.step() < last && !session.finished() {
+            session = session.advance(&meter)?;
+        }
+        meter.finish();
+        Ok(session)
+    }
+
+    fn total(&self) -> usize {
+        self.run.training.steps(&self.run.task)
+    }
 }

@@ -1,5 +1,6 @@
 //! The `recall` binary as a user meets it.
 
+mod budgets;
 mod forms;
 mod help;
 mod interrupt;

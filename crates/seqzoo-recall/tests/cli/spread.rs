@@ -79,3 +79,45 @@ fn an_error_beside_other_runs_ends_all_of_them() {
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("remove this file to do the run again"), "{}", said.err);
 }
+
+#[test]
+fn halving_ends_the_worse_rates_and_leaves_the_best_as_it_is_without() {
+    let workplace = Workplace::new(40);
+    let text = workplace.read("small.toml").replace("seeds = [3]", "seeds = [3, 4]");
+    let text = text.replace("learning_rates = [0.01]", "learning_rates = [0.01, 0.0001, 0.003, 0.03]");
+    workplace.write("all.toml", &text);
+    workplace.write("halved.toml", &text.replace("learning_rates", "halving = [0.2, 0.5]\nlearning_rates"));
+    let said = workplace.recall(&["run", "halved.toml", "--out", "halved", "--jobs", "2"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(said.err.matches("falls behind and ends after 10 steps").count(), 2 * 2 * 2, "{}", said.err);
+    assert_eq!(said.err.matches("falls behind and ends after 20 steps").count(), 2 * 2, "{}", said.err);
+    assert_eq!(workplace.recall(&["run", "all.toml", "--out", "all"]).code, Some(0));
+
+    let (halved, all) = (workplace.results("halved"), workplace.results("all"));
+    assert_eq!((halved.len(), all.len()), (16, 16));
+    let whole: Vec<&RunResult> = halved.iter().filter(|result| !result.halved).collect();
+    assert_eq!(whole.len(), 2 * 2, "one rate of each contestant, with every seed");
+    for result in &whole {
+        assert!(result.steps == 40 && all.contains(result), "to the last digit");
+    }
+    for result in halved.iter().filter(|result| result.halved) {
+        assert!(result.steps == 10 || result.steps == 20);
+    }
+    let page = workplace.read("halved/report.html");
+    for words in ["successive halving", "0.2, 0.5", "(ended after 10 steps)", "unknown"] {
+        assert!(page.contains(words), "{words}");
+    }
+    let again = workplace.recall(&["run", "halved.toml", "--out", "halved", "--resume"]);
+    assert_eq!(again.code, Some(0), "{}", again.err);
+    assert_eq!(workplace.results("halved"), halved);
+
+    for wrong in ["[0.5, 0.2]", "[0.0]", "[1.0]", "[0.2, 0.2]"] {
+        workplace.write(
+            "wrong.toml",
+            &text.replace("learning_rates", &format!("halving = {wrong}\nlearning_rates")),
+        );
+        let said = workplace.recall(&["run", "wrong.toml"]);
+        assert_eq!(said.code, Some(2));
+        assert!(said.err.contains("above 0, below 1, rising"), "{}", said.err);
+    }
+}

@@ -93,8 +93,7 @@ pub(super) fn accuracy_by_step(standings: &[Standing], results: &[RunResult]) ->
         run.curve
             .iter()
             .map(|point| {
-                let mean =
-                    point.slices.iter().map(|slice| slice.accuracy).sum::<f64>() / point.slices.len() as f64;
+                let mean = point.accuracy();
                 (point.step as f64, mean, mean, mean)
             })
             .collect()
