@@ -87,6 +87,11 @@ fn chapter(comparison: &Comparison) -> String {
         &format!("Accuracy against {}", plots::difficulty(task)),
         &plots::accuracy_by_difficulty(task, standings),
     );
+    let several_seeds = standings.iter().any(|standing| standing.seeds > 1);
+    if several_seeds {
+        body += "<p>Points are means over seeds, bars their 95 % bootstrap intervals.</p>\n";
+        body += &section("Accuracy of every seed", &plots::accuracy_by_seed(standings));
+    }
     if standings.iter().any(|standing| standing.rates.len() > 1) {
         body += &section("Accuracy against the learning rate", &plots::accuracy_by_rate(standings));
     }

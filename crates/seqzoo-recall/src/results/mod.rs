@@ -1,12 +1,13 @@
 //! Results of runs, the directory they live in, where contestants stand, and verdicts on the expectations.
 
+mod csv;
 mod interval;
 mod record;
 mod standing;
 mod store;
 mod verdict;
 
-pub use interval::wilson;
+pub use interval::{bootstrap, wilson};
 pub use record::{CurvePoint, RunResult, SliceAccuracy, Streamed};
 pub(crate) use standing::over_depths;
 pub use standing::{RatePoint, SliceStanding, Standing, standings};

@@ -1,6 +1,6 @@
 //! Where a contestant stands: its best learning rate, its spread over seeds, its cost.
 
-use super::{RunResult, SliceAccuracy, Streamed};
+use super::{RunResult, SliceAccuracy, Streamed, bootstrap};
 use crate::task::Slice;
 use seqzoo::StateBytes;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub struct Standing {
     pub seeds: usize,
     /// How many of them diverged.
     pub diverged: usize,
+    /// The mean accuracy of every seed at that rate.
+    pub by_seed: Vec<f64>,
     /// The accuracy at every learning rate, in order.
     pub rates: Vec<RatePoint>,
     /// How many decades of learning rates, first to last, reach nine tenths of the best accuracy. `None` where rates
@@ -63,6 +65,8 @@ pub struct SliceStanding {
     pub min: f64,
     /// The highest.
     pub max: f64,
+    /// The 95 % bootstrap interval of the mean.
+    pub interval: (f64, f64),
     /// How many examples were scored, over all seeds.
     pub examples: usize,
     /// The cost where they were read in segments: the median time over seeds, and the largest state.
@@ -135,6 +139,7 @@ fn standing(group: &[&RunResult]) -> Standing {
             [] => Some(0.0),
             [first, ..] => Some((good[good.len() - 1] / first).log10()),
         },
+        by_seed: chosen.iter().map(|result| result.accuracy).collect(),
         rates,
         parameters: chosen[0].parameters,
         state: chosen[0].state,
@@ -172,13 +177,15 @@ fn over_seeds(seeds: &[Vec<SliceAccuracy>]) -> Vec<SliceStanding> {
     let standing = |index: usize| {
         let Spread { mean, median, min, max } = Spread::of(seeds.iter().map(|seed| seed[index].accuracy));
         let examples = seeds.iter().map(|seed| seed[index].examples).sum();
+        let accuracies: Vec<f64> = seeds.iter().map(|seed| seed[index].accuracy).collect();
+        let interval = bootstrap(&accuracies);
         let costs: Vec<Streamed> = seeds.iter().filter_map(|seed| seed[index].streamed).collect();
         let state_bytes = costs.iter().map(|cost| cost.state_bytes).max();
         let streamed = state_bytes.map(|state_bytes| Streamed {
             seconds: Spread::of(costs.iter().map(|cost| cost.seconds)).median,
             state_bytes,
         });
-        SliceStanding { slice: seeds[0][index].slice, mean, median, min, max, examples, streamed }
+        SliceStanding { slice: seeds[0][index].slice, mean, median, min, max, interval, examples, streamed }
     };
     (0..seeds[0].len()).map(standing).collect()
 }

@@ -6,11 +6,13 @@
 //! runs/<key>/checkpoint/   while it runs
 //! runs/<key>/result.json   once it is done
 //! results.jsonl            all results of the experiment, a line each
+//! results.csv              the same as a table: a line for every run and slice
 //! report.html, report.md, accuracy_against_state.svg
 //! lock                     held by the process that writes here
 //! ```
 
 use super::RunResult;
+use super::csv::csv;
 use crate::Error;
 use crate::experiment::{Experiment, RunConfig, runs};
 use crate::files::{read_json, write_json, write_text};
@@ -131,13 +133,14 @@ impl Store {
         runs(experiment).iter().filter_map(|run| self.result(run).transpose()).collect()
     }
 
-    /// Writes all results as JSON lines.
+    /// Writes all results as JSON lines, and as a table for spreadsheets.
     pub fn write_lines(&self, results: &[RunResult]) -> Result<(), Error> {
         let lines: String = results
             .iter()
             .map(|result| serde_json::to_string(result).expect("a result is JSON") + "\n")
             .collect();
-        write_text(&self.path("results.jsonl"), &lines)
+        write_text(&self.path("results.jsonl"), &lines)?;
+        write_text(&self.path("results.csv"), &csv(results))
     }
 }
 

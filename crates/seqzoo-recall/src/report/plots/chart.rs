@@ -10,7 +10,7 @@ const PLOT: (u32, u32) = (610, 460);
 const ENTRY: (u32, u32) = (24, 32);
 
 /// Colours that stay apart for most kinds of colour blindness (Wong 2011), then darker repeats.
-const COLOURS: [RGBColor; 10] = [
+pub(super) const COLOURS: [RGBColor; 10] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),

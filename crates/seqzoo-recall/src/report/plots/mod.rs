@@ -3,6 +3,7 @@
 mod axis;
 mod chart;
 mod heat_map;
+mod strip;
 
 use crate::results::{RunResult, SliceStanding, Standing};
 use crate::task::{Slice, Split, Task};
@@ -74,6 +75,18 @@ pub(super) fn heat_maps(task: &Task, standings: &[Standing]) -> String {
     heat_map::draw(&panels, lengths.max().unwrap_or(0))
 }
 
+/// The mean accuracy of every seed, a row for every contestant; nothing where there is one seed.
+pub(super) fn accuracy_by_seed(standings: &[Standing]) -> String {
+    let rows: Vec<strip::Row> = widest(standings)
+        .into_iter()
+        .map(|standing| strip::Row { name: standing.contestant, values: standing.by_seed })
+        .collect();
+    if rows.iter().all(|row| row.values.len() < 2) {
+        return String::new();
+    }
+    strip::draw(&rows)
+}
+
 /// Accuracy against the learning rate.
 pub(super) fn accuracy_by_rate(standings: &[Standing]) -> String {
     let series = by_contestant(&widest(standings), |standing| {
@@ -107,7 +120,7 @@ fn by_length(standing: &Standing) -> Vec<Series> {
     let line = |name: String, slices: &[SliceStanding]| {
         let mut points: Vec<_> = slices
             .iter()
-            .map(|entry| (entry.slice.difficulty() as f64, entry.median, entry.min, entry.max))
+            .map(|entry| (entry.slice.difficulty() as f64, entry.mean, entry.interval.0, entry.interval.1))
             .collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         Series { name, points }
