@@ -4,6 +4,7 @@
 mod batch;
 mod draws;
 mod example;
+mod grid;
 mod group;
 mod haystack;
 mod law;
@@ -16,10 +17,11 @@ pub(crate) use batch::line;
 pub use batch::{Answer, Batch};
 pub use draws::{Coordinates, Draws, Split};
 pub use example::Example;
+pub use grid::{NeedleTests, NeedleTraining};
 pub use group::{Generators, Group};
 pub use haystack::Haystack;
 pub use mqar::{Filler, Mqar, MqarSegment};
-pub use needle::{Needle, NeedleTests, NeedleTraining};
+pub use needle::Needle;
 pub use slice::Slice;
 pub use state_tracking::{StateTracking, StateTrackingSegment};
 
