@@ -3,6 +3,9 @@
 mod extremes;
 mod hashes;
 mod mqar;
+mod passkey;
 mod rates;
+mod reader;
 mod recipes;
 mod state_tracking;
+mod text_needle;

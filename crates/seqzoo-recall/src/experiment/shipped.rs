@@ -38,6 +38,16 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/needle.toml"),
     },
     Shipped {
+        name: "passkey",
+        summary: "the pass key of landmark attention, byte by byte, to 16 times the training length",
+        text: include_str!("../../configs/passkey.toml"),
+    },
+    Shipped {
+        name: "text_needle",
+        summary: "RULER's magic number in text-like sentences, byte by byte, to 16 times the training length",
+        text: include_str!("../../configs/text_needle.toml"),
+    },
+    Shipped {
         name: "parity",
         summary: "state tracking: the parity of the ones so far, which takes a negative eigenvalue",
         text: include_str!("../../configs/parity.toml"),

@@ -4,24 +4,32 @@
 mod batch;
 mod draws;
 mod example;
+mod grid;
 mod group;
 mod haystack;
 mod law;
 mod mqar;
 mod needle;
+mod passkey;
 mod slice;
 mod state_tracking;
+mod text;
+mod text_needle;
 
 pub(crate) use batch::line;
 pub use batch::{Answer, Batch};
 pub use draws::{Coordinates, Draws, Split};
 pub use example::Example;
+pub use grid::{NeedleTests, NeedleTraining};
 pub use group::{Generators, Group};
 pub use haystack::Haystack;
 pub use mqar::{Filler, Mqar, MqarSegment};
-pub use needle::{Needle, NeedleTests, NeedleTraining};
+pub use needle::Needle;
+pub use passkey::Passkey;
 pub use slice::Slice;
 pub use state_tracking::{StateTracking, StateTrackingSegment};
+pub use text::{TextHaystack, ValueKind};
+pub use text_needle::TextNeedle;
 
 use crate::error::ensure;
 use law::Law;
@@ -46,6 +54,10 @@ pub enum Task {
     StateTracking(StateTracking),
     /// A needle in a haystack.
     Needle(Needle),
+    /// A pass key in written text.
+    Passkey(Passkey),
+    /// A needle in written text.
+    TextNeedle(TextNeedle),
 }
 
 impl Task {
@@ -63,6 +75,11 @@ impl Task {
             "needle",
             "needle in a haystack: a marked key and its values, hidden at a depth in filler and asked for at the end",
         ),
+        ("passkey", "a number in a long repetitive text, byte by byte: what is the pass key?"),
+        (
+            "text_needle",
+            "RULER's needles in written text, byte by byte: the special magic numbers, words or uuids of the keys asked for",
+        ),
     ];
 
     /// The task's name among [`KINDS`](Self::KINDS).
@@ -71,6 +88,8 @@ impl Task {
             Self::Mqar(_) => "mqar",
             Self::StateTracking(_) => "state_tracking",
             Self::Needle(_) => "needle",
+            Self::Passkey(_) => "passkey",
+            Self::TextNeedle(_) => "text_needle",
         }
     }
 
@@ -80,6 +99,8 @@ impl Task {
             Self::Mqar(task) => task,
             Self::StateTracking(task) => task,
             Self::Needle(task) => task,
+            Self::Passkey(task) => task,
+            Self::TextNeedle(task) => task,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A needle in a haystack, token by token.
 
+use super::grid::{Grid, NeedleTests, NeedleTraining};
 use super::haystack::Haystack;
 use super::law::Law;
 use super::{Coordinates, Draws, Example, MAX_LENGTH, MAX_TOKENS, Slice, Split};
@@ -12,35 +13,6 @@ const MARK: u32 = 0;
 const ASK: u32 = 1;
 /// Tokens before the keys.
 const SIGNS: usize = 2;
-
-/// More depths are taken for a mistake.
-const MAX_DEPTHS: usize = 101;
-
-/// More lengths are taken for a mistake.
-const MAX_LENGTHS: usize = 64;
-
-/// Training examples of one length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NeedleTraining {
-    /// Tokens per example, the question included.
-    pub length: usize,
-    /// How many examples there are; 0 is endless, for fresh training data.
-    #[serde(default)]
-    pub examples: usize,
-}
-
-/// The grid of test examples: every length at every depth.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NeedleTests {
-    /// Tokens per example, the question included.
-    pub lengths: Vec<usize>,
-    /// How many depths there are, evenly from the start (0 %) to the question (100 %). 0: needles lie anywhere.
-    pub depths: usize,
-    /// Examples of every cell.
-    pub examples: usize,
-}
 
 /// A needle in a haystack: a marked key with its value lies somewhere in filler, and is asked for at the end.
 ///
@@ -135,24 +107,8 @@ impl Needle {
         self.queries == 1 && self.values == 1
     }
 
-    /// The depth of a test slice, in per cent.
-    fn depth(&self, index: usize) -> Option<usize> {
-        (self.test.depths > 1).then(|| (200 * index + self.test.depths - 1) / (2 * (self.test.depths - 1)))
-    }
-
-    fn depths(&self) -> usize {
-        self.test.depths.max(1)
-    }
-
-    /// The slice of a segment.
-    fn slice(&self, split: Split, segment: usize) -> Slice {
-        match split {
-            Split::Train => Slice::of_length(self.train[segment].length),
-            Split::Test => Slice {
-                depth: self.depth(segment % self.depths()),
-                ..Slice::of_length(self.test.lengths[segment / self.depths()])
-            },
-        }
+    fn grid(&self) -> Grid<'_> {
+        Grid { train: &self.train, test: &self.test }
     }
 
     /// The needles, in order: of the first key, of the second, and so on. The first `queries` keys are asked for.
@@ -180,19 +136,11 @@ impl Law for Needle {
     }
 
     fn segments(&self, split: Split) -> Vec<(Slice, usize)> {
-        let examples = |segment: usize| match split {
-            Split::Train => self.train[segment].examples,
-            Split::Test => self.test.examples,
-        };
-        let count = match split {
-            Split::Train => self.train.len(),
-            Split::Test => self.test.lengths.len().min(MAX_LENGTHS) * self.depths().min(MAX_DEPTHS),
-        };
-        (0..count).map(|segment| (self.slice(split, segment), examples(segment))).collect()
+        self.grid().segments(split)
     }
 
     fn example(&self, at: Coordinates) -> Example {
-        let Slice { length, depth, .. } = self.slice(at.split, at.segment as usize);
+        let Slice { length, depth, .. } = self.grid().slice(at.split, at.segment as usize);
         let mut draws = Draws::new(at);
         let filler = length - self.least_length();
         let hidden = self.hide(&mut draws, filler, depth);
@@ -269,7 +217,7 @@ impl Law for Needle {
     }
 
     fn check(&self) -> Result<(), String> {
-        let Self { keys, symbols, value_length, needles, values, queries, test, .. } = self;
+        let Self { keys, symbols, value_length, needles, values, queries, .. } = self;
         let counts = [*value_length, *needles, *values, *queries];
         ensure!(
             counts.iter().all(|count| (1..=MAX_LENGTH).contains(count)),
@@ -283,30 +231,6 @@ impl Law for Needle {
             vocabulary <= MAX_TOKENS,
             "keys, symbols and filler are {vocabulary} tokens together, but at most {MAX_TOKENS} are wanted"
         );
-        ensure!(
-            test.depths != 1 && test.depths <= MAX_DEPTHS,
-            "test.depths = {}, but 2 to {MAX_DEPTHS} are wanted, or 0 for needles anywhere",
-            test.depths
-        );
-        ensure!(
-            test.depths == 0 || self.has_depth(),
-            "several needles answer the question, so that no depth is theirs; set test.depths = 0"
-        );
-        let least = self.least_length();
-        let lengths = self.train.iter().map(|segment| segment.length).chain(test.lengths.iter().copied());
-        for length in lengths {
-            ensure!(
-                length >= least,
-                "a segment has length {length}, but needles and question alone are {least} tokens"
-            );
-        }
-        let count = test.lengths.len();
-        ensure!(
-            count <= MAX_LENGTHS,
-            "test.lengths has {count} lengths, but at most {MAX_LENGTHS} are wanted"
-        );
-        let repeated = (1..test.lengths.len()).any(|end| test.lengths[..end].contains(&test.lengths[end]));
-        ensure!(!repeated, "a length is named twice in test.lengths");
-        Ok(())
+        self.grid().check(self.has_depth(), self.least_length(), "tokens")
     }
 }
