@@ -145,7 +145,9 @@ impl Law for Needle {
         let filler = length - self.least_length();
         let hidden = self.hide(&mut draws, filler, depth);
 
-        let mut order: Vec<&Hidden> = hidden.iter().collect();
+        // Shuffled before they are sorted: those at one place come in any order.
+        let mut order: Vec<&Hidden> =
+            draws.distinct(hidden.len(), hidden.len()).into_iter().map(|index| &hidden[index]).collect();
         order.sort_by_key(|needle| needle.offset);
         let first_filler = self.first_filler() as u32;
         let mut hay = self.haystack.filler(&mut draws).map(|symbol| first_filler + symbol);
