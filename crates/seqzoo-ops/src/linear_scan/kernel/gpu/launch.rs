@@ -1,6 +1,6 @@
 //! The programs as functions of tensors. All tensors are contiguous and of one dtype.
 
-use super::place::{CHUNK, Kind};
+use super::kind::{CHUNK, Kind};
 use super::{factor_gradient, summary, walk};
 use crate::kernel::gpu::launch::{Direction, empty, or_unread, own, units};
 use crate::scan::kernel::gpu::launch::{Parts, across};

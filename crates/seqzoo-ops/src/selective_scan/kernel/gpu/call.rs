@@ -1,7 +1,7 @@
 //! A call's tensors, and its sizes.
 
 use super::super::{Inputs, Settings};
-use super::place::{CHUNK, Kind};
+use super::kind::{CHUNK, Kind};
 use super::steps::Rule;
 use crate::kernel::gpu::launch::scalar;
 use crate::kernel::tensors::Maybe;
