@@ -1,8 +1,8 @@
 //! Cases of the selective scan.
 
-use crate::Inputs;
-use crate::ladder::{Change, Operator, Tolerance};
-use burn::tensor::{Bool, Device, Tensor};
+use crate::ladder::{Case, Change, Operator, Tolerance};
+use crate::{Inputs, autodiff};
+use burn::tensor::{Bool, DType, Device, Tensor};
 use seqzoo::ops::selective_scan::{SelectiveScanOptions, selective_scan, selective_scan_report};
 use seqzoo::ops::{Form, Report};
 
@@ -60,6 +60,19 @@ impl SelectiveScan {
             limits: full.then_some((0.02, 1.5)),
         }
     }
+}
+
+/// A bare case whose steps and rates change from one number of a pair to the other.
+pub fn alternating(steps: [f64; 2], rates: [f64; 2]) -> Case<SelectiveScan> {
+    let mut case = Case::<SelectiveScan>::random(Kind::Bare, &[2, 90, 6], 3, &autodiff());
+    let alternate = |count: usize, pair: [f64; 2]| {
+        let numbers: Vec<f64> = (0..count).map(|i| pair[usize::from(i % 3 == 0)]).collect();
+        Tensor::<1>::from_data(numbers.as_slice(), (&autodiff(), DType::F64))
+    };
+    let (delta, a) = (case.inputs.delta.dims(), case.inputs.a.dims());
+    case.inputs.delta = alternate(delta.iter().product(), steps).reshape(delta);
+    case.inputs.a = alternate(a.iter().product(), rates).reshape(a);
+    case
 }
 
 impl Operator for SelectiveScan {

@@ -4,30 +4,17 @@ use burn::tensor::{DType, FloatDType, Tensor};
 use seqzoo::ops::Form;
 use seqzoo_tests::ladder::{Case, Operator};
 use seqzoo_tests::operators::SelectiveScan;
-use seqzoo_tests::operators::selective_scan::Kind;
+use seqzoo_tests::operators::selective_scan::{Kind, alternating};
 use seqzoo_tests::{autodiff, values};
 
 const FORMS: [Form; 2] = [Form::Chunked { size: 16 }, Form::Kernel];
-
-/// A case whose steps and rates change from one extreme to the other.
-fn extreme(steps: [f64; 2], rates: [f64; 2]) -> Case<SelectiveScan> {
-    let mut case = Case::<SelectiveScan>::random(Kind::Bare, &[2, 90, 6], 3, &autodiff());
-    let alternate = |count: usize, pair: [f64; 2]| {
-        let numbers: Vec<f64> = (0..count).map(|i| pair[usize::from(i % 3 == 0)]).collect();
-        Tensor::<1>::from_data(numbers.as_slice(), (&autodiff(), DType::F64))
-    };
-    let (delta, a) = (case.inputs.delta.dims(), case.inputs.a.dims());
-    case.inputs.delta = alternate(delta.iter().product(), steps).reshape(delta);
-    case.inputs.a = alternate(a.iter().product(), rates).reshape(a);
-    case
-}
 
 #[test]
 fn steps_and_rates_of_any_size_keep_all_digits() {
     for steps in [[1e-8, 100.0], [1e-8, 1e-8], [100.0, 100.0]] {
         for rates in [[-1e-8, -1e4], [-1e-8, -1e-8], [-1e4, -1e4], [-1.0, -0.1]] {
             // What double precision makes of the numbers that single precision has.
-            let case = extreme(steps, rates).cast(FloatDType::F32);
+            let case = alternating(steps, rates).cast(FloatDType::F32);
             let exact = case.clone().cast(FloatDType::F64);
             let wanted = exact.clone().outcome(Form::Naive);
             for form in FORMS {

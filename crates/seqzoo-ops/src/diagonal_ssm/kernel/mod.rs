@@ -1,7 +1,7 @@
 //! The kernels: what they take and return, and their backward on the tape.
 
 #[cfg(feature = "flex")]
-mod cpu;
+pub(super) mod cpu;
 
 use super::problem::Problem;
 use crate::Complex;

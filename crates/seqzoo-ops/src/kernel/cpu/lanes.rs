@@ -33,7 +33,7 @@ pub(crate) trait Real:
     /// The number in `f64`.
     fn into_f64(self) -> f64;
 
-    /// The exponential of a number that is at most 0; see [`exponential`](super::exponential).
+    /// The exponential of a number that is at most 0; see [`functions`](super::functions).
     fn exponential(self) -> Self;
 
     /// `value` in every lane.
@@ -237,11 +237,11 @@ real!(
     reduce_sum_f32s,
     as_simd_f32s,
     as_mut_simd_f32s,
-    super::exponential::of_f32,
-    super::functions::exp_f32,
-    super::functions::exp2_f32,
+    super::functions::exponential::of_one_f32,
+    super::functions::exponential::exp_f32,
+    super::functions::exponential::exp2_f32,
     super::functions::ln_1p_f32,
-    super::functions::exp_m1_f32,
+    super::functions::exponential::exp_m1_f32,
     super::functions::sin_cos_f32
 );
 real!(
@@ -261,9 +261,9 @@ real!(
     as_simd_f64s,
     as_mut_simd_f64s,
     f64::exp,
-    super::functions::exp_f64,
-    super::functions::exp2_f64,
+    super::functions::exponential::exp_f64,
+    super::functions::exponential::exp2_f64,
     super::functions::ln_1p_f64,
-    super::functions::exp_m1_f64,
+    super::functions::exponential::exp_m1_f64,
     super::functions::sin_cos_f64
 );

@@ -3,7 +3,6 @@
 
 pub(crate) mod buffer;
 pub(crate) mod channels;
-pub(crate) mod exponential;
 pub(crate) mod functions;
 pub(crate) mod lanes;
 pub(crate) mod matrix;

@@ -23,6 +23,11 @@ pub(crate) fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> Cub
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), Shape::new(shape), like.dtype)
 }
 
+/// An optional tensor for a program, which takes it always and leaves alone what is absent.
+pub(crate) fn or_unread(tensor: Option<&CubeTensor>, like: &CubeTensor) -> CubeTensor {
+    tensor.cloned().unwrap_or_else(|| empty(like, [1]))
+}
+
 /// A tensor to be overwritten: the same where nobody else holds it, a copy otherwise.
 pub(crate) fn own(tensor: CubeTensor) -> CubeTensor {
     if tensor.can_mut() { tensor } else { tensor.copy() }

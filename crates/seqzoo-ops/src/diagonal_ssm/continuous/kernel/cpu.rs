@@ -4,6 +4,7 @@
 use super::super::options::MIN_DECAY;
 use super::super::{Discretisation, RealTransform};
 use super::{ContinuousSsmBackend, Inputs, Outputs, Settings};
+use crate::diagonal_ssm::kernel::cpu::parts::{Parts, over, reciprocal, times};
 use crate::kernel::cpu::channels::room::Room;
 use crate::kernel::cpu::channels::rows::lanes_of;
 use crate::kernel::cpu::channels::tasks::each;
@@ -55,8 +56,8 @@ fn run<E: Real + Element>(inputs: &Inputs<Flex>, settings: Settings) -> Outputs<
         a_imag: numbers(&inputs.a_imag),
         b,
         c: numbers(&inputs.c),
-        eigenvalues: [eigenvalues_re.output(), eigenvalues_im.output()],
-        weights: [weights_re.output(), weights_im.output()],
+        eigenvalues: Parts { re: eigenvalues_re.output(), im: eigenvalues_im.output() },
+        weights: Parts { re: weights_re.output(), im: weights_im.output() },
     });
     // SAFETY: the pass fills all four.
     let [eigenvalues_re, eigenvalues_im, weights_re, weights_im] = rooms.map(|room| unsafe { room.filled() });
@@ -72,8 +73,8 @@ struct Pass<'a, E> {
     a_imag: &'a [E],
     b: Option<&'a [E]>,
     c: &'a [E],
-    eigenvalues: [Output<'a, E>; 2],
-    weights: [Output<'a, E>; 2],
+    eigenvalues: Parts<Output<'a, E>>,
+    weights: Parts<Output<'a, E>>,
 }
 
 impl<E: Real> WithSimd for Pass<'_, E> {
@@ -93,14 +94,15 @@ impl<E: Real> WithSimd for Pass<'_, E> {
 /// A row of numbers per vector that a task needs, in the order of the numbers.
 struct Scratch<E> {
     log_dt: Vec<E>,
-    b: [Vec<E>; 2],
-    c: [Vec<E>; 2],
+    b: Parts<Vec<E>>,
+    c: Parts<Vec<E>>,
 }
 
 impl<E: Real> Default for Scratch<E> {
     fn default() -> Self {
         let row = || vec![E::default(); NUMBERS];
-        Self { log_dt: row(), b: [row(), row()], c: [row(), row()] }
+        let rows = || Parts { re: row(), im: row() };
+        Self { log_dt: row(), b: rows(), c: rows() }
     }
 }
 
@@ -130,21 +132,21 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
                 let some = &numbers[at + from..at + to];
                 if whole { E::vectors::<S>(some)[0] } else { E::load(simd, some) }
             };
-            let pair = |rows: &[Vec<E>; 2]| rows.each_ref().map(|row| load(row, 0));
-            let numbers = Numbers { simd };
-            let [eigenvalue, input] = numbers.discretised::<E>(
+            let pair = |rows: &Parts<Vec<E>>| Parts { re: load(&rows.re, 0), im: load(&rows.im, 0) };
+            let [eigenvalue, input] = discretised::<S, E>(
+                simd,
                 pass.settings,
                 load(&scratch.log_dt, 0),
                 load(pass.a_real, first),
                 load(pass.a_imag, first),
             );
-            let mut weight = numbers.times::<E>(pair(&scratch.c), input);
+            let mut weight = times::<S, E>(simd, pair(&scratch.c), input);
             if pass.b.is_some() {
-                weight = numbers.times::<E>(weight, pair(&scratch.b));
+                weight = times::<S, E>(simd, weight, pair(&scratch.b));
             }
             let weight = weight.map(|part| E::plus(simd, part, part));
             for (outputs, parts) in [(&pass.eigenvalues, eigenvalue), (&pass.weights, weight)] {
-                for (output, part) in outputs.iter().zip(parts) {
+                for (output, part) in [(&outputs.re, parts.re), (&outputs.im, parts.im)] {
                     let part = [part];
                     let part = lanes_of::<S, E>(&part);
                     // SAFETY: these numbers are this task's alone.
@@ -176,94 +178,54 @@ fn spread<E: Real>(of_channels: &[E], size: usize, first: usize, to: &mut [E]) {
 
 /// Pairs of real and imaginary parts as two rows.
 #[inline(always)]
-fn split<E: Real>(pairs: &[E], rows: &mut [Vec<E>; 2]) {
-    let [re, im] = rows;
+fn split<E: Real>(pairs: &[E], rows: &mut Parts<Vec<E>>) {
+    let Parts { re, im } = rows;
     for ((pair, re), im) in pairs.as_chunks::<2>().0.iter().zip(re).zip(im) {
         [*re, *im] = *pair;
     }
 }
 
-/// Arithmetic with vectors of complex numbers, `[re, im]`.
-struct Numbers<S> {
+/// `λ` and `B̄/B`.
+#[inline(always)]
+fn discretised<S: Simd, E: Real>(
     simd: S,
-}
-
-impl<S: Simd> Numbers<S> {
-    /// `λ` and `B̄/B`.
-    #[inline(always)]
-    fn discretised<E: Real>(
-        &self,
-        settings: Settings,
-        log_dt: E::Vector<S>,
-        a_real: E::Vector<S>,
-        a_imag: E::Vector<S>,
-    ) -> [[E::Vector<S>; 2]; 2] {
-        let simd = self.simd;
-        let splat = |number| E::splat(simd, E::from_f64(number));
-        let (zero, one, half) = (splat(0.0), splat(1.0), splat(0.5));
-        let decay = match settings.real_transform {
-            RealTransform::Exp => E::exp(simd, a_real),
-            RealTransform::Relu => {
-                E::plus(simd, E::if_less(simd, a_real, zero, zero, a_real), splat(MIN_DECAY))
-            }
-            RealTransform::Softplus => softplus::<S, E>(simd, a_real),
-        };
-        // One over it is finite, too.
-        let least = splat(if size_of::<E>() == 4 { f32::MIN_POSITIVE.into() } else { f64::MIN_POSITIVE });
-        let decay = E::if_less(simd, decay, least, least, decay);
-        let a = [E::minus(simd, zero, decay), a_imag];
-        let step = E::exp(simd, log_dt);
-        let scaled = a.map(|part| E::times(simd, part, step));
-        let halved = scaled.map(|part| E::times(simd, part, half));
-        match settings.discretisation {
-            Discretisation::ZeroOrderHold => {
-                // cos y - 1 = -2 sin^2(y/2) and sin y = 2 sin(y/2) cos(y/2).
-                let [sine, cosine] = E::sin_cos(simd, halved[1]);
-                let twice = E::plus(simd, sine, sine);
-                let cosine_less_one = E::minus(simd, zero, E::times(simd, twice, sine));
-                let unit = [E::plus(simd, one, cosine_less_one), E::times(simd, twice, cosine)];
-                let length = E::exp(simd, scaled[0]);
-                let eigenvalue = unit.map(|part| E::times(simd, length, part));
-                let less = E::exp_m1(simd, scaled[0]);
-                let above = [E::mul_add(simd, less, unit[0], cosine_less_one), eigenvalue[1]];
-                [eigenvalue, self.over::<E>(above, a)]
-            }
-            Discretisation::Bilinear => {
-                let below = [E::minus(simd, one, halved[0]), E::minus(simd, zero, halved[1])];
-                let inverse = self.reciprocal::<E>(below);
-                let above = [E::plus(simd, one, halved[0]), halved[1]];
-                [self.times::<E>(above, inverse), inverse.map(|part| E::times(simd, part, step))]
-            }
+    settings: Settings,
+    log_dt: E::Vector<S>,
+    a_real: E::Vector<S>,
+    a_imag: E::Vector<S>,
+) -> [Parts<E::Vector<S>>; 2] {
+    let splat = |number| E::splat(simd, E::from_f64(number));
+    let (zero, one, half) = (splat(0.0), splat(1.0), splat(0.5));
+    let decay = match settings.real_transform {
+        RealTransform::Exp => E::exp(simd, a_real),
+        RealTransform::Relu => E::plus(simd, E::if_less(simd, a_real, zero, zero, a_real), splat(MIN_DECAY)),
+        RealTransform::Softplus => softplus::<S, E>(simd, a_real),
+    };
+    // One over it is finite, too.
+    let least = splat(if size_of::<E>() == 4 { f32::MIN_POSITIVE.into() } else { f64::MIN_POSITIVE });
+    let decay = E::if_less(simd, decay, least, least, decay);
+    let a = Parts { re: E::minus(simd, zero, decay), im: a_imag };
+    let step = E::exp(simd, log_dt);
+    let scaled = a.map(|part| E::times(simd, part, step));
+    let halved = scaled.map(|part| E::times(simd, part, half));
+    match settings.discretisation {
+        Discretisation::ZeroOrderHold => {
+            // cos y - 1 = -2 sin^2(y/2) and sin y = 2 sin(y/2) cos(y/2).
+            let [sine, cosine] = E::sin_cos(simd, halved.im);
+            let twice = E::plus(simd, sine, sine);
+            let cosine_less_one = E::minus(simd, zero, E::times(simd, twice, sine));
+            let unit = Parts { re: E::plus(simd, one, cosine_less_one), im: E::times(simd, twice, cosine) };
+            let length = E::exp(simd, scaled.re);
+            let eigenvalue = unit.map(|part| E::times(simd, length, part));
+            let less = E::exp_m1(simd, scaled.re);
+            let above = Parts { re: E::mul_add(simd, less, unit.re, cosine_less_one), im: eigenvalue.im };
+            [eigenvalue, over::<S, E>(simd, above, a)]
         }
-    }
-
-    #[inline(always)]
-    fn times<E: Real>(&self, a: [E::Vector<S>; 2], b: [E::Vector<S>; 2]) -> [E::Vector<S>; 2] {
-        let times = |a, b| E::times(self.simd, a, b);
-        [
-            E::minus(self.simd, times(a[0], b[0]), times(a[1], b[1])),
-            E::plus(self.simd, times(a[0], b[1]), times(a[1], b[0])),
-        ]
-    }
-
-    #[inline(always)]
-    fn reciprocal<E: Real>(&self, [re, im]: [E::Vector<S>; 2]) -> [E::Vector<S>; 2] {
-        let simd = self.simd;
-        let square = E::mul_add(simd, re, re, E::times(simd, im, im));
-        let zero = E::splat(simd, E::default());
-        let inverse = E::over(simd, E::splat(simd, E::ONE), square);
-        [E::times(simd, re, inverse), E::times(simd, E::minus(simd, zero, im), inverse)]
-    }
-
-    /// `above / below`, where the square of `below` may be too small for a float.
-    #[inline(always)]
-    fn over<E: Real>(&self, above: [E::Vector<S>; 2], below: [E::Vector<S>; 2]) -> [E::Vector<S>; 2] {
-        let simd = self.simd;
-        let zero = E::splat(simd, E::default());
-        let absolute = |x| E::if_less(simd, x, zero, E::minus(simd, zero, x), x);
-        let [re, im] = below.map(absolute);
-        let scale = E::over(simd, E::splat(simd, E::ONE), E::if_less(simd, re, im, im, re));
-        let unit = below.map(|part| E::times(simd, part, scale));
-        self.times::<E>(above, self.reciprocal::<E>(unit)).map(|part| E::times(simd, part, scale))
+        Discretisation::Bilinear => {
+            let below = Parts { re: E::minus(simd, one, halved.re), im: E::minus(simd, zero, halved.im) };
+            let inverse = reciprocal::<S, E>(simd, below);
+            let above = Parts { re: E::plus(simd, one, halved.re), im: halved.im };
+            [times::<S, E>(simd, above, inverse), inverse.map(|part| E::times(simd, part, step))]
+        }
     }
 }

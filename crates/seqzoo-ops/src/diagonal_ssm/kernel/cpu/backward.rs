@@ -1,8 +1,9 @@
 //! The backward pass: chunks in reverse. The states of a chunk are computed again from the one before it.
 
-use super::call::{Parts, Sequence};
+use super::call::Sequence;
 use super::forward::{AT_ONCE, moved};
 use super::packed::{Packed, packed_size, some};
+use super::parts::Parts;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::channels::blocks::{Block, Blocks, CHUNK};
 use crate::kernel::cpu::channels::rows::{load, store};

@@ -1,6 +1,7 @@
 //! A call's tensors as slices.
 
 use super::super::Inputs;
+use super::parts::Parts;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::tensors::numbers;
 use crate::kernel::tensors::Maybe;
@@ -27,13 +28,6 @@ impl Extents {
     pub fn token(&self, row: usize, t: usize) -> usize {
         (row * self.time + t) * self.channels
     }
-}
-
-/// Real and imaginary parts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Parts<T> {
-    pub re: T,
-    pub im: T,
 }
 
 /// Contiguous tensors.

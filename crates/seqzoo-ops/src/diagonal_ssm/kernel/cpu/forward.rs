@@ -1,7 +1,8 @@
 //! The forward pass: a block of channels along the whole sequence, chunk by chunk.
 
-use super::call::{Parts, Sequence};
+use super::call::Sequence;
 use super::packed::{Packed, packed_size};
+use super::parts::Parts;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::channels::blocks::{Block, Blocks, CHUNK};
 use crate::kernel::cpu::channels::rows::{load, store};

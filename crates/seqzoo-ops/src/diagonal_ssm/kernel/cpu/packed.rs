@@ -1,6 +1,6 @@
 //! Complex numbers per channel and number of the state, one vector of each part for every number of the state.
 
-use super::call::Parts;
+use super::parts::Parts;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::channels::blocks::Block;
 use crate::kernel::cpu::channels::rows::{pack, unpack};

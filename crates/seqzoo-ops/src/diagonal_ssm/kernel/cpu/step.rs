@@ -1,7 +1,8 @@
 //! One token without a tape: the numbers of a channel's state lie together as they are, so they share a vector.
 
-use super::call::{Parts, Sequence};
+use super::call::Sequence;
 use super::forward::moved;
+use super::parts::Parts;
 use crate::kernel::cpu::channels::rows::lanes_of;
 use crate::kernel::cpu::channels::tasks::each;
 use crate::kernel::cpu::lanes::{Real, lanes};

@@ -1,8 +1,9 @@
 //! The gradients of the factors.
 
-use super::place::{Kind, place};
-use super::token::cleared;
+use super::kind::{CHUNK, Kind};
 use crate::scan::kernel::gpu::numbers::{imaginary, product_im, product_re};
+use crate::scan::kernel::gpu::place::{place, token};
+use crate::scan::kernel::gpu::reset::cleared;
 use cubecl::prelude::*;
 
 /// One part of `da_t = g_t h*_{t-1}`, with `g` the gradients of the inputs: the imaginary one with `of_imaginary`. It is 0
@@ -29,19 +30,19 @@ pub(super) fn factor_gradient<F: Float>(
     if unit >= inputs_re.shape(0) * chunks * channels {
         terminate!();
     }
-    let place = place(unit, chunks, inputs_re.shape(1), channels);
+    let place = place(unit, chunks, inputs_re.shape(1), channels, CHUNK);
     let zero = F::new(0.0_f32);
     let start_at = place.batch * start.shape(1) * channels + place.channel;
     let mut h_re = start[start_at];
     let mut h_im = imaginary::<F>(start, start_at + channels, kind.complex);
-    if place.from > 0 {
-        let before = (place.first - 1) * channels + place.channel;
+    if place.chunk.from > 0 {
+        let before = (place.chunk.first - 1) * channels + place.channel;
         h_re = states_re[before];
         h_im = imaginary::<F>(states_im, before, kind.complex);
     }
     let mut sum = zero;
-    for step in 0..place.length {
-        let token = place.first + step;
+    for step in 0..place.chunk.length {
+        let token = token(&place.chunk, step, false);
         let here = token * channels + place.channel;
         let g_re = inputs_re[here];
         let g_im = imaginary::<F>(inputs_im, here, kind.complex);
@@ -50,7 +51,7 @@ pub(super) fn factor_gradient<F: Float>(
         } else {
             product_re::<F>(g_re, g_im, h_re, -h_im, kind.complex)
         };
-        if cleared::<F>(resets, token, kind) {
+        if cleared::<F>(resets, token, kind.resets) {
             gradient = zero;
         }
         if comptime!(kind.shared) {

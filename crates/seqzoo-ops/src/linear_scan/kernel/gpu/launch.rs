@@ -1,17 +1,12 @@
 //! The programs as functions of tensors. All tensors are contiguous and of one dtype.
 
-use super::place::{CHUNK, Kind};
+use super::kind::{CHUNK, Kind};
 use super::{factor_gradient, summary, walk};
-use crate::kernel::gpu::launch::{Direction, empty, own, units};
+use crate::kernel::gpu::launch::{Direction, empty, or_unread, own, units};
 use crate::scan::kernel::gpu::launch::{Parts, across};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::backend::ops::FloatTensorOps;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
-
-/// Resets for a program, which takes them always.
-fn resets_or_unread(resets: Option<&CubeTensor>, like: &CubeTensor) -> CubeTensor {
-    resets.cloned().unwrap_or_else(|| empty(like, [1, 1]))
-}
 
 fn kind(factor: &Parts, resets: Option<&CubeTensor>, direction: Direction) -> Kind {
     let [batch, time, _] = factor.dims();
@@ -61,10 +56,10 @@ fn summary(
         count,
         dim,
         like.clone().into_tensor_arg(),
-        numbers.im_or_unread().into_tensor_arg(),
+        or_unread(numbers.im.as_ref(), like).into_tensor_arg(),
         factor.re.clone().into_tensor_arg(),
-        factor.im_or_unread().into_tensor_arg(),
-        resets_or_unread(resets, like).into_tensor_arg(),
+        or_unread(factor.im.as_ref(), like).into_tensor_arg(),
+        or_unread(resets, like).into_tensor_arg(),
         summaries.clone().into_tensor_arg(),
         kind,
         dtype_to_storage_type(like.dtype),
@@ -81,12 +76,12 @@ fn walk(numbers: Parts, factor: &Parts, resets: Option<&CubeTensor>, carried: &P
         count,
         dim,
         like.clone().into_tensor_arg(),
-        numbers.im_or_unread().into_tensor_arg(),
+        or_unread(numbers.im.as_ref(), like).into_tensor_arg(),
         factor.re.clone().into_tensor_arg(),
-        factor.im_or_unread().into_tensor_arg(),
-        resets_or_unread(resets, like).into_tensor_arg(),
+        or_unread(factor.im.as_ref(), like).into_tensor_arg(),
+        or_unread(resets, like).into_tensor_arg(),
         carried.re.clone().into_tensor_arg(),
-        carried.im_or_unread().into_tensor_arg(),
+        or_unread(carried.im.as_ref(), like).into_tensor_arg(),
         kind,
         dtype_to_storage_type(like.dtype),
     );
@@ -118,11 +113,11 @@ pub(super) fn factor_gradient(
             count,
             dim,
             like.clone().into_tensor_arg(),
-            inputs.im_or_unread().into_tensor_arg(),
+            or_unread(inputs.im.as_ref(), like).into_tensor_arg(),
             states.re.clone().into_tensor_arg(),
-            states.im_or_unread().into_tensor_arg(),
+            or_unread(states.im.as_ref(), like).into_tensor_arg(),
             start.clone().into_tensor_arg(),
-            resets_or_unread(resets, like).into_tensor_arg(),
+            or_unread(resets, like).into_tensor_arg(),
             out.clone().into_tensor_arg(),
             chunks,
             of_imaginary,

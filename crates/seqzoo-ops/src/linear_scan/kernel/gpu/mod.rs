@@ -7,8 +7,8 @@
 )]
 
 mod factor_gradient;
+mod kind;
 mod launch;
-mod place;
 mod summary;
 mod token;
 mod walk;

@@ -1,8 +1,10 @@
 //! What a chunk does to the state, as one step.
 
-use super::place::{Kind, place, token};
-use super::token::{cleared, factor_at, factor_imaginary};
+use super::kind::{CHUNK, Kind};
+use super::token::{factor_at, factor_imaginary};
 use crate::scan::kernel::gpu::numbers::{imaginary, product_im, product_re};
+use crate::scan::kernel::gpu::place::{place, token};
+use crate::scan::kernel::gpu::reset::cleared;
 use cubecl::prelude::*;
 
 /// A chunk as one step `h = p h + l`: the product of its factors, and what [`walk`](super::walk) ends with if it begins
@@ -27,21 +29,21 @@ pub(super) fn summary<F: Float>(
     if unit >= units {
         terminate!();
     }
-    let place = place(unit, chunks, numbers_re.shape(1), channels);
+    let place = place(unit, chunks, numbers_re.shape(1), channels, CHUNK);
     let zero = F::new(0.0_f32);
     let mut p_re = F::new(1.0_f32);
     let mut p_im = zero;
     let mut h_re = zero;
     let mut h_im = zero;
-    for step in 0..place.length {
-        let token = token(&place, step, kind.reverse);
+    for step in 0..place.chunk.length {
+        let token = token(&place.chunk, step, kind.reverse);
         let here = token * channels + place.channel;
         let at = factor_at(here, place.channel, kind);
         let a_re = factor_re[at];
         let a_im = factor_imaginary::<F>(factor_im, at, kind);
         let x_re = numbers_re[here];
         let x_im = imaginary::<F>(numbers_im, here, kind.complex);
-        let clears = cleared::<F>(resets, token, kind);
+        let clears = cleared::<F>(resets, token, kind.resets);
         if comptime!(!kind.reverse) {
             if clears {
                 h_re = zero;

@@ -1,6 +1,6 @@
 //! What a token brings.
 
-use super::place::Kind;
+use super::kind::Kind;
 use crate::scan::kernel::gpu::numbers::imaginary;
 use cubecl::prelude::*;
 
@@ -22,14 +22,4 @@ pub(super) fn factor_imaginary<F: Float>(part: &Tensor<F>, index: usize, #[compt
         number = -number;
     }
     number
-}
-
-/// Whether the state is cleared before `token`.
-#[cube]
-pub(super) fn cleared<F: Float>(resets: &Tensor<F>, token: usize, #[comptime] kind: Kind) -> bool {
-    let mut cleared = false.runtime();
-    if comptime!(kind.resets) {
-        cleared = resets[token] != F::new(0.0_f32);
-    }
-    cleared
 }

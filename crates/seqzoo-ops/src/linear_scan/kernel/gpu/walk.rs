@@ -1,8 +1,10 @@
 //! The recurrence itself.
 
-use super::place::{Kind, place, token};
-use super::token::{cleared, factor_at, factor_imaginary};
+use super::kind::{CHUNK, Kind};
+use super::token::{factor_at, factor_imaginary};
 use crate::scan::kernel::gpu::numbers::{product_im, product_re};
+use crate::scan::kernel::gpu::place::{place, token};
+use crate::scan::kernel::gpu::reset::cleared;
 use cubecl::prelude::*;
 
 /// Forward, with `numbers` the inputs: `h = a h + x`, and the states take the place of the inputs.
@@ -29,20 +31,20 @@ pub(super) fn walk<F: Float>(
     if unit >= carried_re.shape(0) * chunks * channels {
         terminate!();
     }
-    let place = place(unit, chunks, numbers_re.shape(1), channels);
+    let place = place(unit, chunks, numbers_re.shape(1), channels, CHUNK);
     let zero = F::new(0.0_f32);
     let mut h_re = carried_re[unit];
     let mut h_im = zero;
     if comptime!(kind.complex) {
         h_im = carried_im[unit];
     }
-    for step in 0..place.length {
-        let token = token(&place, step, kind.reverse);
+    for step in 0..place.chunk.length {
+        let token = token(&place.chunk, step, kind.reverse);
         let here = token * channels + place.channel;
         let at = factor_at(here, place.channel, kind);
         let a_re = factor_re[at];
         let a_im = factor_imaginary::<F>(factor_im, at, kind);
-        let clears = cleared::<F>(resets, token, kind);
+        let clears = cleared::<F>(resets, token, kind.resets);
         if comptime!(!kind.reverse) {
             if clears {
                 h_re = zero;

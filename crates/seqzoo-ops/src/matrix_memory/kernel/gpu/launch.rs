@@ -1,7 +1,7 @@
 //! The programs as functions of tensors. All tensors are contiguous and of one dtype.
 
 use super::{factors, memory_overlap, products, read, spread, tile::CHUNK, tile::WIDTH, within};
-use crate::kernel::gpu::launch::{Direction, cubes, empty, scalar, units};
+use crate::kernel::gpu::launch::{Direction, cubes, empty, or_unread, scalar, units};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -33,18 +33,15 @@ pub(crate) fn factors(value: &CubeTensor, decay: Option<CubeTensor>, resets: Opt
     let width = decay.as_ref().map_or(1, |decay| decay.meta.shape().dims::<4>()[3]);
     let factors = empty(value, [batch, time, heads, width]);
     let (count, dim) = units(&value.client, factors.meta.num_elements());
-    let (decays, has_resets) = (decay.is_some(), resets.is_some());
-    // A program takes every tensor; what is absent is not read.
-    let unread = || empty(value, [1, 1, 1, 1]);
     factors::factors::launch(
         &value.client,
         count,
         dim,
-        decay.unwrap_or_else(unread).into_tensor_arg(),
-        resets.unwrap_or_else(unread).into_tensor_arg(),
+        or_unread(decay.as_ref(), value).into_tensor_arg(),
+        or_unread(resets.as_ref(), value).into_tensor_arg(),
         factors.clone().into_tensor_arg(),
-        decays,
-        has_resets,
+        decay.is_some(),
+        resets.is_some(),
         dtype_to_storage_type(value.dtype),
     );
     Factors { values: factors, channels: width > 1 }
@@ -170,9 +167,6 @@ pub(crate) fn within(
     let [batch, time, heads, width] = query_gradient.meta.shape().dims();
     let blocks = width.div_ceil(within::UNITS);
     let (count, dim) = cubes(&query.client, batch * heads * chunks(time) * blocks, within::UNITS as u32);
-    let unread = decay_gradient.is_none().then(|| empty(query, [1, 1, 1, 1]));
-    let decays = decay_gradient.is_some();
-    let decay_gradient = decay_gradient.or(unread.as_ref()).expect("one of the two is there");
     within::within::launch(
         &query.client,
         count,
@@ -183,10 +177,10 @@ pub(crate) fn within(
         products_gradient.clone().into_tensor_arg(),
         query_gradient.clone().into_tensor_arg(),
         key_gradient.clone().into_tensor_arg(),
-        decay_gradient.clone().into_tensor_arg(),
+        or_unread(decay_gradient, query).into_tensor_arg(),
         scalar(query, scale),
         turn == Turn::BeforeTheWrite,
-        decays,
+        decay_gradient.is_some(),
         factors.channels,
         dtype_to_storage_type(query.dtype),
     );

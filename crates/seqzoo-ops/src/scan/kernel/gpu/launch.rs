@@ -1,7 +1,7 @@
 //! Tensors of numbers with or without imaginary parts, and the recurrence over chunks as a function of them.
 
 use super::across;
-use crate::kernel::gpu::launch::{Direction, empty, units};
+use crate::kernel::gpu::launch::{Direction, empty, or_unread, units};
 use crate::kernel::tensors::Maybe;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
@@ -31,11 +31,6 @@ impl Parts {
         self.clone().map(|part| empty(&part, shape))
     }
 
-    /// The imaginary part for a program, which takes one always: what is absent is not read.
-    pub fn im_or_unread(&self) -> CubeTensor {
-        self.im.clone().unwrap_or_else(|| empty(&self.re, [1, 1, 1]))
-    }
-
     pub fn is_complex(&self) -> bool {
         self.im.is_some()
     }
@@ -56,9 +51,9 @@ pub(crate) fn across(summaries: &CubeTensor, carried: &Parts, direction: Directi
         dim,
         summaries.clone().into_tensor_arg(),
         carried.re.clone().into_tensor_arg(),
-        carried.im_or_unread().into_tensor_arg(),
+        or_unread(carried.im.as_ref(), summaries).into_tensor_arg(),
         before.re.clone().into_tensor_arg(),
-        before.im_or_unread().into_tensor_arg(),
+        or_unread(before.im.as_ref(), summaries).into_tensor_arg(),
         carried.is_complex(),
         direction == Direction::Reverse,
         dtype_to_storage_type(summaries.dtype),

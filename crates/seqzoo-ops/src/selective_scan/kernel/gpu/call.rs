@@ -1,9 +1,9 @@
 //! A call's tensors, and its sizes.
 
 use super::super::{Inputs, Settings};
-use super::place::{CHUNK, Kind};
+use super::kind::{CHUNK, Kind};
 use super::steps::Rule;
-use crate::kernel::gpu::launch::{empty, scalar};
+use crate::kernel::gpu::launch::scalar;
 use crate::kernel::tensors::Maybe;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 use cubecl::prelude::InputScalar;
@@ -63,10 +63,5 @@ impl Call {
     pub fn limits(&self) -> [InputScalar; 2] {
         let (least, most) = self.settings.limits.unwrap_or((0.0, 0.0));
         [least, most].map(|limit| scalar(&self.input, limit))
-    }
-
-    /// An optional tensor for a program, which takes it always: what is absent is not read.
-    pub fn or_unread(&self, tensor: &Option<CubeTensor>) -> CubeTensor {
-        tensor.clone().unwrap_or_else(|| empty(&self.input, [1, 1, 1]))
     }
 }

@@ -1,6 +1,9 @@
 //! The recurrence itself, and what is read of the states.
 
-use super::place::{CHUNK, Kind, cleared, length, rate};
+use super::groups::{group_of, numbers_of};
+use super::kind::{CHUNK, Kind, rate};
+use crate::scan::kernel::gpu::place::{place, token};
+use crate::scan::kernel::gpu::reset::cleared;
 use cubecl::prelude::*;
 
 /// Numbers of a state that stay in registers along a chunk, at most.
@@ -35,11 +38,9 @@ pub(super) fn read<F: Float>(
     if unit >= batch * chunks * channels {
         terminate!();
     }
-    let channel = unit % channels;
-    let from = unit / channels % chunks * CHUNK;
-    let first = unit / channels / chunks * time + from;
-    let group = channel / (channels / groups);
-    let length = length(from, time);
+    let place = place(unit, chunks, time, channels, CHUNK);
+    let channel = place.channel;
+    let group = group_of(channel, channels, groups);
     let count = batch * time * channels;
 
     let zero = F::new(0.0_f32);
@@ -52,13 +53,13 @@ pub(super) fn read<F: Float>(
             rates[n] = rate::<F>(a, channel * size + number + n, kind);
             state[n] = carried[unit * size + number + n];
         }
-        for i in 0..length {
-            let token = first + i;
+        for i in 0..place.chunk.length {
+            let token = token(&place.chunk, i, false);
             let here = token * channels + channel;
-            let shared = (token * groups + group) * size + number;
+            let shared = numbers_of(group, token, groups, size) + number;
             let step = tokens[here];
             let written = tokens[count + here];
-            if cleared::<F>(resets, token, kind) {
+            if cleared::<F>(resets, token, kind.resets) {
                 #[unroll]
                 for n in 0..width {
                     state[n] = zero;

@@ -1,6 +1,9 @@
 //! The way back over a chunk.
 
-use super::place::{CHUNK, Kind, cleared, length, rate};
+use super::groups::numbers_of;
+use super::kind::{CHUNK, Kind, rate};
+use crate::scan::kernel::gpu::place::{chunk, token};
+use crate::scan::kernel::gpu::reset::cleared;
 use cubecl::prelude::*;
 
 /// The most channels that a cube has: with them a tile of two gradients of a chunk has 16 KiB in `f32`.
@@ -40,7 +43,7 @@ pub(super) fn retreat<F: Float>(
     let blocks = of_shared.shape(4);
     let block = CUBE_POS % blocks;
     let group = CUBE_POS / blocks % groups;
-    let chunk = CUBE_POS / blocks / groups % chunks;
+    let index = CUBE_POS / blocks / groups % chunks;
     let row = CUBE_POS / blocks / groups / chunks;
     if row >= batch {
         terminate!();
@@ -50,9 +53,7 @@ pub(super) fn retreat<F: Float>(
     // A unit without a channel reads another's, and counts it as nothing.
     let active = block * units + unit < of_group;
     let channel = group * of_group + select(active, block * units + unit, of_group - 1);
-    let from = chunk * CHUNK;
-    let length = length(from, time);
-    let first = row * time + from;
+    let chunk = chunk(row, index, time, CHUNK);
     let count = batch * time * channels;
     let of_c = batch * time * groups * size;
 
@@ -70,17 +71,17 @@ pub(super) fn retreat<F: Float>(
 
     for number in 0..size {
         let rate = rate::<F>(a, channel * size + number, kind);
-        let at = ((row * chunks + chunk) * channels + channel) * size + number;
+        let at = ((row * chunks + index) * channels + channel) * size + number;
         let mut h = select(active, states[at], zero);
-        for i in 0..length {
-            let token = first + i;
+        for i in 0..chunk.length {
+            let token = token(&chunk, i, false);
             let here = token * channels + channel;
-            let beside = (token * groups + group) * size + number;
+            let beside = numbers_of(group, token, groups, size) + number;
             let step = select(active, tokens[here], zero);
             let written = select(active, tokens[count + here], zero);
             let upstream = select(active, tokens[2 * count + here], zero);
             let mut old = (step * rate).exp() * h;
-            if cleared::<F>(resets, token, kind) {
+            if cleared::<F>(resets, token, kind.resets) {
                 old = zero;
             }
             faded[i] = old;
@@ -93,11 +94,11 @@ pub(super) fn retreat<F: Float>(
 
         let mut g = select(active, gradients[at], zero);
         let mut of_rate = zero;
-        for back in 0..length {
-            let i = length - 1 - back;
-            let token = first + i;
+        for back in 0..chunk.length {
+            let i = chunk.length - 1 - back;
+            let token = token(&chunk, i, false);
             let here = token * channels + channel;
-            let beside = (token * groups + group) * size + number;
+            let beside = numbers_of(group, token, groups, size) + number;
             let step = select(active, tokens[here], zero);
             let written = select(active, tokens[count + here], zero);
             let upstream = select(active, tokens[2 * count + here], zero);
@@ -108,7 +109,7 @@ pub(super) fn retreat<F: Float>(
             of_rate += through * step;
             through_factors[i] += through * rate;
             g *= (step * rate).exp();
-            if cleared::<F>(resets, token, kind) {
+            if cleared::<F>(resets, token, kind.resets) {
                 g = zero;
             }
         }
@@ -121,13 +122,13 @@ pub(super) fn retreat<F: Float>(
         let mut line = unit;
         while line < 2 * CHUNK {
             let i = line % CHUNK;
-            if i < length {
+            if i < chunk.length {
                 let mut sum = zero;
                 for k in 0..units {
                     // Lines begin with different columns, for those of one column wait for each other.
                     sum += tile[line * units + (k + line) % units];
                 }
-                let token = (line / CHUNK * batch * time + first + i) * groups + group;
+                let token = (line / CHUNK * batch * time + chunk.first + i) * groups + group;
                 of_shared[(token * blocks + block) * size + number] = sum;
             }
             line += units;
@@ -136,8 +137,8 @@ pub(super) fn retreat<F: Float>(
     }
 
     if active {
-        for i in 0..length {
-            let here = (first + i) * channels + channel;
+        for i in 0..chunk.length {
+            let here = token(&chunk, i, false) * channels + channel;
             tokens[here] = read[i];
             tokens[count + here] = through_writes[i];
             tokens[2 * count + here] = through_factors[i];

@@ -1,6 +1,6 @@
 //! The shape of the saved states, for Burn's fusion.
 
-use super::place::CHUNK;
+use super::kind::CHUNK;
 use burn::backend::fusion::custom::TensorSpec;
 use burn::tensor::Shape;
 

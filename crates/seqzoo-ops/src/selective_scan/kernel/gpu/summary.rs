@@ -1,6 +1,9 @@
 //! What a chunk does to the states, as one step.
 
-use super::place::{CHUNK, Kind, cleared, length, rate};
+use super::groups::{group_of, numbers_of};
+use super::kind::{CHUNK, Kind, rate};
+use crate::scan::kernel::gpu::place::{place, token};
+use crate::scan::kernel::gpu::reset::cleared;
 use cubecl::prelude::*;
 
 /// A chunk as one step `h = p h + l`, `[2, b, chunks, e n]`: the factor `p = exp(A Σ Δ)`, or 0 if the state is cleared on
@@ -31,11 +34,9 @@ pub(super) fn summary<F: Float>(
         terminate!();
     }
     let number = unit % size;
-    let channel = unit / size % channels;
-    let from = unit / size / channels % chunks * CHUNK;
-    let first = unit / size / channels / chunks * time + from;
-    let group = channel / (channels / groups);
-    let length = length(from, time);
+    let place = place(unit / size, chunks, time, channels, CHUNK);
+    let channel = place.channel;
+    let group = group_of(channel, channels, groups);
     let count = batch * time * channels;
     let slot = if comptime!(reverse) { 2 * count } else { count };
 
@@ -44,16 +45,13 @@ pub(super) fn summary<F: Float>(
     let mut steps = zero;
     let mut h = zero;
     let mut cut = false.runtime();
-    for i in 0..length {
-        let mut token = first + i;
-        if comptime!(reverse) {
-            token = first + length - 1 - i;
-        }
+    for i in 0..place.chunk.length {
+        let token = token(&place.chunk, i, reverse);
         let here = token * channels + channel;
         let step = tokens[here];
-        let written = tokens[slot + here] * shared[(token * groups + group) * size + number];
+        let written = tokens[slot + here] * shared[numbers_of(group, token, groups, size) + number];
         let factor = (step * rate).exp();
-        let clears = cleared::<F>(resets, token, kind);
+        let clears = cleared::<F>(resets, token, kind.resets);
         steps += step;
         if comptime!(reverse) {
             h = factor * (h + written);

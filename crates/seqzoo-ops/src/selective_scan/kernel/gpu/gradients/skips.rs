@@ -1,7 +1,8 @@
 //! The gradients of the skips.
 
 use super::super::functions::silu;
-use super::super::place::{CHUNK, length};
+use super::super::kind::CHUNK;
+use crate::scan::kernel::gpu::place::{place, token};
 use cubecl::prelude::*;
 
 /// The sums of `u dy` over the tokens of every chunk, `[b, chunks, e]`, with `dy` through the gate. One unit per sum.
@@ -21,11 +22,10 @@ pub(in super::super) fn skips<F: Float>(
     if unit >= out.shape(0) * chunks * channels {
         terminate!();
     }
-    let from = unit / channels % chunks * CHUNK;
-    let first = unit / channels / chunks * time + from;
+    let place = place(unit, chunks, time, channels, CHUNK);
     let mut sum = F::new(0.0_f32);
-    for i in 0..length(from, time) {
-        let here = (first + i) * channels + unit % channels;
+    for i in 0..place.chunk.length {
+        let here = token(&place.chunk, i, false) * channels + place.channel;
         let mut gradient = upstream[here];
         if comptime!(gated) {
             gradient *= silu::<F>(z[here]);

@@ -1,4 +1,4 @@
-//! Chunks, and what programs are built for.
+//! What programs are built for.
 
 use cubecl::prelude::*;
 
@@ -14,16 +14,6 @@ pub(super) struct Kind {
     pub resets: bool,
 }
 
-/// Tokens of the chunk that begins at `from`.
-#[cube]
-pub(super) fn length(from: usize, time: usize) -> usize {
-    let mut length = time - from;
-    if length > CHUNK {
-        length = CHUNK.runtime();
-    }
-    length
-}
-
 /// The rate `A` at `index`.
 #[cube]
 pub(super) fn rate<F: Float>(a: &Tensor<F>, index: usize, #[comptime] kind: Kind) -> F {
@@ -32,14 +22,4 @@ pub(super) fn rate<F: Float>(a: &Tensor<F>, index: usize, #[comptime] kind: Kind
         rate = -rate.exp();
     }
     rate
-}
-
-/// Whether the state is cleared before `token`.
-#[cube]
-pub(super) fn cleared<F: Float>(resets: &Tensor<F>, token: usize, #[comptime] kind: Kind) -> bool {
-    let mut cleared = false.runtime();
-    if comptime!(kind.resets) {
-        cleared = resets[token] != F::new(0.0_f32);
-    }
-    cleared
 }
