@@ -1,7 +1,9 @@
 //! The recall suite as a library: the law of its data, its recipes.
 
+mod copying;
 mod extremes;
 mod hashes;
+mod induction;
 mod mqar;
 mod rates;
 mod recipes;

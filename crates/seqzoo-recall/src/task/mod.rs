@@ -2,22 +2,27 @@
 //! alone, independent of threads and order, generated and never downloaded.
 
 mod batch;
+mod copying;
 mod draws;
 mod example;
 mod group;
 mod haystack;
+mod induction;
 mod law;
 mod mqar;
 mod needle;
+mod picture;
 mod slice;
 mod state_tracking;
 
 pub(crate) use batch::line;
 pub use batch::{Answer, Batch};
+pub use copying::{Copying, CopyingSegment};
 pub use draws::{Coordinates, Draws, Split};
 pub use example::Example;
 pub use group::{Generators, Group};
 pub use haystack::Haystack;
+pub use induction::{Induction, InductionSegment};
 pub use mqar::{Filler, Mqar, MqarSegment};
 pub use needle::{Needle, NeedleTests, NeedleTraining};
 pub use slice::Slice;
@@ -46,6 +51,10 @@ pub enum Task {
     StateTracking(StateTracking),
     /// A needle in a haystack.
     Needle(Needle),
+    /// Induction heads.
+    Induction(Induction),
+    /// Copying, plain and selective.
+    Copying(Copying),
 }
 
 impl Task {
@@ -63,6 +72,11 @@ impl Task {
             "needle",
             "needle in a haystack: a marked key and its values, hidden at a depth in filler and asked for at the end",
         ),
+        (
+            "induction",
+            "induction heads: at a trigger, say what followed it when it first stood among random tokens",
+        ),
+        ("copying", "copying, plain or selective: symbols among noise, to be said in order at the end"),
     ];
 
     /// The task's name among [`KINDS`](Self::KINDS).
@@ -71,6 +85,8 @@ impl Task {
             Self::Mqar(_) => "mqar",
             Self::StateTracking(_) => "state_tracking",
             Self::Needle(_) => "needle",
+            Self::Induction(_) => "induction",
+            Self::Copying(_) => "copying",
         }
     }
 
@@ -80,6 +96,8 @@ impl Task {
             Self::Mqar(task) => task,
             Self::StateTracking(task) => task,
             Self::Needle(task) => task,
+            Self::Induction(task) => task,
+            Self::Copying(task) => task,
         }
     }
 
