@@ -2,6 +2,7 @@
 
 mod copying;
 mod extremes;
+mod forgetting;
 mod hashes;
 mod induction;
 mod mqar;

@@ -53,6 +53,11 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/selective_copying.toml"),
     },
     Shipped {
+        name: "forgetting",
+        summary: "MQAR where half of the keys get another value, and the last one counts",
+        text: include_str!("../../configs/forgetting.toml"),
+    },
+    Shipped {
         name: "parity",
         summary: "state tracking: the parity of the ones so far, which takes a negative eigenvalue",
         text: include_str!("../../configs/parity.toml"),
