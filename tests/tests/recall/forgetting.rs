@@ -23,8 +23,11 @@ fn at(split: Split, segment: usize, index: u64) -> Coordinates {
     Coordinates { seed: 7, split, segment: segment as u64, index }
 }
 
+/// A key and its value.
+type Pair = (u32, u32);
+
 /// The pairs of the context, and those that follow to bind keys again.
-fn context(example: &Example, pairs: usize, updates: usize) -> (Vec<(u32, u32)>, Vec<(u32, u32)>) {
+fn context(example: &Example, pairs: usize, updates: usize) -> (Vec<Pair>, Vec<Pair>) {
     let told = example.tokens[..2 * (pairs + updates)].chunks(2).map(|pair| (pair[0], pair[1]));
     let told: Vec<_> = told.collect();
     let (first, later) = told.split_at(pairs);
