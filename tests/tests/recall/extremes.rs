@@ -56,7 +56,17 @@ fn numbers(text: &str) -> Vec<std::ops::Range<usize>> {
 
 #[test]
 fn every_number_of_an_experiment_can_be_run_or_is_an_error() {
-    let tried = ["quick", "paper", "s3", "needle", "passkey", "text_needle"];
+    let tried = [
+        "quick",
+        "paper",
+        "s3",
+        "needle",
+        "passkey",
+        "text_needle",
+        "induction",
+        "selective_copying",
+        "forgetting",
+    ];
     for shipped in SHIPPED.iter().filter(|shipped| tried.contains(&shipped.name)) {
         let places = numbers(shipped.text);
         assert!(places.len() > 15, "{places:?}");

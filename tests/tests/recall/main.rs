@@ -1,7 +1,10 @@
 //! The recall suite as a library: the law of its data, its recipes.
 
+mod copying;
 mod extremes;
+mod forgetting;
 mod hashes;
+mod induction;
 mod mqar;
 mod passkey;
 mod rates;

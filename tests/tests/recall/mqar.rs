@@ -68,7 +68,8 @@ fn cases() -> Vec<Case> {
                 "True" => Filler::Uniform,
                 _ => Filler::Zero,
             };
-            let task = task(vocab_size, MqarSegment { length, pairs, examples: 2000 }, filler, false);
+            let task =
+                task(vocab_size, MqarSegment { length, pairs, updates: 0, examples: 2000 }, filler, false);
             Case { golden, task, vocab_size, pairs, length }
         })
         .collect()
@@ -159,7 +160,7 @@ fn means_over_examples_equal_the_original_ones() {
 
 #[test]
 fn shuffled_queries_do_not_tell_the_order_of_the_context() {
-    let segment = MqarSegment { length: 128, pairs: 16, examples: 1 };
+    let segment = MqarSegment { length: 128, pairs: 16, updates: 0, examples: 1 };
     // The mean slot of the first key minus that of the last one.
     let gap = |shuffle| {
         let task = task(256, segment, Filler::Reserved(64), shuffle);
@@ -182,7 +183,8 @@ fn shuffled_queries_do_not_tell_the_order_of_the_context() {
 
 #[test]
 fn reserved_filler_is_never_a_key_or_value() {
-    let task = task(256, MqarSegment { length: 64, pairs: 4, examples: 1 }, Filler::Reserved(64), true);
+    let task =
+        task(256, MqarSegment { length: 64, pairs: 4, updates: 0, examples: 1 }, Filler::Reserved(64), true);
     assert_eq!(task.vocabulary(), 320);
     for index in 0..200 {
         let example = task.example(at(index));
@@ -195,7 +197,8 @@ fn reserved_filler_is_never_a_key_or_value() {
 
 #[test]
 fn an_example_depends_on_its_coordinates_and_nothing_else() {
-    let task = task(256, MqarSegment { length: 64, pairs: 8, examples: 1 }, Filler::Uniform, true);
+    let task =
+        task(256, MqarSegment { length: 64, pairs: 8, updates: 0, examples: 1 }, Filler::Uniform, true);
     let base = at(5);
     assert_eq!(task.example(base), task.example(base));
     for other in [
@@ -212,7 +215,7 @@ fn tasks_that_cannot_be_are_refused() {
     let refused = |segment: MqarSegment, vocab_size: usize, filler: Filler| {
         task(vocab_size, segment, filler, true).check().unwrap_err()
     };
-    let segment = |length, pairs| MqarSegment { length, pairs, examples: 1 };
+    let segment = |length, pairs| MqarSegment { length, pairs, updates: 0, examples: 1 };
     assert!(
         refused(segment(15, 2), 64, Filler::Zero).contains("an even length of at least 4 tokens per pair")
     );

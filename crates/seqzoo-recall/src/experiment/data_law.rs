@@ -39,10 +39,11 @@ impl Experiment {
     }
 }
 
-/// Whether the queries are placed by Zoology's law, in sequences that its generator would take.
+/// Whether the queries are placed by Zoology's law, in sequences that its generator would take, and no key is bound
+/// again.
 fn has_published_slots(task: &Mqar) -> bool {
     let mut segments = task.train.iter().chain(&task.test);
-    task.power_a == 0.01 && segments.all(|segment| task.vocab_size > segment.length)
+    task.power_a == 0.01 && segments.all(|segment| task.vocab_size > segment.length && segment.updates == 0)
 }
 
 impl DataLaw {

@@ -48,6 +48,26 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/text_needle.toml"),
     },
     Shipped {
+        name: "induction",
+        summary: "induction heads: what followed a trigger, to 64 times the training length",
+        text: include_str!("../../configs/induction.toml"),
+    },
+    Shipped {
+        name: "copying",
+        summary: "plain copying: symbols at the start, said again at the end, which a filter can do",
+        text: include_str!("../../configs/copying.toml"),
+    },
+    Shipped {
+        name: "selective_copying",
+        summary: "the same with the symbols at random places, which a filter cannot do",
+        text: include_str!("../../configs/selective_copying.toml"),
+    },
+    Shipped {
+        name: "forgetting",
+        summary: "MQAR where half of the keys get another value, and the last one counts",
+        text: include_str!("../../configs/forgetting.toml"),
+    },
+    Shipped {
         name: "parity",
         summary: "state tracking: the parity of the ones so far, which takes a negative eigenvalue",
         text: include_str!("../../configs/parity.toml"),

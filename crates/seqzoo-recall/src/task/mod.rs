@@ -2,15 +2,18 @@
 //! alone, independent of threads and order, generated and never downloaded.
 
 mod batch;
+mod copying;
 mod draws;
 mod example;
 mod grid;
 mod group;
 mod haystack;
+mod induction;
 mod law;
 mod mqar;
 mod needle;
 mod passkey;
+mod picture;
 mod slice;
 mod state_tracking;
 mod text;
@@ -18,11 +21,13 @@ mod text_needle;
 
 pub(crate) use batch::line;
 pub use batch::{Answer, Batch};
+pub use copying::{Copying, CopyingSegment};
 pub use draws::{Coordinates, Draws, Split};
 pub use example::Example;
 pub use grid::{NeedleTests, NeedleTraining};
 pub use group::{Generators, Group};
 pub use haystack::Haystack;
+pub use induction::{Induction, InductionSegment};
 pub use mqar::{Filler, Mqar, MqarSegment};
 pub use needle::Needle;
 pub use passkey::Passkey;
@@ -58,6 +63,10 @@ pub enum Task {
     Passkey(Passkey),
     /// A needle in written text.
     TextNeedle(TextNeedle),
+    /// Induction heads.
+    Induction(Induction),
+    /// Copying, plain and selective.
+    Copying(Copying),
 }
 
 impl Task {
@@ -80,6 +89,11 @@ impl Task {
             "text_needle",
             "RULER's needles in written text, byte by byte: the special magic numbers, words or uuids of the keys asked for",
         ),
+        (
+            "induction",
+            "induction heads: at a trigger, say what followed it when it first stood among random tokens",
+        ),
+        ("copying", "copying, plain or selective: symbols among noise, to be said in order at the end"),
     ];
 
     /// The task's name among [`KINDS`](Self::KINDS).
@@ -90,6 +104,8 @@ impl Task {
             Self::Needle(_) => "needle",
             Self::Passkey(_) => "passkey",
             Self::TextNeedle(_) => "text_needle",
+            Self::Induction(_) => "induction",
+            Self::Copying(_) => "copying",
         }
     }
 
@@ -101,6 +117,8 @@ impl Task {
             Self::Needle(task) => task,
             Self::Passkey(task) => task,
             Self::TextNeedle(task) => task,
+            Self::Induction(task) => task,
+            Self::Copying(task) => task,
         }
     }
 

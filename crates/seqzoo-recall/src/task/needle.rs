@@ -3,6 +3,7 @@
 use super::grid::{Grid, NeedleTests, NeedleTraining};
 use super::haystack::Haystack;
 use super::law::Law;
+use super::picture::{DOT, answered, condensed};
 use super::{Coordinates, Draws, Example, MAX_LENGTH, MAX_TOKENS, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
@@ -195,27 +196,11 @@ impl Law for Needle {
             1 => "?".to_string(),
             key if key < SIGNS + self.keys => format!("k{}", key - SIGNS),
             value if value < self.first_filler() => format!("v{}", value - SIGNS - self.keys),
-            _ => "·".to_string(),
+            _ => DOT.to_string(),
         };
-        let mut words: Vec<(String, usize)> = Vec::new();
-        for token in &example.tokens[..question] {
-            let word = name(*token);
-            match words.last_mut() {
-                Some((last, count)) if *last == word && word == "·" => *count += 1,
-                _ => words.push((word, 1)),
-            }
-        }
-        let haystack: Vec<String> = words
-            .into_iter()
-            .map(|(word, count)| if count > 1 { format!("{word}×{count}") } else { word })
-            .collect();
-        let asked: Vec<String> = (question..example.tokens.len())
-            .map(|position| match example.answers.iter().find(|(asked, _)| *asked == position) {
-                Some((_, answer)) => format!("{}→{}", name(example.tokens[position]), name(*answer)),
-                None => name(example.tokens[position]),
-            })
-            .collect();
-        format!("  haystack  {}\n  question  {}\n", haystack.join(" "), asked.join(" "))
+        let haystack = condensed(example.tokens[..question].iter().map(|token| name(*token)));
+        let asked = answered(example, question..example.tokens.len(), name);
+        format!("  haystack  {haystack}\n  question  {asked}\n")
     }
 
     fn check(&self) -> Result<(), String> {

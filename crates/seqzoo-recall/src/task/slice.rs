@@ -10,6 +10,9 @@ pub struct Slice {
     /// Key-value pairs to remember, in tasks that have any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairs: Option<usize>,
+    /// How many of their keys are bound again, to other values, in tasks that do so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<usize>,
     /// How far in the needle lies, in per cent of the way from the start to the question, in tasks that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
@@ -34,11 +37,16 @@ impl Slice {
 
 impl std::fmt::Display for Slice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.pairs, self.depth) {
-            (Some(pairs), None) => write!(f, "{pairs} pairs in {}", self.length),
-            (Some(pairs), Some(depth)) => write!(f, "{pairs} pairs in {}, depth {depth} %", self.length),
-            (None, None) => write!(f, "length {}", self.length),
-            (None, Some(depth)) => write!(f, "length {}, depth {depth} %", self.length),
+        match self.pairs {
+            Some(pairs) => write!(f, "{pairs} pairs in {}", self.length)?,
+            None => write!(f, "length {}", self.length)?,
         }
+        if let Some(updates) = self.updates {
+            write!(f, ", {updates} updates")?;
+        }
+        if let Some(depth) = self.depth {
+            write!(f, ", depth {depth} %")?;
+        }
+        Ok(())
     }
 }
