@@ -213,6 +213,7 @@ mod tests {
     use crate::kernel::cpu::output::{Output, filled};
     use crate::kernel::cpu::processor_kinds::room_of;
     use pulp::Arch;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Notes how far every head is, and checks that it goes on where it was, with the carry it had.
     struct Notes<'a> {
@@ -220,7 +221,14 @@ mod tests {
         group: usize,
         cores: usize,
         end: Output<'a, f32>,
-        done: Vec<Mutex<usize>>,
+        done: Vec<Done>,
+    }
+
+    /// How far a head is, and a lock that its core holds: others look at the first without waiting for the second.
+    #[derive(Default)]
+    struct Done {
+        steps: AtomicUsize,
+        working: Mutex<()>,
     }
 
     const CARRY: usize = 5;
@@ -252,13 +260,14 @@ mod tests {
 
         fn advance<S: Simd>(&self, _: S, (): &mut (), head: usize, steps: Range<usize>, carry: &mut [f32]) {
             if !head.is_multiple_of(self.group) {
-                assert!(*self.done[head - 1].lock().unwrap() >= steps.end);
+                assert!(self.done[head - 1].steps.load(Ordering::SeqCst) >= steps.end);
             }
-            let mut done = self.done[head].try_lock().expect("one core at a time works on a head");
-            assert_eq!(*done, steps.start);
+            let done = &self.done[head];
+            let _working = done.working.try_lock().expect("one core at a time works on a head");
+            assert_eq!(done.steps.load(Ordering::SeqCst), steps.start);
             assert_eq!(carry[0], (head * 1000 + steps.start) as f32);
             carry.fill((head * 1000 + steps.end) as f32);
-            *done = steps.end;
+            done.steps.store(steps.end, Ordering::SeqCst);
         }
 
         fn end(&self, head: usize, carry: &[f32]) {
@@ -277,11 +286,11 @@ mod tests {
 
     fn check(threads: usize, heads: usize, steps: usize, group: usize) {
         let mut end = room_of(vec![f32::NAN; heads * CARRY]);
-        let done = (0..heads).map(|_| Mutex::new(0)).collect();
+        let done = (0..heads).map(|_| Done::default()).collect();
         let notes = Notes { steps, group, cores: threads, end: Output::new(&mut end), done };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| Arch::new().dispatch(&notes));
-        assert!(notes.done.iter().all(|done| *done.lock().unwrap() == steps), "{heads} heads");
+        assert!(notes.done.iter().all(|done| done.steps.load(Ordering::SeqCst) == steps), "{heads} heads");
         let wanted: Vec<_> = (0..heads * CARRY).map(|i| (i / CARRY * 1000 + steps) as f32).collect();
         // SAFETY: made of numbers.
         assert_eq!(unsafe { filled(end) }, wanted);
