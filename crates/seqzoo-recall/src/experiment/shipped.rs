@@ -38,6 +38,31 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/needle.toml"),
     },
     Shipped {
+        name: "needle_s2",
+        summary: "the same in text-like filler, a value of four digits",
+        text: include_str!("../../configs/needle_s2.toml"),
+    },
+    Shipped {
+        name: "needle_s3",
+        summary: "the same with a value of sixteen digits",
+        text: include_str!("../../configs/needle_s3.toml"),
+    },
+    Shipped {
+        name: "needle_mk",
+        summary: "four needles in text-like filler, one asked for",
+        text: include_str!("../../configs/needle_mk.toml"),
+    },
+    Shipped {
+        name: "needle_mv",
+        summary: "four values of one key",
+        text: include_str!("../../configs/needle_mv.toml"),
+    },
+    Shipped {
+        name: "needle_mq",
+        summary: "four needles, all asked for",
+        text: include_str!("../../configs/needle_mq.toml"),
+    },
+    Shipped {
         name: "passkey",
         summary: "the pass key of landmark attention, byte by byte, to 16 times the training length",
         text: include_str!("../../configs/passkey.toml"),
