@@ -45,6 +45,15 @@ pub(super) enum Command {
         #[arg(long, default_value_t = 1)]
         examples: u64,
     },
+    /// Scores a model that is there on the tests of an experiment, without training it.
+    Score {
+        /// The experiment whose task and tests to take.
+        #[arg(value_name = "CONFIG.toml | NAME")]
+        experiment: String,
+        /// A directory that `LanguageModel::save` wrote, or `run --keep-models`.
+        #[arg(long, value_name = "DIR")]
+        model: PathBuf,
+    },
     /// Writes one report over the results in one or several directories.
     Report {
         /// Directories that `quick` or `run` wrote.
@@ -78,6 +87,9 @@ pub(super) struct Common {
     /// Does one share of an experiment's runs, in a directory of its own; `report` merges the directories.
     #[arg(long, global = true, value_name = "K/N")]
     pub shard: Option<Shard>,
+    /// Keeps the trained models, in `runs/<key>/model`, for `score` or a program of one's own.
+    #[arg(long, global = true)]
+    pub keep_models: bool,
     /// Prints results as JSON lines instead of the table.
     #[arg(long, global = true)]
     pub json: bool,

@@ -36,7 +36,7 @@ impl Work<'_> {
                 let sum: f64 = scores.collect::<Result<Vec<f64>, _>>()?.into_iter().sum();
                 scored.push((sum / rate.len() as f64, rate));
             }
-            // The sort is stable: of equals, the smaller rates stay.
+            // The sort is stable: of equals, those named first stay.
             scored.sort_by(|a, b| b.0.total_cmp(&a.0));
             let behind = scored.split_off(scored.len().div_ceil(2));
             for entry in behind.iter().flat_map(|(_, rate)| rate) {

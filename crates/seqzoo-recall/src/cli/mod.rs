@@ -4,6 +4,7 @@ mod arguments;
 mod halving;
 mod list;
 mod run;
+mod score;
 mod show;
 mod work;
 
@@ -44,6 +45,7 @@ fn dispatch(arguments: &Arguments) -> Result<bool, Error> {
         Command::Quick => run::quick(common),
         Command::Run { experiment } => run::named(experiment, common),
         Command::Report { directories } => run::report(directories, common),
+        Command::Score { experiment, model } => score::score(experiment, model, common),
         Command::List => list::list(common),
         Command::Show { task, examples } => show::show(task, *examples, common),
     }

@@ -83,7 +83,9 @@ fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
             reporter.say(&format!("{name}: {wanted} bytes of state wanted: {chosen}"));
         }
     }
-    Work { store: &store, device: &device, machine: &machine, reporter: &reporter }.all(&units)?;
+    let keep_models = common.keep_models;
+    Work { store: &store, device: &device, machine: &machine, reporter: &reporter, keep_models }
+        .all(&units)?;
     let results = store.results(experiment)?;
     store.write_lines(&results)?;
     finish(vec![(experiment.clone(), results)], &directory, common)
@@ -121,7 +123,7 @@ pub(super) fn report(directories: &[PathBuf], common: &Common) -> Result<bool, E
 }
 
 /// Prints and writes the report; whether everything expected holds, or nobody insisted.
-fn finish(
+pub(super) fn finish(
     experiments: Vec<(Experiment, Vec<RunResult>)>,
     directory: &Path,
     common: &Common,
@@ -147,7 +149,7 @@ fn finish(
 }
 
 /// Sets the number of threads of tensor operations, and tells it.
-fn use_threads(common: &Common) -> Result<usize, Error> {
+pub(super) fn use_threads(common: &Common) -> Result<usize, Error> {
     if let Some(threads) = common.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(usize::from(threads))

@@ -18,6 +18,7 @@ pub(super) struct Work<'a> {
     pub device: &'a Device,
     pub machine: &'a Machine,
     pub reporter: &'a Reporter,
+    pub keep_models: bool,
 }
 
 impl Work<'_> {
@@ -89,7 +90,14 @@ impl Work<'_> {
         directory: &'a Path,
         reporter: &'a Reporter,
     ) -> Trainer<'a> {
-        Trainer { run, directory, device: self.device, machine: self.machine, reporter }
+        Trainer {
+            run,
+            directory,
+            device: self.device,
+            machine: self.machine,
+            keep_model: self.keep_models,
+            reporter,
+        }
     }
 
     /// Where a result was found, if not here: times are then not this machine's.

@@ -15,6 +15,9 @@ const SOLVE: &str = "solve";
 const WIDTH_STEP: usize = 8;
 const MAX_WIDTH: usize = 1024;
 
+/// The largest value that is tried for an option.
+const MAX_VALUE: usize = 4096;
+
 /// A cache grows with the tokens, so that its size is known after as many have been read: no more than this.
 const MAX_CACHED: usize = 1024;
 
@@ -40,36 +43,27 @@ impl Experiment {
 
     fn met(&self, contestant: &Contestant) -> Result<Contestant, String> {
         let options = marks(contestant);
-        let Some(budget) = contestant.state_bytes else {
+        let shared = self.state_bytes.filter(|_| options > 0);
+        let Some(budget) = contestant.state_bytes.or(shared) else {
             ensure!(options == 0, "an option is to be solved for; say for how many bytes with `state_bytes`");
             return Ok(contestant.clone());
         };
         ensure!(budget > 0, "`state_bytes` is 0, but a state has at least a byte");
         ensure!(options <= 1, "{options} options are to be solved for, but one equation has one unknown");
-        let sizes: Vec<Contestant> = match (options, contestant.width) {
-            (0, Some(_)) => vec![contestant.clone()],
-            (0, None) => (WIDTH_STEP..=MAX_WIDTH)
-                .step_by(WIDTH_STEP)
-                .map(|width| Contestant { width: Some(width), ..contestant.clone() })
-                .collect(),
-            (_, Some(width)) => {
-                (1..=4 * width.min(MAX_WIDTH)).map(|value| solved(contestant, value)).collect()
-            }
-            (_, None) => {
-                let [width] = self.model.widths[..] else {
-                    return Err(
-                        "an option is solved for at one width; give the contestant its `width`".into()
-                    );
-                };
-                (1..=4 * width.min(MAX_WIDTH))
-                    .map(|value| Contestant { width: Some(width), ..solved(contestant, value) })
-                    .collect()
-            }
-        };
-        let by_width = options == 0;
+        let (bytes, size) = self.closest(contestant, budget)?;
+        let choice = format!("{} with {bytes} bytes", difference(contestant, &size));
+        ensure!(
+            bytes.abs_diff(budget) <= budget / TOLERANCE,
+            "a state of {budget} bytes cannot be met within a tenth; {choice} comes closest"
+        );
+        Ok(Contestant { chosen: Some(choice), state_bytes: Some(budget), ..size })
+    }
+
+    /// The size whose state comes closest, and its bytes.
+    fn closest(&self, contestant: &Contestant, budget: usize) -> Result<(usize, Contestant), String> {
         let mut best: Option<(usize, Contestant)> = None;
-        let mut problem = None;
-        for size in sizes {
+        let (mut last, mut problem) = (usize::MAX, None);
+        for size in self.sizes(contestant)? {
             let bytes = match self.memory(&size) {
                 Ok(bytes) => bytes,
                 // Most numbers of heads do not divide the width.
@@ -78,22 +72,31 @@ impl Experiment {
                     continue;
                 }
             };
+            // Where bytes rise with the size, all others are further off.
+            let past = bytes / 2 > budget && bytes > last;
+            last = bytes;
             if best.as_ref().is_none_or(|(closest, _)| bytes.abs_diff(budget) < closest.abs_diff(budget)) {
                 best = Some((bytes, size));
             }
-            if by_width && bytes / 2 > budget {
+            if past {
                 break;
             }
         }
-        let Some((bytes, size)) = best else {
-            return Err(problem.unwrap_or_else(|| "no size of it can be".into()));
-        };
-        let choice = format!("{} with {bytes} bytes", difference(contestant, &size));
-        ensure!(
-            bytes.abs_diff(budget) <= budget / TOLERANCE,
-            "a state of {budget} bytes cannot be met within a tenth; {choice} comes closest"
-        );
-        Ok(Contestant { chosen: Some(choice), ..size })
+        best.ok_or_else(|| problem.unwrap_or_else(|| "no size of it can be".into()))
+    }
+
+    /// The contestant in all sizes that are tried, the small ones first.
+    fn sizes(&self, contestant: &Contestant) -> Result<Vec<Contestant>, String> {
+        let with_width = |width| Contestant { width: Some(width), ..contestant.clone() };
+        Ok(match (marks(contestant), contestant.width, self.model.widths.as_slice()) {
+            (0, Some(_), _) => vec![contestant.clone()],
+            (0, None, _) => (WIDTH_STEP..=MAX_WIDTH).step_by(WIDTH_STEP).map(with_width).collect(),
+            (_, Some(width), _) | (_, None, &[width]) => {
+                let sized = with_width(width);
+                (1..=MAX_VALUE).map(|value| solved(&sized, value)).collect()
+            }
+            _ => return Err("an option is solved for at one width; give the contestant its `width`".into()),
+        })
     }
 
     /// Bytes that it remembers with after the longest test example: recurrent memories and caches. What a

@@ -42,6 +42,9 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// Every run is repeated with each learning rate; the best one is reported, and the whole row.
     pub learning_rates: Vec<f64>,
+    /// Bytes of state for every contestant that leaves an option to be solved for and names none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_bytes: Option<usize>,
     /// Successive halving: after these fractions of the steps, at the next evaluation, the worse half of every
     /// contestant's learning rates ends. Empty: all rates run to their end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -28,6 +28,16 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/tiny.toml"),
     },
     Shipped {
+        name: "zoo",
+        summary: "the same for every layer of the zoo with a state of 8,192 bytes: hours on two cores",
+        text: include_str!("../../configs/zoo.toml"),
+    },
+    Shipped {
+        name: "zoo_4k",
+        summary: "the same with a state of 4,096 bytes",
+        text: include_str!("../../configs/zoo_4k.toml"),
+    },
+    Shipped {
         name: "state_spaces",
         summary: "the same for state spaces: Mamba and Mamba-2, and two filters that must fail",
         text: include_str!("../../configs/state_spaces.toml"),

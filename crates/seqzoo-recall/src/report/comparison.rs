@@ -40,7 +40,10 @@ impl Comparison {
     fn new(parts: Vec<(Experiment, Vec<RunResult>)>) -> Self {
         let (experiments, results): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let name = |result: &RunResult| (result.key.clone(), result.contestant.clone());
-        let results = once(results.into_iter().flatten(), name);
+        let mut results: Vec<RunResult> = results.into_iter().flatten().collect();
+        // Of a run that ended early in one directory and was whole in another, the whole one counts.
+        results.sort_by_key(|result| result.halved);
+        let results = once(results.into_iter(), name);
         let standings = standings(&results);
 
         let wanted = once(experiments.iter().flat_map(runs), |run| (run.key(), run.contestant.clone()));

@@ -14,6 +14,9 @@ table.numbers th:not(:first-child), table.numbers td:not(:first-child) { text-al
 th { border-bottom: 2px solid #888; }
 .bad { color: #b00020; font-weight: bold; } .good { color: #00693e; font-weight: bold; }
 svg { max-width: 100%; height: auto; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 1em; }
+.card { border: 1px solid #ddd; padding: .5em 1em; color: inherit; text-decoration: none; }
+.card h2 { margin-top: .3em; } .card svg { max-height: 320px; }
 pre { background: #f6f6f6; padding: 1em; overflow-x: auto; font-size: 13px; }
 ";
 
@@ -22,7 +25,9 @@ pub(super) fn page(report: &Report) -> String {
     let names: Vec<String> =
         report.comparisons.iter().map(|comparison| escaped(&comparison.names())).collect();
     let title = format!("Recall: {}", names.join(", "));
-    let body: String = report.comparisons.iter().map(chapter).collect();
+    let chapters: String =
+        report.comparisons.iter().enumerate().map(|(index, each)| chapter(each, index)).collect();
+    let body = gallery(report) + &chapters;
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\n\
@@ -30,11 +35,35 @@ pub(super) fn page(report: &Report) -> String {
     )
 }
 
+/// A picture of every comparison, which leads to its chapter; nothing where there is one.
+fn gallery(report: &Report) -> String {
+    if report.comparisons.len() < 2 {
+        return String::new();
+    }
+    let card = |(index, comparison): (usize, &Comparison)| {
+        let Comparison { experiments, standings, .. } = comparison;
+        let task = &experiments[0].task; // the same for all of a comparison
+        let maps = plots::heat_maps(task, standings);
+        let picture = if maps.is_empty() { plots::accuracy_by_state(task, standings) } else { maps };
+        let best = standings.iter().max_by(|a, b| a.accuracy.total_cmp(&b.accuracy));
+        let best = best.map_or(String::new(), |best| {
+            format!("best: {}, {:.3}", escaped(&best.contestant), best.accuracy)
+        });
+        format!(
+            "<a class=\"card\" href=\"#comparison-{index}\"><h2>{}</h2>{picture}<p>{}: {best}</p></a>\n",
+            escaped(&comparison.names()),
+            task.kind()
+        )
+    };
+    let cards: String = report.comparisons.iter().enumerate().map(card).collect();
+    format!("<h1>Gallery</h1>\n<div class=\"gallery\">{cards}</div>\n")
+}
+
 /// Everything about one comparison.
-fn chapter(comparison: &Comparison) -> String {
+fn chapter(comparison: &Comparison, index: usize) -> String {
     let Comparison { experiments, results, standings, verdicts, .. } = comparison;
     let task = &experiments[0].task; // the same for all of a comparison
-    let mut body = format!("<h1>Recall: {}</h1>\n", escaped(&comparison.names()));
+    let mut body = format!("<h1 id=\"comparison-{index}\">Recall: {}</h1>\n", escaped(&comparison.names()));
     for experiment in experiments {
         let law = experiment.data_law();
         let chance = "Grey dashes are the levels of guessing.";
@@ -83,13 +112,15 @@ fn chapter(comparison: &Comparison) -> String {
             every length is longer than any trained on.</p>\n";
     }
     body += &section("Accuracy against state", &plots::accuracy_by_state(task, standings));
+    let several_seeds = standings.iter().any(|standing| standing.seeds > 1);
     body += &section(
         &format!("Accuracy against {}", plots::difficulty(task)),
         &plots::accuracy_by_difficulty(task, standings),
     );
-    let several_seeds = standings.iter().any(|standing| standing.seeds > 1);
     if several_seeds {
         body += "<p>Points are means over seeds, bars their 95 % bootstrap intervals.</p>\n";
+    }
+    if several_seeds {
         body += &section("Accuracy of every seed", &plots::accuracy_by_seed(standings));
     }
     if standings.iter().any(|standing| standing.rates.len() > 1) {

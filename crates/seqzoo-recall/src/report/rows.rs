@@ -25,7 +25,10 @@ pub(super) fn recall(standings: &[Standing]) -> Table {
         .iter()
         .map(|standing| {
             let mut row = name(standing);
-            row.push(format!("{:e}", standing.learning_rate).into());
+            row.push(match standing.learning_rate {
+                0.0 => "not trained".into(),
+                rate => format!("{rate:e}").into(),
+            });
             row.extend(slices.iter().map(|slice| {
                 let found = standing.slices.iter().find(|entry| entry.slice == *slice);
                 found.map_or(String::new(), |entry| accuracy(entry, standing.seeds)).into()

@@ -23,9 +23,13 @@ struct Line<'a> {
     wall_seconds: f64,
     length: usize,
     pairs: Option<usize>,
+    updates: Option<usize>,
     depth: Option<usize>,
     examples: usize,
     accuracy: f64,
+    state_cleared_accuracy: Option<f64>,
+    streamed_seconds: Option<f64>,
+    streamed_state_bytes: Option<usize>,
 }
 
 /// The table as text.
@@ -51,9 +55,13 @@ pub(super) fn csv(results: &[RunResult]) -> String {
                 wall_seconds: result.wall_seconds,
                 length: entry.slice.length,
                 pairs: entry.slice.pairs,
+                updates: entry.slice.updates,
                 depth: entry.slice.depth,
                 examples: entry.examples,
                 accuracy: entry.accuracy,
+                state_cleared_accuracy: result.cleared,
+                streamed_seconds: entry.streamed.map(|cost| cost.seconds),
+                streamed_state_bytes: entry.streamed.map(|cost| cost.state_bytes),
             };
             writer.serialize(line).expect("numbers and text can be written to memory");
         }

@@ -4,6 +4,7 @@ mod checkpoint;
 mod clip;
 mod cost;
 mod evaluate;
+mod examine;
 mod forms;
 mod optimizer;
 mod progress;
@@ -12,6 +13,7 @@ mod session;
 mod step;
 mod trainer;
 
+pub use examine::{Findings, examine};
 pub use progress::Progress;
 pub use trainer::{Stand, Trainer};
 

@@ -1,8 +1,8 @@
 //! A run under way: model, optimizer, progress and checkpoints, step after step.
 
 use super::checkpoint::{Checkpoint, Training};
-use super::cost::cost;
-use super::evaluate::{Scope, cleared, evaluate};
+use super::evaluate::{Scope, evaluate};
+use super::examine::{Findings, examine};
 use super::forms::forms;
 use super::longest;
 use super::optimizer::optimizer;
@@ -132,6 +132,11 @@ impl<'a> Session<'a> {
         self.counted = Instant::now();
     }
 
+    /// Writes the model into `directory`.
+    pub fn save_model(&self, directory: &Path) -> Result<(), Error> {
+        Ok(self.training.model.valid().save(directory)?)
+    }
+
     /// The result of a run that has ended.
     ///
     /// # Errors
@@ -141,17 +146,13 @@ impl<'a> Session<'a> {
         let run = self.run;
         let forms = forms(&self.training.model, longest(run), &self.training_device);
         let model = self.training.model.valid();
-        let slices = match self.training.progress.curve.last() {
-            Some(_) if self.training.progress.diverged => lost(run),
-            Some(point) if Scope::on_the_way(run) == Scope::All => point.slices.clone(),
-            Some(_) => evaluate(&model, run, self.device, Scope::All)?,
-            None => lost(run),
-        };
-        let cleared = match self.training.progress.diverged {
-            true => None,
-            false => cleared(&model, run, self.device)?,
-        };
-        let (state, step_microseconds) = cost(&model, run, self.device);
+        let Progress { curve, diverged, .. } = &self.training.progress;
+        let on_the_way = curve.last().map(|point| point.slices.clone());
+        let known = if *diverged || on_the_way.is_none() { Some(lost(run)) } else { on_the_way };
+        let known = known.filter(|_| *diverged || Scope::on_the_way(run) == Scope::All);
+        let Findings { slices, cleared, state, step_microseconds } =
+            examine(&model, run, self.device, known)?;
+        let cleared = cleared.filter(|_| !diverged);
         self.count_seconds();
         let (steps, progress) = (self.step(), self.training.progress);
         Ok(RunResult {

@@ -20,6 +20,8 @@ pub struct Trainer<'a> {
     pub device: &'a Device,
     /// What is said of the machine.
     pub machine: &'a Machine,
+    /// Whether the trained model is kept, in `model` beside the checkpoint.
+    pub keep_model: bool,
     /// Who tells the user.
     pub reporter: &'a Reporter,
 }
@@ -41,7 +43,7 @@ impl<'a> Trainer<'a> {
     /// If a file cannot be written or read, or the user asked to stop, in which case a checkpoint has been written.
     pub fn train(self) -> Result<RunResult, Error> {
         let session = self.session_at(usize::MAX)?;
-        session.finish(self.machine)
+        self.ended(session)
     }
 
     /// Trains the run until the evaluation after `step` steps; it goes on from there when it is asked again.
@@ -52,7 +54,7 @@ impl<'a> Trainer<'a> {
     pub fn train_until(self, step: usize) -> Result<Stand, Error> {
         let session = self.session_at(step)?;
         match session.finished() || session.step() >= self.total() {
-            true => Ok(Stand::Ended(Box::new(session.finish(self.machine)?))),
+            true => Ok(Stand::Ended(Box::new(self.ended(session)?))),
             false => Ok(Stand::Paused(session.accuracy())),
         }
     }
@@ -65,6 +67,13 @@ impl<'a> Trainer<'a> {
     pub fn end(self) -> Result<RunResult, Error> {
         let result = Session::start(self.run, self.directory, self.device)?.finish(self.machine)?;
         Ok(RunResult { halved: true, ..result })
+    }
+
+    fn ended(self, session: Session<'_>) -> Result<RunResult, Error> {
+        if self.keep_model {
+            session.save_model(&self.directory.join("model"))?;
+        }
+        session.finish(self.machine)
     }
 
     fn session_at(self, step: usize) -> Result<Session<'a>, Error> {

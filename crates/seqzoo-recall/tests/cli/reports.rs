@@ -96,7 +96,12 @@ fn a_report_never_mixes_different_recipes_or_layers() {
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(!said.out.contains("/2"), "no seed is counted for another recipe: {}", said.out);
     assert!(said.out.contains("small-test\n\n") && said.out.contains("longer\n\n"), "{}", said.out);
-    assert_eq!(workplace.read("both/report.html").matches("<h1>").count(), 2);
+    let page = workplace.read("both/report.html");
+    assert_eq!(
+        (page.matches("<h1 id=").count(), page.matches("class=\"card\"").count()),
+        (2, 2),
+        "a gallery of both"
+    );
     assert!(workplace.path("both/accuracy_against_state_2.svg").exists(), "nor in a picture");
 
     workplace.write("other.toml", &text.replacen("num_heads = 2", "num_heads = 1", 1));

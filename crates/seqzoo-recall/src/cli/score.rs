@@ -1,0 +1,99 @@
+//! `score`: a model that is there.
+
+use super::arguments::Common;
+use super::run::{find, finish, use_threads};
+use crate::experiment::{Contestant, Experiment, Layer, runs};
+use crate::machine::Machine;
+use crate::results::RunResult;
+use crate::train::{Findings, examine};
+use crate::{Error, device, stop};
+use burn::module::Module;
+use burn::tensor::Device;
+use seqzoo::models::LanguageModel;
+use std::path::Path;
+use std::time::Instant;
+
+/// Scores the model in `directory` on the tests of an experiment, and reports as on a run.
+pub(super) fn score(name: &str, directory: &Path, common: &Common) -> Result<bool, Error> {
+    let experiment = find(name)?;
+    let (device_name, device) = device::find(common.device.as_deref())?;
+    let machine = Machine::here(&device_name, use_threads(common)?, 1);
+    let model = LanguageModel::load(directory, &device)?;
+    let (knows, wants) = (model.config().vocab_size, experiment.task.vocabulary());
+    if knows < wants {
+        return Err(Error::Argument(format!(
+            "{} knows {knows} tokens, but the task `{}` has {wants}",
+            directory.display(),
+            experiment.task.kind()
+        )));
+    }
+    stop::listen();
+    let experiment = with_only(experiment, &model, directory, common)?;
+    let result = result(&experiment, &model, &device, machine)?;
+    let name = format!("{}-scored", experiment.name);
+    let out = common.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
+    finish(vec![(experiment, vec![result])], &out, common)
+}
+
+/// The experiment with the model as its one contestant, which learns at no rate.
+fn with_only(
+    experiment: Experiment,
+    model: &LanguageModel,
+    directory: &Path,
+    common: &Common,
+) -> Result<Experiment, Error> {
+    let config = model.config();
+    let layer = |index: usize| {
+        let value = serde_json::to_value(&config.pattern[index % config.pattern.len()]);
+        value.and_then(serde_json::from_value::<Layer>)
+    };
+    let layers = (0..model.blocks.len()).map(layer).collect::<Result<_, _>>();
+    let layers = layers.map_err(|error| Error::contents(directory, error))?;
+    Ok(Experiment {
+        seeds: vec![common.seed.unwrap_or(experiment.seeds[0])],
+        learning_rates: vec![0.0],
+        halving: Vec::new(),
+        contestants: vec![Contestant {
+            name: directory.display().to_string(),
+            layers,
+            width: Some(config.d_model),
+            state_bytes: None,
+            chosen: None,
+            learning_rates: Vec::new(),
+        }],
+        expectations: Vec::new(),
+        ..experiment
+    })
+}
+
+fn result(
+    experiment: &Experiment,
+    model: &LanguageModel,
+    device: &Device,
+    machine: Machine,
+) -> Result<RunResult, Error> {
+    let run = runs(experiment).remove(0);
+    let start = Instant::now();
+    let Findings { slices, cleared, state, step_microseconds } = examine(model, &run, device, None)?;
+    Ok(RunResult {
+        key: run.key(),
+        contestant: run.contestant,
+        width: run.width,
+        learning_rate: run.learning_rate,
+        seed: run.seed,
+        accuracy: slices.iter().map(|slice| slice.accuracy).sum::<f64>() / slices.len() as f64,
+        slices,
+        cleared,
+        diverged: false,
+        halved: false,
+        parameters: model.num_params(),
+        state,
+        steps: 0,
+        training_tokens_per_second: 0.0,
+        step_microseconds,
+        wall_seconds: start.elapsed().as_secs_f64(),
+        curve: Vec::new(),
+        forms: Vec::new(),
+        machine,
+    })
+}
