@@ -26,6 +26,8 @@ programs! {
     StateSpaces: "src/state_spaces.md",
     Kernels: "src/kernels.md",
     Recall: "src/recall.md",
+    RecallTasks: "src/recall_tasks.md",
+    RecallSweeps: "src/recall_sweeps.md",
     Results: "src/results.md",
     Notation: "src/notation.md",
 }
