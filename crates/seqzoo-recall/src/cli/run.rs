@@ -7,7 +7,7 @@ use crate::experiment::{Contestant, Experiment, SHIPPED, units};
 use crate::machine::Machine;
 use crate::report::Report;
 use crate::reporter::Reporter;
-use crate::results::{RunResult, Store};
+use crate::results::{RunResult, Store, write_lines};
 use crate::{Error, device, stop};
 use std::path::{Path, PathBuf};
 
@@ -87,7 +87,6 @@ fn run(experiment: &Experiment, common: &Common) -> Result<bool, Error> {
     Work { store: &store, device: &device, machine: &machine, reporter: &reporter, keep_models }
         .all(&units)?;
     let results = store.results(experiment)?;
-    store.write_lines(&results)?;
     finish(vec![(experiment.clone(), results)], &directory, common)
 }
 
@@ -130,9 +129,11 @@ pub(super) fn finish(
 ) -> Result<bool, Error> {
     let report = Report::new(experiments);
     let page = report.write(directory)?;
+    let results: Vec<RunResult> = report.results().cloned().collect();
+    write_lines(directory, &results)?;
     if common.json {
-        for result in report.results() {
-            print(&serde_json::to_string(result).expect("a result is JSON"));
+        for result in results {
+            print(&serde_json::to_string(&result).expect("a result is JSON"));
         }
     } else {
         print(&format!("\n{}\n\nThe report: {}", report.text(), page.display()));

@@ -119,8 +119,6 @@ fn chapter(comparison: &Comparison, index: usize) -> String {
     );
     if several_seeds {
         body += "<p>Points are means over seeds, bars their 95 % bootstrap intervals.</p>\n";
-    }
-    if several_seeds {
         body += &section("Accuracy of every seed", &plots::accuracy_by_seed(standings));
     }
     if standings.iter().any(|standing| standing.rates.len() > 1) {

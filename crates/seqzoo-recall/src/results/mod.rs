@@ -2,12 +2,14 @@
 
 mod csv;
 mod interval;
+mod lines;
 mod record;
 mod standing;
 mod store;
 mod verdict;
 
 pub use interval::{bootstrap, wilson};
+pub use lines::write_lines;
 pub use record::{CurvePoint, RunResult, SliceAccuracy, Streamed};
 pub(crate) use standing::over_depths;
 pub use standing::{RatePoint, SliceStanding, Standing, standings};

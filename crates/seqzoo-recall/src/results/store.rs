@@ -12,10 +12,9 @@
 //! ```
 
 use super::RunResult;
-use super::csv::csv;
 use crate::Error;
 use crate::experiment::{Experiment, RunConfig, runs};
-use crate::files::{read_json, write_json, write_text};
+use crate::files::{read_json, write_json};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -131,16 +130,6 @@ impl Store {
     /// All results of `experiment` that are there, in the order of its runs.
     pub fn results(&self, experiment: &Experiment) -> Result<Vec<RunResult>, Error> {
         runs(experiment).iter().filter_map(|run| self.result(run).transpose()).collect()
-    }
-
-    /// Writes all results as JSON lines, and as a table for spreadsheets.
-    pub fn write_lines(&self, results: &[RunResult]) -> Result<(), Error> {
-        let lines: String = results
-            .iter()
-            .map(|result| serde_json::to_string(result).expect("a result is JSON") + "\n")
-            .collect();
-        write_text(&self.path("results.jsonl"), &lines)?;
-        write_text(&self.path("results.csv"), &csv(results))
     }
 }
 

@@ -8,5 +8,6 @@ mod mistakes;
 mod needles;
 mod reports;
 mod saves;
+mod scores;
 mod spread;
 mod tool;
