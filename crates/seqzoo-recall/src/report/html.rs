@@ -113,11 +113,11 @@ fn chapter(comparison: &Comparison, index: usize) -> String {
     }
     body += &section("Accuracy against state", &plots::accuracy_by_state(task, standings));
     let several_seeds = standings.iter().any(|standing| standing.seeds > 1);
-    body += &section(
-        &format!("Accuracy against {}", plots::difficulty(task)),
-        &plots::accuracy_by_difficulty(task, standings),
-    );
-    if several_seeds {
+    let by_difficulty = plots::accuracy_by_difficulty(task, standings);
+    if !by_difficulty.is_empty() {
+        body += &section(&format!("Accuracy against {}", plots::difficulty(task)), &by_difficulty);
+    }
+    if several_seeds && !by_difficulty.is_empty() {
         body += "<p>Points are means over seeds, bars their 95 % bootstrap intervals.</p>\n";
         body += &section("Accuracy of every seed", &plots::accuracy_by_seed(standings));
     }
@@ -127,7 +127,10 @@ fn chapter(comparison: &Comparison, index: usize) -> String {
     if let Some(table) = rows::robustness(standings) {
         body += &table.html();
     }
-    body += &section("Accuracy while learning", &plots::accuracy_by_step(standings, results));
+    let by_step = plots::accuracy_by_step(standings, results);
+    if !by_step.is_empty() {
+        body += &section("Accuracy while learning", &by_step);
+    }
     body += &section("Provenance", &rows::provenance(experiments, results).html());
     for experiment in experiments {
         let text = toml::to_string_pretty(experiment).unwrap_or_else(|error| error.to_string());

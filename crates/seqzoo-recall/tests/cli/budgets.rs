@@ -87,6 +87,10 @@ fn a_budget_of_the_experiment_is_for_those_that_leave_something_open() {
     workplace.write("shared.toml", &text.replace("seeds", "state_bytes = 512\nseeds"));
     let said = workplace.recall(&["run", "shared.toml", "--out", "out"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.err.contains("delta: 512 bytes of state wanted: num_heads = 2 with 512 bytes"), "{}", said.err);
+    assert!(
+        said.err.contains("delta: 512 bytes of state wanted: num_heads = 2 with 512 bytes"),
+        "{}",
+        said.err
+    );
     assert!(!said.err.contains("as it is: 512"), "{}", said.err);
 }

@@ -39,9 +39,12 @@ pub(super) fn difficulty(task: &Task) -> &'static str {
     if has_pairs { "the number of pairs" } else { "the length" }
 }
 
-/// Accuracy against the difficulty of the slices.
+/// Accuracy against the difficulty of the slices; nothing where all are equally difficult.
 pub(super) fn accuracy_by_difficulty(task: &Task, standings: &[Standing]) -> String {
-    let series = widest(standings).iter().flat_map(by_length).collect();
+    let series: Vec<Series> = widest(standings).iter().flat_map(by_length).collect();
+    if !has_lines(&series) {
+        return String::new();
+    }
     let mut chances: Vec<Chance> = Vec::new();
     for (slice, _) in task.segments(Split::Test) {
         for (name, level) in task.chance(slice) {
@@ -95,7 +98,8 @@ pub(super) fn accuracy_by_rate(standings: &[Standing]) -> String {
     draw("learning rate", Axis::Points, series, Vec::new())
 }
 
-/// Mean accuracy against training steps, of the runs at the best rate with the first seed.
+/// Mean accuracy against training steps, of the runs at the best rate with the first seed; nothing where every run was
+/// scored once.
 pub(super) fn accuracy_by_step(standings: &[Standing], results: &[RunResult]) -> String {
     let series = by_contestant(&widest(standings), |standing| {
         let run = results.iter().find(|result| {
@@ -111,7 +115,15 @@ pub(super) fn accuracy_by_step(standings: &[Standing], results: &[RunResult]) ->
             })
             .collect()
     });
+    if !has_lines(&series) {
+        return String::new();
+    }
     draw("training steps", Axis::Linear, series, Vec::new())
+}
+
+/// Whether any series has two points to draw a line between.
+fn has_lines(series: &[Series]) -> bool {
+    series.iter().any(|series| series.points.iter().any(|point| point.0 != series.points[0].0))
 }
 
 /// Accuracy over the difficulty: one line, or one per length where several lengths have the same
