@@ -1,11 +1,13 @@
 //! The recall suite as a library: the law of its data, its recipes.
 
 mod copying;
+mod extends;
 mod extremes;
 mod forgetting;
 mod hashes;
 mod induction;
 mod mqar;
+mod needle;
 mod passkey;
 mod rates;
 mod reader;
