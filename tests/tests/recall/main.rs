@@ -12,5 +12,6 @@ mod passkey;
 mod rates;
 mod reader;
 mod recipes;
+mod stacked;
 mod state_tracking;
 mod text_needle;
