@@ -243,6 +243,9 @@ fn an_example_depends_on_its_coordinates_and_nothing_else() {
     }
 }
 
+/// A mistake, and what is said about it.
+type Change<'a> = (&'a dyn Fn(&mut Needle), &'a str);
+
 #[test]
 fn settings_that_cannot_be_are_refused() {
     let refused = |change: &dyn Fn(&mut Needle)| {
@@ -251,7 +254,7 @@ fn settings_that_cannot_be_are_refused() {
         change(&mut needle);
         Task::Needle(needle).check().unwrap_err()
     };
-    let changes: [(&dyn Fn(&mut Needle), &str); 16] = [
+    let changes: [Change<'_>; 16] = [
         (&|needle| needle.symbols = 1, "fewer than 2 symbols tells nothing"),
         (&|needle| needle.value_length = 0, "must be 1 to"),
         (&|needle| needle.values = 0, "must be 1 to"),

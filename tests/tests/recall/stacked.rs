@@ -178,6 +178,9 @@ fn the_picture_names_pairs_and_answers() {
     assert_eq!(task.picture(&example), "  remember  k0:v0 k1:v3\n  answer    k1→v3 k0→v0\n");
 }
 
+/// A mistake, and what is said about it.
+type Change<'a> = (&'a dyn Fn(&mut StackedMqar), &'a str);
+
 #[test]
 fn settings_that_cannot_be_are_refused() {
     let refused = |change: &dyn Fn(&mut StackedMqar)| {
@@ -185,7 +188,7 @@ fn settings_that_cannot_be_are_refused() {
         change(&mut task);
         Task::StackedMqar(task).check().unwrap_err()
     };
-    let changes: [(&dyn Fn(&mut StackedMqar), &str); 12] = [
+    let changes: [Change<'_>; 12] = [
         (&|task| task.keys = 3, "the train segment of 4 pairs"),
         (&|task| task.values = 3, "keys = 9 and values = 3"),
         (&|task| task.test[0].pairs = 0, "the test segment of 0 pairs: at least 1 is wanted"),
