@@ -66,6 +66,7 @@ fn every_number_of_an_experiment_can_be_run_or_is_an_error() {
         "induction",
         "selective_copying",
         "forgetting",
+        "stacked",
     ];
     for shipped in SHIPPED.iter().filter(|shipped| tried.contains(&shipped.name)) {
         let places = numbers(shipped.text);

@@ -118,6 +118,11 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/delta.toml"),
     },
     Shipped {
+        name: "stacked",
+        summary: "MQAR with key and value at one position: the raw memory of one layer without convolution",
+        text: include_str!("../../configs/stacked.toml"),
+    },
+    Shipped {
         name: "small",
         summary: "a larger vocabulary, three widths, extrapolation in length: hours per layer on two cores",
         text: include_str!("../../configs/small.toml"),

@@ -18,6 +18,7 @@ impl Experiment {
     /// Says what is wrong with a contestant at `width`, if anything is. No parameter is drawn for it.
     pub(super) fn check_contestant(&self, contestant: &Contestant, width: usize) -> Result<(), String> {
         contestant.check()?;
+        self.task.check_width(width)?;
         let bytes = self.bytes(contestant, width)?;
         ensure!(bytes <= MAX_BYTES, "training it takes at least {bytes} bytes, which no machine holds");
         Ok(())

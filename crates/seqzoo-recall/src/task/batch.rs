@@ -14,6 +14,8 @@ pub struct Batch {
     pub targets: Tensor<1, Int>,
     /// The same, on the host.
     pub answers: Vec<Answer>,
+    /// How many tokens, the first ones, are answers, where not all are.
+    pub answer_tokens: Option<usize>,
     /// Where the question of each example begins, in tasks that ask once.
     questions: Vec<Option<usize>>,
 }
@@ -64,6 +66,7 @@ impl Batch {
             positions: line(positions, device),
             targets: line(targets, device),
             answers,
+            answer_tokens: task.answer_tokens(),
             questions,
         }
     }

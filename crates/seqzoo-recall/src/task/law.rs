@@ -18,6 +18,17 @@ pub(super) trait Law {
         false
     }
 
+    /// How many tokens, the first ones, are answers: nothing else competes. `None`: all of them.
+    fn answer_tokens(&self) -> Option<usize> {
+        None
+    }
+
+    /// The embedding that models of `width` channels have and keep, a row per token, in runs with `seed`. `None`: they
+    /// learn one.
+    fn embedding(&self, _width: usize, _seed: u64) -> Option<Vec<f32>> {
+        None
+    }
+
     /// The accuracy of guessing, by what the guesser knows.
     fn chance(&self, slice: Slice) -> Vec<(&'static str, f64)>;
 
@@ -26,4 +37,9 @@ pub(super) trait Law {
 
     /// Says in one sentence what is wrong with the task, if anything is. Its segments have been looked at.
     fn check(&self) -> Result<(), String>;
+
+    /// Says in one sentence why no model of `width` channels can do the task, if that is so.
+    fn check_width(&self, _width: usize) -> Result<(), String> {
+        Ok(())
+    }
 }

@@ -15,6 +15,7 @@ mod needle;
 mod passkey;
 mod picture;
 mod slice;
+mod stacked_mqar;
 mod state_tracking;
 mod text;
 mod text_needle;
@@ -32,6 +33,7 @@ pub use mqar::{Filler, Mqar, MqarSegment};
 pub use needle::Needle;
 pub use passkey::Passkey;
 pub use slice::Slice;
+pub use stacked_mqar::{StackedMqar, StackedSegment};
 pub use state_tracking::{StateTracking, StateTrackingSegment};
 pub use text::{TextHaystack, ValueKind};
 pub use text_needle::TextNeedle;
@@ -67,6 +69,8 @@ pub enum Task {
     Induction(Induction),
     /// Copying, plain and selective.
     Copying(Copying),
+    /// Multi-query associative recall with key and value at the same position.
+    StackedMqar(StackedMqar),
 }
 
 impl Task {
@@ -94,6 +98,10 @@ impl Task {
             "induction heads: at a trigger, say what followed it when it first stood among random tokens",
         ),
         ("copying", "copying, plain or selective: symbols among noise, to be said in order at the end"),
+        (
+            "stacked_mqar",
+            "multi-query associative recall with key and value in one token: the raw memory of one layer",
+        ),
     ];
 
     /// The task's name among [`KINDS`](Self::KINDS).
@@ -106,6 +114,7 @@ impl Task {
             Self::TextNeedle(_) => "text_needle",
             Self::Induction(_) => "induction",
             Self::Copying(_) => "copying",
+            Self::StackedMqar(_) => "stacked_mqar",
         }
     }
 
@@ -119,6 +128,7 @@ impl Task {
             Self::TextNeedle(task) => task,
             Self::Induction(task) => task,
             Self::Copying(task) => task,
+            Self::StackedMqar(task) => task,
         }
     }
 
@@ -141,6 +151,18 @@ impl Task {
     /// answer counts by itself.
     pub fn whole(&self) -> bool {
         self.law().whole()
+    }
+
+    /// How many tokens, the first ones, are answers, where not all are: nothing else competes, in training as in
+    /// tests.
+    pub fn answer_tokens(&self) -> Option<usize> {
+        self.law().answer_tokens()
+    }
+
+    /// The embedding that models of `width` channels have and keep, a row per token, in runs with `seed`. `None`: they
+    /// learn one.
+    pub fn embedding(&self, width: usize, seed: u64) -> Option<Vec<f32>> {
+        self.law().embedding(width, seed)
     }
 
     /// Whether it asks once, at the end.
@@ -183,5 +205,10 @@ impl Task {
             "a test segment has no `examples`; say how many to score on"
         );
         Ok(())
+    }
+
+    /// Says in one sentence why no model of `width` channels can do the task, if that is so.
+    pub fn check_width(&self, width: usize) -> Result<(), String> {
+        self.law().check_width(width)
     }
 }

@@ -30,7 +30,7 @@ impl Scope {
     }
 }
 
-/// The accuracy of every slice in `scope`, over the full vocabulary.
+/// The accuracy of every slice in `scope`, over all tokens that can be an answer.
 ///
 /// # Errors
 ///

@@ -1,5 +1,6 @@
 //! One run: parameters and data from one seed, resumable to the bit.
 
+mod answers;
 mod checkpoint;
 mod clip;
 mod cost;

@@ -1,5 +1,6 @@
 //! A trained model reading test examples: what it says where it is asked.
 
+use super::answers::answer_logits;
 use crate::task::{Answer, Batch, line};
 use burn::tensor::{Bool, Tensor};
 use seqzoo::MixerState;
@@ -44,7 +45,8 @@ pub(super) fn read(
         let places = line(asked.iter().map(place).collect(), &hidden.device());
         let [rows, _, channels] = hidden.dims();
         let hidden = hidden.reshape([rows * length, channels]).select(0, places);
-        let tokens = model.logits(hidden).argmax(1).into_data().convert::<i64>();
+        let logits = answer_logits(model, hidden, batch.answer_tokens);
+        let tokens = logits.argmax(1).into_data().convert::<i64>();
         let tokens: Vec<i64> = tokens.try_to_vec().expect("token numbers are integers");
         for (index, token) in asked.into_iter().zip(tokens) {
             said[index] = token;

@@ -15,7 +15,7 @@ use crate::results::{CurvePoint, RunResult, SliceAccuracy};
 use crate::task::{Batch, Split};
 use crate::{Error, stop};
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use seqzoo::models::LanguageModel;
 use seqzoo::training::Random;
 use std::path::Path;
@@ -179,17 +179,22 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The model of a run, every parameter drawn from its seed.
+/// The model of a run, every parameter drawn from its seed. An embedding that the task gives does not learn.
 fn fresh(run: &RunConfig, device: &Device) -> Result<LanguageModel, Error> {
     let _drawing = DRAWING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     device.seed(run.seed);
-    let model = run
+    let mut model = run
         .model
         .model(&run.layers, run.width, run.task.vocabulary())
         .and_then(|config| config.try_init(device))
         .map_err(|error| Error::Experiment { experiment: run.title(), problem: error.to_string() })?;
     // Some are drawn at their first use, which must not come while another run draws.
     model.visit(&mut Draw);
+    if let Some(table) = run.task.embedding(run.width, run.seed) {
+        let table = TensorData::new(table, [run.task.vocabulary(), run.width]);
+        let table = Tensor::from_data(table, device);
+        model.embedding.weight = model.embedding.weight.map(|_| table).set_require_grad(false);
+    }
     Ok(model)
 }
 

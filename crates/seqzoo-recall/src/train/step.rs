@@ -1,5 +1,6 @@
 //! One step of the optimizer.
 
+use super::answers::answer_logits;
 use super::clip::clip;
 use crate::task::Batch;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -18,7 +19,7 @@ pub(super) fn step(
     let [rows, time, channels] = hidden.dims();
     // The head is most of a small model's work, and most positions are filler.
     let asked = hidden.reshape([rows * time, channels]).select(0, batch.positions.clone());
-    let said = log_softmax(model.logits(asked), 1);
+    let said = log_softmax(answer_logits(&model, asked, batch.answer_tokens), 1);
     let loss = said.gather(1, batch.targets.clone().unsqueeze_dim(1)).mean().neg();
     let value = loss.clone().inner();
     let gradients = GradientsParams::from_grads(loss.backward(), &model);

@@ -8,7 +8,7 @@ use std::time::Duration;
 const STEPS: usize = 500;
 
 /// Waits until the run in `out` has written a complete checkpoint.
-fn wait_for_checkpoint(out: &Path) {
+pub fn wait_for_checkpoint(out: &Path) {
     for _ in 0..2000 {
         let runs = std::fs::read_dir(out.join("runs")).into_iter().flatten().flatten();
         if runs.map(|run| run.path().join(CHECKPOINT)).any(|checkpoint| checkpoint.exists()) {

@@ -10,4 +10,5 @@ mod reports;
 mod saves;
 mod scores;
 mod spread;
+mod stacked;
 mod tool;
