@@ -7,7 +7,7 @@ use std::collections::HashSet;
 #[test]
 fn every_shipped_experiment_can_be_run() {
     for shipped in SHIPPED {
-        let experiment = Experiment::shipped(shipped.name).unwrap().unwrap();
+        let experiment = Experiment::shipped(shipped.name).unwrap().unwrap().sized().unwrap();
         assert_eq!(experiment.name, shipped.name);
         let runs = runs(&experiment);
         let keys: HashSet<String> = runs.iter().map(|run| run.key()).collect();

@@ -5,7 +5,7 @@
 use super::work::{Work, summary};
 use crate::Error;
 use crate::experiment::{RunConfig, Unit};
-use crate::results::RunResult;
+use crate::results::{CurvePoint, RunResult};
 use crate::train::Stand;
 
 /// A run of the unit under way.
@@ -83,6 +83,6 @@ fn on_the_way(result: &RunResult, rung: usize) -> f64 {
     if result.diverged {
         return 0.0;
     }
-    let points = result.curve.iter().filter(|point| point.step <= rung);
-    points.last().map_or(0.0, |point| point.accuracy())
+    let point = result.curve.iter().rfind(|point| point.step <= rung);
+    point.map_or(0.0, CurvePoint::accuracy)
 }

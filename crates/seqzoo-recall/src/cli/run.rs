@@ -22,7 +22,7 @@ pub(super) fn named(name: &str, common: &Common) -> Result<bool, Error> {
     if let Some(seed) = common.seed {
         experiment.seeds = vec![seed];
     }
-    run(&experiment, common)
+    run(&experiment.sized()?, common)
 }
 
 /// The experiment of a file, or a shipped one.

@@ -1,6 +1,7 @@
 //! Sizes that give a state of so many bytes.
 
 use super::{Contestant, Experiment, Layer};
+use crate::Error;
 use crate::device;
 use crate::error::ensure;
 use crate::task::Split;
@@ -25,20 +26,26 @@ const MAX_CACHED: usize = 1024;
 const TOLERANCE: usize = 10;
 
 impl Experiment {
-    /// Gives every contestant with a budget the size whose state comes closest, and says what was chosen.
-    pub(super) fn meet_budgets(&mut self) -> Result<(), String> {
-        let open = |contestant: &Contestant| contestant.state_bytes.is_some() || marks(contestant) > 0;
-        if !self.contestants.iter().any(open) {
-            return Ok(());
-        }
-        self.task.check()?;
-        for index in 0..self.contestants.len() {
-            let contestant = &self.contestants[index];
-            let met = self.met(contestant);
-            let met = met.map_err(|problem| format!("the contestant `{}`: {problem}", contestant.name))?;
-            self.contestants[index] = met;
-        }
-        Ok(())
+    /// The experiment with the size for every contestant that has a budget whose state comes closest, checked.
+    ///
+    /// # Errors
+    ///
+    /// If a budget cannot be met, or a contestant of that size cannot be.
+    pub fn sized(&self) -> Result<Self, Error> {
+        let size = |contestant: &Contestant| {
+            self.met(contestant).map_err(|problem| format!("the contestant `{}`: {problem}", contestant.name))
+        };
+        let contestants = self.contestants.iter().map(size).collect::<Result<_, _>>();
+        let contestants =
+            contestants.map_err(|problem| Error::Experiment { experiment: self.name.clone(), problem })?;
+        let sized = Self { contestants, ..self.clone() };
+        sized.check()?;
+        Ok(sized)
+    }
+
+    /// Whether the size of a contestant is yet to be found.
+    pub(super) fn is_open(contestant: &Contestant) -> bool {
+        marks(contestant) > 0 || (contestant.state_bytes.is_some() && contestant.width.is_none())
     }
 
     fn met(&self, contestant: &Contestant) -> Result<Contestant, String> {
@@ -62,8 +69,11 @@ impl Experiment {
     /// The size whose state comes closest, and its bytes.
     fn closest(&self, contestant: &Contestant, budget: usize) -> Result<(usize, Contestant), String> {
         let mut best: Option<(usize, Contestant)> = None;
-        let (mut last, mut problem) = (usize::MAX, None);
-        for size in self.sizes(contestant)? {
+        let (mut last, mut most, mut problem) = (usize::MAX, usize::MAX, None);
+        for (value, size) in self.sizes(contestant)? {
+            if value > most || best.as_ref().is_some_and(|(closest, _)| *closest == budget) {
+                continue;
+            }
             let bytes = match self.memory(&size) {
                 Ok(bytes) => bytes,
                 // Most numbers of heads do not divide the width.
@@ -72,28 +82,27 @@ impl Experiment {
                     continue;
                 }
             };
-            // Where bytes rise with the size, all others are further off.
-            let past = bytes / 2 > budget && bytes > last;
+            if bytes / 2 > budget && bytes > last {
+                // Bytes rise with the value: all larger ones are further off.
+                most = value;
+            }
             last = bytes;
             if best.as_ref().is_none_or(|(closest, _)| bytes.abs_diff(budget) < closest.abs_diff(budget)) {
                 best = Some((bytes, size));
-            }
-            if past {
-                break;
             }
         }
         best.ok_or_else(|| problem.unwrap_or_else(|| "no size of it can be".into()))
     }
 
-    /// The contestant in all sizes that are tried, the small ones first.
-    fn sizes(&self, contestant: &Contestant) -> Result<Vec<Contestant>, String> {
-        let with_width = |width| Contestant { width: Some(width), ..contestant.clone() };
+    /// The contestant in all sizes that are tried.
+    fn sizes(&self, contestant: &Contestant) -> Result<Vec<(usize, Contestant)>, String> {
+        let with_width = |width| (width, Contestant { width: Some(width), ..contestant.clone() });
         Ok(match (marks(contestant), contestant.width, self.model.widths.as_slice()) {
-            (0, Some(_), _) => vec![contestant.clone()],
+            (0, Some(width), _) => vec![with_width(width)],
             (0, None, _) => (WIDTH_STEP..=MAX_WIDTH).step_by(WIDTH_STEP).map(with_width).collect(),
             (_, Some(width), _) | (_, None, &[width]) => {
-                let sized = with_width(width);
-                (1..=MAX_VALUE).map(|value| solved(&sized, value)).collect()
+                let (_, contestant) = with_width(width);
+                values().map(|value| (value, solved(&contestant, value))).collect()
             }
             _ => return Err("an option is solved for at one width; give the contestant its `width`".into()),
         })
@@ -133,6 +142,11 @@ fn state(model: &LanguageModel, time: usize, device: &Device) -> Result<StateByt
         "its state grows with the tokens, and the longest test has {time}; a budget for it wants at most {MAX_CACHED}"
     );
     Ok(read(time))
+}
+
+/// The values that are tried for an option: powers of two, which are most of the answers, then all.
+fn values() -> impl Iterator<Item = usize> {
+    (0..=MAX_VALUE.ilog2()).map(|power| 1 << power).chain(1..=MAX_VALUE)
 }
 
 /// How many options are to be solved for.

@@ -38,7 +38,7 @@ impl Experiment {
     /// A sentence about the mistake in the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut document: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
-        let mut experiment: Self = match document.contains_key(EXTENDS) {
+        let experiment: Self = match document.contains_key(EXTENDS) {
             // An error in the text itself says where it is.
             false => toml::from_str(text).map_err(|error| error.to_string())?,
             true => {
@@ -49,7 +49,6 @@ impl Experiment {
         // What a layer's options hold is JSON by now, in which NaN has become nothing.
         document.retain(|part, _| part == "contestants");
         check_floats(&experiment.name, &document).map_err(|error| error.to_string())?;
-        experiment.meet_budgets()?;
         experiment.check().map_err(|error| error.to_string())?;
         Ok(experiment)
     }

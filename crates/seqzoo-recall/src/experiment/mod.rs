@@ -140,7 +140,9 @@ impl Experiment {
             let name = &contestant.name;
             let twice = self.contestants[..index].iter().any(|other| other.name == *name);
             ensure!(!twice, "two contestants are called `{name}`");
-            for width in self.widths(contestant) {
+            // An open size is checked once it is found.
+            let widths = if Self::is_open(contestant) { &[] } else { self.widths(contestant) };
+            for width in widths {
                 self.check_contestant(contestant, *width)
                     .map_err(|problem| format!("the contestant `{name}`: {problem}"))?;
             }

@@ -39,10 +39,10 @@ pub(super) fn difficulty(task: &Task) -> &'static str {
     if has_pairs { "the number of pairs" } else { "the length" }
 }
 
-/// Accuracy against the difficulty of the slices; nothing where all are equally difficult.
+/// Accuracy against the difficulty of the slices; nothing where there is one slice.
 pub(super) fn accuracy_by_difficulty(task: &Task, standings: &[Standing]) -> String {
     let series: Vec<Series> = widest(standings).iter().flat_map(by_length).collect();
-    if !has_lines(&series) {
+    if standings.iter().all(|standing| standing.slices.len() < 2) {
         return String::new();
     }
     let mut chances: Vec<Chance> = Vec::new();
@@ -115,15 +115,10 @@ pub(super) fn accuracy_by_step(standings: &[Standing], results: &[RunResult]) ->
             })
             .collect()
     });
-    if !has_lines(&series) {
+    if series.iter().all(|series| series.points.len() < 2) {
         return String::new();
     }
     draw("training steps", Axis::Linear, series, Vec::new())
-}
-
-/// Whether any series has two points to draw a line between.
-fn has_lines(series: &[Series]) -> bool {
-    series.iter().any(|series| series.points.iter().any(|point| point.0 != series.points[0].0))
 }
 
 /// Accuracy over the difficulty: one line, or one per length where several lengths have the same
