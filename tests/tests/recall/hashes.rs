@@ -15,7 +15,7 @@ fn the_data_of_the_shipped_experiments_is_what_it_was() {
     for shipped in SHIPPED {
         let experiment = Experiment::shipped(shipped.name).unwrap().unwrap();
         let (task, seed) = (experiment.task, experiment.seeds[0]);
-        match data.iter_mut().find(|(other, its_seed, _)| (&*other, *its_seed) == (&task, seed)) {
+        match data.iter_mut().find(|(other, its_seed, _)| (other, *its_seed) == (&task, seed)) {
             Some((_, _, names)) => names.push(shipped.name),
             None => data.push((task, seed, vec![shipped.name])),
         }
