@@ -67,16 +67,21 @@ impl Report {
         text.trim_end().to_string() + "\n"
     }
 
-    /// Accuracy against the bytes of state, as an SVG of its own: one of each comparison.
-    fn pictures(&self) -> impl Iterator<Item = String> {
-        self.comparisons.iter().map(|comparison| {
+    /// The pictures that are files of their own, by name: of each comparison accuracy against the bytes of state, and over
+    /// length and depth where there are depths.
+    fn pictures(&self) -> impl Iterator<Item = (&str, String)> {
+        self.comparisons.iter().flat_map(|comparison| {
             let task = &comparison.experiments[0].task; // the same for all of a comparison
-            plots::accuracy_by_state(task, &comparison.standings)
+            let maps = plots::heat_maps(task, &comparison.standings);
+            let by_state = plots::accuracy_by_state(task, &comparison.standings);
+            let maps = (!maps.is_empty()).then_some(("accuracy_over_length_and_depth", maps));
+            [("accuracy_against_state", by_state)].into_iter().chain(maps)
         })
     }
 
-    /// Writes `report.html`, `report.md` and `accuracy_against_state.svg` into `directory`, and says where the
-    /// page is. The pictures of further comparisons are numbered from 2.
+    /// Writes `report.html`, `report.md`, `accuracy_against_state.svg` and, where there are depths,
+    /// `accuracy_over_length_and_depth.svg` into `directory`, and says where the page is. The pictures of further
+    /// comparisons are numbered from 2.
     ///
     /// # Errors
     ///
@@ -84,9 +89,14 @@ impl Report {
     pub fn write(&self, directory: &Path) -> Result<PathBuf, Error> {
         std::fs::create_dir_all(directory).map_err(|error| Error::io(directory, error))?;
         write_text(&directory.join("report.md"), &self.markdown())?;
-        for (picture, number) in self.pictures().zip(1..) {
-            let suffix = if number == 1 { String::new() } else { format!("_{number}") };
-            write_text(&directory.join(format!("accuracy_against_state{suffix}.svg")), &picture)?;
+        let mut written: Vec<&str> = Vec::new();
+        for (name, picture) in self.pictures() {
+            written.push(name);
+            let suffix = match written.iter().filter(|other| **other == name).count() {
+                1 => String::new(),
+                number => format!("_{number}"),
+            };
+            write_text(&directory.join(format!("{name}{suffix}.svg")), &picture)?;
         }
         let page = directory.join("report.html");
         write_text(&page, &html::page(self))?;

@@ -7,7 +7,7 @@
 //! runs/<key>/result.json   once it is done
 //! results.jsonl            all results of the experiment, a line each
 //! results.csv              the same as a table: a line for every run and slice
-//! report.html, report.md, accuracy_against_state.svg
+//! report.html, report.md, accuracy_against_state.svg, accuracy_over_length_and_depth.svg
 //! lock                     held by the process that writes here
 //! ```
 

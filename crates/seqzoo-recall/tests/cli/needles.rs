@@ -29,6 +29,8 @@ fn a_grid_is_reported_as_a_map_and_by_length() {
     for words in ["Accuracy over length and depth", "trained to 16", "exact match", "Wilson"] {
         assert!(page.contains(words), "{words}");
     }
+    let map = workplace.read("out/accuracy_over_length_and_depth.svg");
+    assert!(map.starts_with("<svg") && page.contains(map.trim_end()));
     for result in workplace.results("out") {
         assert_eq!(result.slices.len(), 6);
         assert!(result.curve.iter().all(|point| point.slices.len() == 3), "on the way, what was trained on");
