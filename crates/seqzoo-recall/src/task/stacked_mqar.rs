@@ -40,8 +40,8 @@ pub struct StackedSegment {
 /// where there is none. The vectors are drawn uniformly from the sphere by the seed of the run. Only the answers compete:
 /// a model with tied embeddings compares what it says with the vectors of all values.
 ///
-/// Source: the continuous variant of MQAR in Zoology (`zoology/data/multiquery_ar.py`). There a layer without
-/// parameters of its own precedes and follows the model; here the embedding has the width of the model.
+/// Source: the continuous variant of MQAR in Zoology (`zoology/data/multiquery_ar.py`). There a linear
+/// layer leads from vectors of twice the width into the model, and another out of it; here the layer's own projections do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StackedMqar {
