@@ -1,12 +1,12 @@
 //! Copying, plain and selective: structure, balance, and what is refused.
 
 use seqzoo_recall::experiment::Experiment;
-use seqzoo_recall::task::{Coordinates, Copying, CopyingSegment, Example, Slice, Split, Task};
+use seqzoo_recall::task::{Coordinates, Copying, Example, LengthSegment, Slice, Split, Task};
 use std::collections::HashMap;
 
 fn task(symbols: usize, tokens: usize, selective: bool, lengths: &[usize]) -> Task {
     let segments =
-        |examples| lengths.iter().map(|length| CopyingSegment { length: *length, examples }).collect();
+        |examples| lengths.iter().map(|length| LengthSegment { length: *length, examples }).collect();
     Task::Copying(Copying { symbols, tokens, selective, train: segments(0), test: segments(100) })
 }
 

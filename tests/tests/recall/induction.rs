@@ -1,11 +1,11 @@
 //! Induction heads: structure, balance, and what is refused.
 
 use seqzoo_recall::experiment::Experiment;
-use seqzoo_recall::task::{Coordinates, Example, Induction, InductionSegment, Slice, Split, Task};
+use seqzoo_recall::task::{Coordinates, Example, Induction, LengthSegment, Slice, Split, Task};
 
 fn task(vocab_size: usize, lengths: &[usize]) -> Task {
     let segments =
-        |examples| lengths.iter().map(|length| InductionSegment { length: *length, examples }).collect();
+        |examples| lengths.iter().map(|length| LengthSegment { length: *length, examples }).collect();
     Task::Induction(Induction { vocab_size, train: segments(0), test: segments(100) })
 }
 

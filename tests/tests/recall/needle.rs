@@ -1,7 +1,7 @@
 //! The needle in a haystack: its tokens, read without knowing how they were made.
 
 use seqzoo_recall::task::{
-    Coordinates, Example, Haystack, Needle, NeedleTests, NeedleTraining, Slice, Split, Task,
+    Coordinates, Example, Haystack, LengthSegment, Needle, NeedleTests, Slice, Split, Task,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ fn variants(haystack: Haystack) -> Vec<(&'static str, Needle)> {
         needles,
         values,
         queries,
-        train: vec![NeedleTraining { length: 96, examples: 0 }, NeedleTraining { length: 61, examples: 0 }],
+        train: vec![LengthSegment { length: 96, examples: 0 }, LengthSegment { length: 61, examples: 0 }],
         test: NeedleTests {
             lengths: vec![61, 200],
             depths: if values * queries == 1 { 11 } else { 0 },

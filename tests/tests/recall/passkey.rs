@@ -1,7 +1,7 @@
 //! The pass key: its text, read as a reader would.
 
 use super::reader::{Reading, read};
-use seqzoo_recall::task::{Coordinates, Example, NeedleTests, NeedleTraining, Passkey, Slice, Split, Task};
+use seqzoo_recall::task::{Coordinates, Example, LengthSegment, NeedleTests, Passkey, Slice, Split, Task};
 
 const TASK: &str = "There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. I \
                     will quiz you about the important information there.";
@@ -9,7 +9,7 @@ const GRASS: &str =
     "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. ";
 
 fn task(train: &[usize], lengths: &[usize], depths: usize) -> Task {
-    let train = train.iter().map(|length| NeedleTraining { length: *length, examples: 0 }).collect();
+    let train = train.iter().map(|length| LengthSegment { length: *length, examples: 0 }).collect();
     Task::Passkey(Passkey { train, test: NeedleTests { lengths: lengths.to_vec(), depths, examples: 10 } })
 }
 

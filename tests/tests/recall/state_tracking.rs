@@ -1,7 +1,7 @@
 //! State tracking: labels against products of matrices, balance, and what is asked.
 
 use seqzoo_recall::task::{
-    Coordinates, Example, Generators, Group, Slice, Split, StateTracking, StateTrackingSegment, Task,
+    Coordinates, Example, Generators, Group, LengthSegment, Slice, Split, StateTracking, Task,
 };
 
 const GROUPS: [(Group, Generators); 5] = [
@@ -13,7 +13,7 @@ const GROUPS: [(Group, Generators); 5] = [
 ];
 
 fn task(group: Group, generators: Generators, length: usize) -> Task {
-    let segment = |examples| vec![StateTrackingSegment { length, examples }];
+    let segment = |examples| vec![LengthSegment { length, examples }];
     Task::StateTracking(StateTracking { group, generators, train: segment(0), test: segment(100) })
 }
 

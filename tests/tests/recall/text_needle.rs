@@ -2,7 +2,7 @@
 
 use super::reader::{Reading, read};
 use seqzoo_recall::task::{
-    Coordinates, NeedleTests, NeedleTraining, Slice, Split, Task, TextHaystack, TextNeedle, ValueKind,
+    Coordinates, LengthSegment, NeedleTests, Slice, Split, Task, TextHaystack, TextNeedle, ValueKind,
 };
 use std::collections::{BTreeMap, HashSet};
 
@@ -23,7 +23,7 @@ fn needle(
         needles,
         values,
         queries,
-        train: vec![NeedleTraining { length: 3000, examples: 0 }],
+        train: vec![LengthSegment { length: 3000, examples: 0 }],
         test: NeedleTests {
             lengths: vec![1500, 3001],
             depths: if values * queries == 1 { 11 } else { 0 },
@@ -41,7 +41,7 @@ fn tasks() -> Vec<(TextNeedle, &'static str)> {
                 let mut task = needle(haystack, kind, counts);
                 let least = least(&task);
                 let longer = [0, 1, 2, 3, 20, 95].map(|more| least + more);
-                task.train.extend(longer.map(|length| NeedleTraining { length, examples: 0 }));
+                task.train.extend(longer.map(|length| LengthSegment { length, examples: 0 }));
                 tasks.push((task, plural));
             }
         }
@@ -52,7 +52,7 @@ fn tasks() -> Vec<(TextNeedle, &'static str)> {
 /// The least length that is not refused.
 fn least(task: &TextNeedle) -> usize {
     let fits = |length: &usize| {
-        let train = vec![NeedleTraining { length: *length, examples: 0 }];
+        let train = vec![LengthSegment { length: *length, examples: 0 }];
         Task::TextNeedle(TextNeedle { train, ..task.clone() }).check().is_ok()
     };
     (1..).find(fits).unwrap()
@@ -224,7 +224,7 @@ fn needles_come_in_a_fresh_order_with_and_without_a_haystack() {
     for haystack in HAYSTACKS {
         let mut task = needle(haystack, ValueKind::Numbers, [3, 1, 3]);
         let least = least(&task);
-        task.train.push(NeedleTraining { length: least, examples: 0 });
+        task.train.push(LengthSegment { length: least, examples: 0 });
         let task = Task::TextNeedle(task);
         for segment in [0, 1] {
             let mut orders: BTreeMap<Vec<usize>, usize> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use super::law::Law;
 use super::picture::{DOT, answered, condensed};
-use super::{Coordinates, Draws, Example, MAX_LENGTH, MAX_TOKENS, Slice, Split};
+use super::{Coordinates, Draws, Example, LengthSegment, MAX_LENGTH, MAX_TOKENS, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +10,6 @@ use serde::{Deserialize, Serialize};
 const NOISE: u32 = 0;
 /// Noise and the marker.
 const SIGNS: usize = 2;
-
-/// Examples of one length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CopyingSegment {
-    /// Tokens per example, the markers included; at least `2 · tokens`.
-    pub length: usize,
-    /// How many examples there are; 0 is endless, for fresh training data.
-    #[serde(default)]
-    pub examples: usize,
-}
 
 /// Copying: symbols lie among noise, and must be said in order at the markers that follow.
 ///
@@ -45,18 +34,15 @@ pub struct Copying {
     pub tokens: usize,
     /// Whether the symbols lie at random places, and not at the start.
     pub selective: bool,
-    /// The training segments.
-    pub train: Vec<CopyingSegment>,
+    /// The training segments. Lengths hold the markers, and are at least `2 · tokens`.
+    pub train: Vec<LengthSegment>,
     /// The test segments.
-    pub test: Vec<CopyingSegment>,
+    pub test: Vec<LengthSegment>,
 }
 
 impl Copying {
-    fn split(&self, split: Split) -> &[CopyingSegment] {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
+    fn split(&self, split: Split) -> &[LengthSegment] {
+        split.of(&self.train, &self.test)
     }
 
     fn marker(&self) -> u32 {
@@ -70,7 +56,7 @@ impl Law for Copying {
     }
 
     fn segments(&self, split: Split) -> Vec<(Slice, usize)> {
-        self.split(split).iter().map(|segment| (Slice::of_length(segment.length), segment.examples)).collect()
+        LengthSegment::slices(self.split(split))
     }
 
     fn example(&self, at: Coordinates) -> Example {
@@ -124,7 +110,7 @@ impl Law for Copying {
             "tokens = {tokens}, but 1 to {MAX_LENGTH} are wanted to be remembered"
         );
         for (split, segments) in [("train", &self.train), ("test", &self.test)] {
-            for CopyingSegment { length, .. } in segments {
+            for LengthSegment { length, .. } in segments {
                 ensure!(
                     *tokens <= length / 2,
                     "the {split} segment of length {length}: {tokens} symbols and as many markers have no room in it"

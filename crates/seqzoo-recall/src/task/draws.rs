@@ -15,6 +15,16 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// What a task has for this split.
+    pub(super) fn of<'a, T>(self, train: &'a [T], test: &'a [T]) -> &'a [T] {
+        match self {
+            Self::Train => train,
+            Self::Test => test,
+        }
+    }
+}
+
 /// Where an example stands: these four numbers are all that it depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coordinates {

@@ -1,6 +1,6 @@
 //! The segments of tasks with a needle: lengths to train on, and a grid of lengths and depths to test.
 
-use super::{Slice, Split};
+use super::{LengthSegment, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,6 @@ const MAX_DEPTHS: usize = 101;
 
 /// More lengths are taken for a mistake.
 const MAX_LENGTHS: usize = 64;
-
-/// Training examples of one length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NeedleTraining {
-    /// Tokens per example, the question included.
-    pub length: usize,
-    /// How many examples there are; 0 is endless, for fresh training data.
-    #[serde(default)]
-    pub examples: usize,
-}
 
 /// The grid of test examples: every length at every depth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +37,7 @@ impl NeedleTests {
 
 /// All segments of such a task: test cells come length by length.
 pub(super) struct Grid<'a> {
-    pub(super) train: &'a [NeedleTraining],
+    pub(super) train: &'a [LengthSegment],
     pub(super) test: &'a NeedleTests,
 }
 

@@ -2,23 +2,12 @@
 
 use super::law::Law;
 use super::picture::{DOT, answered, condensed};
-use super::{Coordinates, Draws, Example, MAX_TOKENS, Slice, Split};
+use super::{Coordinates, Draws, Example, LengthSegment, MAX_TOKENS, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
 /// The trigger, what follows it, and the trigger again.
 const MIN_LENGTH: usize = 3;
-
-/// Examples of one length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InductionSegment {
-    /// Tokens per example, both triggers included; at least 3.
-    pub length: usize,
-    /// How many examples there are; 0 is endless, for fresh training data.
-    #[serde(default)]
-    pub examples: usize,
-}
 
 /// Induction heads: a trigger stands somewhere among random tokens, and again at the end. What followed it?
 ///
@@ -38,18 +27,15 @@ pub struct InductionSegment {
 pub struct Induction {
     /// The ordinary tokens; the trigger comes after them.
     pub vocab_size: usize,
-    /// The training segments.
-    pub train: Vec<InductionSegment>,
+    /// The training segments. Lengths hold both triggers, and are at least 3.
+    pub train: Vec<LengthSegment>,
     /// The test segments.
-    pub test: Vec<InductionSegment>,
+    pub test: Vec<LengthSegment>,
 }
 
 impl Induction {
-    fn split(&self, split: Split) -> &[InductionSegment] {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
+    fn split(&self, split: Split) -> &[LengthSegment] {
+        split.of(&self.train, &self.test)
     }
 
     fn trigger(&self) -> u32 {
@@ -63,7 +49,7 @@ impl Law for Induction {
     }
 
     fn segments(&self, split: Split) -> Vec<(Slice, usize)> {
-        self.split(split).iter().map(|segment| (Slice::of_length(segment.length), segment.examples)).collect()
+        LengthSegment::slices(self.split(split))
     }
 
     fn example(&self, at: Coordinates) -> Example {
@@ -109,7 +95,7 @@ impl Law for Induction {
             "vocab_size and the trigger are {vocabulary} tokens together, but at most {MAX_TOKENS} are wanted"
         );
         for (split, segments) in [("train", &self.train), ("test", &self.test)] {
-            for InductionSegment { length, .. } in segments {
+            for LengthSegment { length, .. } in segments {
                 ensure!(
                     *length >= MIN_LENGTH,
                     "the {split} segment of length {length}: at least {MIN_LENGTH} tokens are wanted, for two triggers \

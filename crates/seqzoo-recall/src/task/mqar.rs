@@ -98,10 +98,7 @@ fn zoology_power() -> f64 {
 
 impl Mqar {
     fn split(&self, split: Split) -> &[MqarSegment] {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
+        split.of(&self.train, &self.test)
     }
 
     /// Whether any test binds keys again.

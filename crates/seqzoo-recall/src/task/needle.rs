@@ -1,10 +1,10 @@
 //! A needle in a haystack, token by token.
 
-use super::grid::{Grid, NeedleTests, NeedleTraining};
+use super::grid::{Grid, NeedleTests};
 use super::haystack::Haystack;
 use super::law::Law;
 use super::picture::{DOT, answered, condensed};
-use super::{Coordinates, Draws, Example, MAX_LENGTH, MAX_TOKENS, Slice, Split};
+use super::{Coordinates, Draws, Example, LengthSegment, MAX_LENGTH, MAX_TOKENS, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
@@ -52,8 +52,8 @@ pub struct Needle {
     /// How many of the keys are asked for, one after the other.
     #[serde(default = "one")]
     pub queries: usize,
-    /// The training segments.
-    pub train: Vec<NeedleTraining>,
+    /// The training segments. Lengths hold the question.
+    pub train: Vec<LengthSegment>,
     /// The test segments.
     pub test: NeedleTests,
 }

@@ -1,9 +1,9 @@
 //! A pass key in a long repetitive text.
 
-use super::grid::{Grid, NeedleTests, NeedleTraining};
+use super::grid::{Grid, NeedleTests};
 use super::law::Law;
 use super::text::{self, BYTES};
-use super::{Coordinates, Draws, Example, Slice, Split};
+use super::{Coordinates, Draws, Example, LengthSegment, Slice, Split};
 use serde::{Deserialize, Serialize};
 
 const TASK: &str = "There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. I \
@@ -37,8 +37,8 @@ const MAX_KEY: usize = 50_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Passkey {
-    /// The training segments.
-    pub train: Vec<NeedleTraining>,
+    /// The training segments. Lengths hold the question.
+    pub train: Vec<LengthSegment>,
     /// The test segments.
     pub test: NeedleTests,
 }

@@ -70,10 +70,7 @@ fn once() -> usize {
 
 impl StackedMqar {
     fn split(&self, split: Split) -> &[StackedSegment] {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
+        split.of(&self.train, &self.test)
     }
 
     fn slice(&self, pairs: usize) -> Slice {

@@ -2,20 +2,9 @@
 
 use super::group::{Generators, Group};
 use super::law::Law;
-use super::{Coordinates, Draws, Example, Slice, Split};
+use super::{Coordinates, Draws, Example, LengthSegment, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
-
-/// Examples of one length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StateTrackingSegment {
-    /// Tokens per example, at least 4.
-    pub length: usize,
-    /// How many examples there are; 0 is endless, for fresh training data.
-    #[serde(default)]
-    pub examples: usize,
-}
 
 /// State tracking: after every token, which element have the tokens multiplied to so far?
 ///
@@ -40,18 +29,15 @@ pub struct StateTracking {
     /// Which of its elements come as tokens.
     #[serde(default)]
     pub generators: Generators,
-    /// The training segments.
-    pub train: Vec<StateTrackingSegment>,
+    /// The training segments. Lengths are at least 4.
+    pub train: Vec<LengthSegment>,
     /// The test segments.
-    pub test: Vec<StateTrackingSegment>,
+    pub test: Vec<LengthSegment>,
 }
 
 impl StateTracking {
-    fn split(&self, split: Split) -> &[StateTrackingSegment] {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
+    fn split(&self, split: Split) -> &[LengthSegment] {
+        split.of(&self.train, &self.test)
     }
 }
 
@@ -61,7 +47,7 @@ impl Law for StateTracking {
     }
 
     fn segments(&self, split: Split) -> Vec<(Slice, usize)> {
-        self.split(split).iter().map(|segment| (Slice::of_length(segment.length), segment.examples)).collect()
+        LengthSegment::slices(self.split(split))
     }
 
     fn example(&self, at: Coordinates) -> Example {
@@ -99,7 +85,7 @@ impl Law for StateTracking {
             "the swaps of parity are all of it; leave `generators` out"
         );
         for (split, segments) in [("train", &self.train), ("test", &self.test)] {
-            for StateTrackingSegment { length, .. } in segments {
+            for LengthSegment { length, .. } in segments {
                 ensure!(
                     *length >= 4,
                     "the {split} segment of length {length}: at least 4 tokens are wanted, since the last quarter \

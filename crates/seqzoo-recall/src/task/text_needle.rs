@@ -1,9 +1,9 @@
 //! A needle in written text.
 
-use super::grid::{Grid, NeedleTests, NeedleTraining};
+use super::grid::{Grid, NeedleTests};
 use super::law::Law;
 use super::text::{self, BYTES, Hay, NAME, NAMES, Names, SEPARATOR, TextHaystack, ValueKind};
-use super::{Coordinates, Draws, Example, MAX_LENGTH, Slice, Split};
+use super::{Coordinates, Draws, Example, LengthSegment, MAX_LENGTH, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
@@ -53,8 +53,8 @@ pub struct TextNeedle {
     /// How many of the keys are asked for, in one question.
     #[serde(default = "one")]
     pub queries: usize,
-    /// The training segments.
-    pub train: Vec<NeedleTraining>,
+    /// The training segments. Lengths hold the question.
+    pub train: Vec<LengthSegment>,
     /// The test segments.
     pub test: NeedleTests,
 }
