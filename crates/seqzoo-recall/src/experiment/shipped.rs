@@ -44,7 +44,7 @@ pub const SHIPPED: &[Shipped] = &[
     },
     Shipped {
         name: "needle",
-        summary: "a needle in a haystack that repeats, at every depth, to 16 times the training length: a quarter of an hour",
+        summary: "a needle in a haystack that repeats, at every depth, to 16 times the training length: minutes on two cores",
         text: include_str!("../../configs/needle.toml"),
     },
     Shipped {
