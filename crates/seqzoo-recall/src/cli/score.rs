@@ -4,7 +4,7 @@ use super::arguments::Common;
 use super::run::{find, finish, use_threads};
 use crate::experiment::{Contestant, Experiment, Layer, runs};
 use crate::machine::Machine;
-use crate::results::RunResult;
+use crate::results::{RunResult, mean_accuracy};
 use crate::train::{Findings, examine};
 use crate::{Error, device, stop};
 use burn::module::Module;
@@ -81,7 +81,7 @@ fn result(
         width: run.width,
         learning_rate: run.learning_rate,
         seed: run.seed,
-        accuracy: slices.iter().map(|slice| slice.accuracy).sum::<f64>() / slices.len() as f64,
+        accuracy: mean_accuracy(&slices),
         slices,
         cleared,
         diverged: false,

@@ -39,10 +39,15 @@ pub struct CurvePoint {
     pub slices: Vec<SliceAccuracy>,
 }
 
+/// The mean accuracy over slices.
+pub(crate) fn mean_accuracy(slices: &[SliceAccuracy]) -> f64 {
+    slices.iter().map(|slice| slice.accuracy).sum::<f64>() / slices.len() as f64
+}
+
 impl CurvePoint {
     /// The mean accuracy over the slices.
     pub fn accuracy(&self) -> f64 {
-        self.slices.iter().map(|slice| slice.accuracy).sum::<f64>() / self.slices.len() as f64
+        mean_accuracy(&self.slices)
     }
 }
 

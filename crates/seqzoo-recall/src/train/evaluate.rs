@@ -3,7 +3,7 @@
 use super::longest;
 use super::read::read;
 use crate::experiment::RunConfig;
-use crate::results::{SliceAccuracy, Streamed};
+use crate::results::{SliceAccuracy, Streamed, mean_accuracy};
 use crate::task::{Batch, Split};
 use crate::{Error, stop};
 use burn::tensor::Device;
@@ -61,7 +61,7 @@ pub(super) fn cleared(model: &LanguageModel, run: &RunConfig, device: &Device) -
     let of_it = (0..segments.len()).filter(|segment| Some(segments[*segment].0.length) == shortest);
     let scores = of_it.map(|segment| score(model, run, device, segment, true));
     let scores = scores.collect::<Result<Vec<_>, _>>()?;
-    Ok(Some(scores.iter().map(|score| score.accuracy).sum::<f64>() / scores.len() as f64))
+    Ok(Some(mean_accuracy(&scores)))
 }
 
 /// The accuracy of one test segment; with the state cleared before the question, if that is wanted.

@@ -11,7 +11,7 @@ use super::step::step;
 use crate::experiment::{RunConfig, StepPlan};
 use crate::machine::Machine;
 use crate::reporter::Meter;
-use crate::results::{CurvePoint, RunResult, SliceAccuracy};
+use crate::results::{CurvePoint, RunResult, SliceAccuracy, mean_accuracy};
 use crate::task::{Batch, Split};
 use crate::{Error, stop};
 use burn::module::{Module, ModuleVisitor, Param};
@@ -161,7 +161,7 @@ impl<'a> Session<'a> {
             width: run.width,
             learning_rate: run.learning_rate,
             seed: run.seed,
-            accuracy: slices.iter().map(|slice| slice.accuracy).sum::<f64>() / slices.len() as f64,
+            accuracy: mean_accuracy(&slices),
             slices,
             cleared,
             diverged: progress.diverged,
