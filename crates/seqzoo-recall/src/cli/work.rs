@@ -7,7 +7,6 @@ use crate::results::{RunResult, Store};
 use crate::train::Trainer;
 use crate::{Error, stop};
 use burn::tensor::Device;
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,28 +27,21 @@ impl Work<'_> {
     ///
     /// The first error; runs under way beside it are ended first.
     pub fn all(&self, units: &[Unit]) -> Result<(), Error> {
-        // Contestants of the same layers share runs.
-        let mut keys = BTreeSet::new();
-        let (first, again): (Vec<usize>, Vec<usize>) =
-            (0..units.len()).partition(|index| keys.insert(units[*index].key()));
-        self.some(units, &first)?;
-        again.iter().try_for_each(|index| self.unit(units, *index))
-    }
-
-    fn some(&self, units: &[Unit], indices: &[usize]) -> Result<(), Error> {
         let next = AtomicUsize::new(0);
         let failure = Mutex::new(None);
         let failed = || failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let worker = || {
             while failed().is_none() {
-                let Some(index) = indices.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                if let Err(error) = self.unit(units, *index) {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(unit) = units.get(index) else { break };
+                let count = |units: &[Unit]| units.iter().map(Unit::runs).sum();
+                if let Err(error) = self.halve(unit, count(&units[..index]), count(units)) {
                     failed().get_or_insert(error);
                 }
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..self.machine.jobs.min(indices.len()) {
+            for _ in 1..self.machine.jobs.min(units.len()) {
                 scope.spawn(worker);
             }
             worker();
@@ -57,20 +49,10 @@ impl Work<'_> {
         failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
     }
 
-    fn unit(&self, units: &[Unit], index: usize) -> Result<(), Error> {
-        let count = |units: &[Unit]| units.iter().map(|unit| unit.runs.len()).sum::<usize>();
-        let (unit, before, all) = (&units[index], count(&units[..index]), count(units));
-        match unit.runs.as_slice() {
-            [run] => self.one(run, before, all),
-            _ => self.halve(unit, before, all),
-        }
-    }
-
     /// Does the run `index` of `count`.
     pub fn one(&self, run: &RunConfig, index: usize, count: usize) -> Result<(), Error> {
         let reporter = self.reporter.of(index, count);
-        // A run that was ended early may be wanted whole, once there are more seeds.
-        if let Some(result) = self.store.result(run)?.filter(|result| !result.halved) {
+        if let Some(result) = self.known(run, usize::MAX)? {
             reporter.say(&format!("{}: already done{}", run.title(), self.elsewhere(&result)));
             return Ok(());
         }
@@ -82,6 +64,12 @@ impl Work<'_> {
         self.store.keep(run, &result)?;
         reporter.say(&summary(&run.title(), &result));
         Ok(())
+    }
+
+    /// The result of a run, if it tells how the run stood after `step` steps. One that was ended before may be wanted
+    /// further, once there are more seeds or contestants.
+    pub fn known(&self, run: &RunConfig, step: usize) -> Result<Option<RunResult>, Error> {
+        Ok(self.store.result(run)?.filter(|result| !result.halved || result.steps >= step))
     }
 
     pub fn trainer<'a>(

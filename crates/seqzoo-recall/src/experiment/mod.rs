@@ -21,7 +21,7 @@ pub use shard::Shard;
 pub use shipped::{SHIPPED, Shipped};
 pub use step_plan::StepPlan;
 pub use training::{Batching, Data, Decay, Schedule, StopRule, Training};
-pub use unit::{Unit, units};
+pub use unit::{Bracket, Unit, units};
 
 use crate::Error;
 use crate::error::ensure;

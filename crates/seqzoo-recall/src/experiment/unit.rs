@@ -1,33 +1,58 @@
 //! What is done in one piece: a run, or the runs whose fates depend on each other.
 
 use super::{Experiment, RunConfig, runs};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Runs that are done in one piece.
+/// The runs whose fates depend on each other: with halving all runs of a contestant at a width, otherwise one.
+pub type Bracket = Vec<RunConfig>;
+
+/// Brackets that are done in one piece. Runs of the same key are in the same unit: whoever does the unit has a claim to
+/// them that nobody shares.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    /// The runs, in order.
-    pub runs: Vec<RunConfig>,
-    /// The steps after which the worse half of their learning rates ends.
+    /// The brackets, in order.
+    pub brackets: Vec<Bracket>,
+    /// The steps after which the worse half of the learning rates of a bracket ends.
     pub rungs: Vec<usize>,
 }
 
 impl Unit {
-    /// What the unit is dealt and found by: the key of its first run.
+    /// What the unit is dealt by: the key of its first run.
     pub fn key(&self) -> String {
-        self.runs[0].key()
+        self.brackets[0][0].key()
+    }
+
+    /// How many runs it has; those that several contestants share count for each of them.
+    pub fn runs(&self) -> usize {
+        self.brackets.iter().map(Vec::len).sum()
     }
 }
 
-/// The units of `experiment`, in order: a run each, or with halving all runs of a contestant at a width.
+/// The units of `experiment`, in order. Contestants of the same layers share runs, and so a unit.
 pub fn units(experiment: &Experiment) -> Vec<Unit> {
-    let runs = runs(experiment);
-    if experiment.halving.is_empty() {
-        return runs.into_iter().map(|run| Unit { runs: vec![run], rungs: Vec::new() }).collect();
+    let halves = !experiment.halving.is_empty();
+    let together =
+        |a: &RunConfig, b: &RunConfig| halves && (&a.contestant, a.width) == (&b.contestant, b.width);
+    let mut units: Vec<Vec<Bracket>> = Vec::new();
+    // The unit that has the run of a key.
+    let mut claims: BTreeMap<String, usize> = BTreeMap::new();
+    for bracket in runs(experiment).chunk_by(together) {
+        let mut sharing: BTreeSet<usize> =
+            bracket.iter().filter_map(|run| claims.get(&run.key()).copied()).collect();
+        let unit = sharing.pop_first().unwrap_or(units.len());
+        if unit == units.len() {
+            units.push(Vec::new());
+        }
+        let others: Vec<Bracket> =
+            sharing.iter().flat_map(|other| std::mem::take(&mut units[*other])).collect();
+        for bracket in others.into_iter().chain([bracket.to_vec()]) {
+            claims.extend(bracket.iter().map(|run| (run.key(), unit)));
+            units[unit].push(bracket);
+        }
     }
     let rungs = experiment.rungs();
-    runs.chunk_by(|a, b| (&a.contestant, a.width) == (&b.contestant, b.width))
-        .map(|runs| Unit { runs: runs.to_vec(), rungs: rungs.clone() })
-        .collect()
+    let units = units.into_iter().filter(|brackets| !brackets.is_empty());
+    units.map(|brackets| Unit { brackets, rungs: rungs.clone() }).collect()
 }
 
 impl Experiment {

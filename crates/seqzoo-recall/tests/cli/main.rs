@@ -2,6 +2,7 @@
 
 mod budgets;
 mod forms;
+mod halving;
 mod help;
 mod interrupt;
 mod mistakes;
