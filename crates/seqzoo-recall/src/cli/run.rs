@@ -100,6 +100,14 @@ fn directory_name(experiment: &Experiment, common: &Common) -> String {
 
 /// Reports on directories that are there.
 pub(super) fn report(directories: &[PathBuf], common: &Common) -> Result<bool, Error> {
+    let out = match (&common.out, directories) {
+        (None, [only]) => only.clone(),
+        (out, _) => {
+            let out = out.clone().unwrap_or_else(|| Path::new("runs").join("report"));
+            Store::check_free(&out)?;
+            out
+        }
+    };
     let mut experiments = Vec::new();
     for directory in directories {
         let (store, experiment) = Store::open(directory)?;
@@ -114,10 +122,6 @@ pub(super) fn report(directories: &[PathBuf], common: &Common) -> Result<bool, E
             listed.join(", ")
         )));
     }
-    let out = common.out.clone().unwrap_or_else(|| match directories {
-        [only] => only.clone(),
-        _ => Path::new("runs").join("report"),
-    });
     finish(experiments, &out, common)
 }
 

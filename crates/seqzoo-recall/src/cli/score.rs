@@ -4,7 +4,7 @@ use super::arguments::Common;
 use super::run::{find, finish, use_threads};
 use crate::experiment::{Contestant, Experiment, Layer, runs};
 use crate::machine::Machine;
-use crate::results::{RunResult, mean_accuracy};
+use crate::results::{RunResult, Store, mean_accuracy};
 use crate::train::{Findings, examine};
 use crate::{Error, device, stop};
 use burn::module::Module;
@@ -16,6 +16,9 @@ use std::time::Instant;
 /// Scores the model in `directory` on the tests of an experiment, and reports as on a run.
 pub(super) fn score(name: &str, directory: &Path, common: &Common) -> Result<bool, Error> {
     let experiment = find(name)?;
+    let out =
+        common.out.clone().unwrap_or_else(|| Path::new("runs").join(format!("{}-scored", experiment.name)));
+    Store::check_free(&out)?;
     let (device_name, device) = device::find(common.device.as_deref())?;
     let machine = Machine::here(&device_name, use_threads(common)?, 1);
     let model = LanguageModel::load(directory, &device)?;
@@ -30,8 +33,6 @@ pub(super) fn score(name: &str, directory: &Path, common: &Common) -> Result<boo
     stop::listen();
     let experiment = with_only(experiment, &model, directory, common)?;
     let result = result(&experiment, &model, &device, machine)?;
-    let name = format!("{}-scored", experiment.name);
-    let out = common.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
     finish(vec![(experiment, vec![result])], &out, common)
 }
 

@@ -84,6 +84,21 @@ impl Store {
         Ok((store, experiment))
     }
 
+    /// Says that `directory` is no experiment's, so that a report on others may be written there.
+    ///
+    /// # Errors
+    ///
+    /// If it is: its results would be written over.
+    pub fn check_free(directory: &Path) -> Result<(), Error> {
+        if !directory.join(EXPERIMENT).exists() {
+            return Ok(());
+        }
+        Err(Error::Argument(format!(
+            "{} holds an experiment, whose results and report would be written over; choose another directory with --out",
+            directory.display()
+        )))
+    }
+
     /// A path inside the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)

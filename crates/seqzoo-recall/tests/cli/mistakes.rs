@@ -1,6 +1,8 @@
 //! Bad input gets one clear sentence, exit code 2, and loses nothing.
 
 use super::tool::{CHECKPOINT, Workplace};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 fn refused(arguments: &[&str], sentence: &str) {
     let workplace = Workplace::new(5);
@@ -133,6 +135,42 @@ fn results_are_never_written_over() {
     assert_eq!(other.code, Some(2));
     assert!(other.err.contains("choose another directory for `another-test`"), "{}", other.err);
     assert_eq!(workplace.read("out/results.jsonl"), before);
+}
+
+/// Every file of the directory `out` itself.
+fn files(workplace: &Workplace, out: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = std::fs::read_dir(workplace.path(out)).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_file()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn a_report_on_something_else_leaves_an_experiment_as_it_is() {
+    let workplace = Workplace::new(5);
+    let said = workplace.recall(&["run", "small.toml", "--out", "out", "--keep-models"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(workplace.recall(&["run", "small.toml", "--out", "runs/report", "--seed", "4"]).code, Some(0));
+    let of_both = || [files(&workplace, "out"), files(&workplace, "runs/report")];
+    let before = of_both();
+    let run = std::fs::read_dir(workplace.path("out/runs")).unwrap().next().unwrap().unwrap().path();
+    let model = run.join("model");
+    for (arguments, directory) in [
+        (&["score", "small.toml", "--model", model.to_str().unwrap(), "--out", "out"][..], "out"),
+        (&["report", "runs/report", "--out", "out"], "out"),
+        (&["report", "out", "runs/report", "--out", "out"], "out"),
+        (&["report", "out", "--out", "out"], "out"),
+        (&["report", "out", "runs/report"], "runs/report"),
+    ] {
+        let said = workplace.recall(arguments);
+        assert_eq!(said.code, Some(2), "{arguments:?}: {}", said.out);
+        let sentence = format!(
+            "recall: {directory} holds an experiment, whose results and report would be written over; choose another \
+             directory with --out\n"
+        );
+        assert_eq!(said.err, sentence, "{arguments:?}");
+        assert!(of_both() == before, "{arguments:?}");
+    }
+    assert_eq!(workplace.recall(&["report", "out"]).code, Some(0));
+    assert!(of_both() == before, "a report on the experiment itself is what the run wrote");
 }
 
 #[test]
