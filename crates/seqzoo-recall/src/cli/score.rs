@@ -4,14 +4,10 @@ use super::arguments::Common;
 use super::run::{find, finish, use_threads};
 use crate::experiment::{Contestant, Experiment, Layer, runs};
 use crate::machine::Machine;
-use crate::results::{RunResult, Store, mean_accuracy};
-use crate::train::{Findings, examine};
-use crate::{Error, device, stop};
-use burn::module::Module;
-use burn::tensor::Device;
+use crate::results::Store;
+use crate::{Error, device, stop, train};
 use seqzoo::models::LanguageModel;
 use std::path::Path;
-use std::time::Instant;
 
 /// Scores the model in `directory` on the tests of an experiment, and reports as on a run.
 pub(super) fn score(name: &str, directory: &Path, common: &Common) -> Result<bool, Error> {
@@ -32,7 +28,7 @@ pub(super) fn score(name: &str, directory: &Path, common: &Common) -> Result<boo
     }
     stop::listen();
     let experiment = with_only(experiment, &model, directory, common)?;
-    let result = result(&experiment, &model, &device, machine)?;
+    let result = train::score(&model, &runs(&experiment)[0], &device, &machine)?;
     finish(vec![(experiment, vec![result])], &out, common)
 }
 
@@ -64,37 +60,5 @@ fn with_only(
         }],
         expectations: Vec::new(),
         ..experiment
-    })
-}
-
-fn result(
-    experiment: &Experiment,
-    model: &LanguageModel,
-    device: &Device,
-    machine: Machine,
-) -> Result<RunResult, Error> {
-    let run = runs(experiment).remove(0);
-    let start = Instant::now();
-    let Findings { slices, cleared, state, step_microseconds } = examine(model, &run, device, None)?;
-    Ok(RunResult {
-        key: run.key(),
-        contestant: run.contestant,
-        width: run.width,
-        learning_rate: run.learning_rate,
-        seed: run.seed,
-        accuracy: mean_accuracy(&slices),
-        slices,
-        cleared,
-        diverged: false,
-        halved: false,
-        parameters: model.num_params(),
-        state,
-        steps: 0,
-        training_tokens_per_second: 0.0,
-        step_microseconds,
-        wall_seconds: start.elapsed().as_secs_f64(),
-        curve: Vec::new(),
-        forms: Vec::new(),
-        machine,
     })
 }

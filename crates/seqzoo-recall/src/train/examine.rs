@@ -4,40 +4,67 @@ use super::cost::cost;
 use super::evaluate::{Scope, cleared, evaluate};
 use crate::Error;
 use crate::experiment::RunConfig;
-use crate::results::SliceAccuracy;
+use crate::machine::Machine;
+use crate::results::{RunResult, SliceAccuracy, mean_accuracy};
+use burn::module::Module;
 use burn::tensor::Device;
-use seqzoo::StateBytes;
 use seqzoo::models::LanguageModel;
+use std::time::Instant;
 
-/// What a model can do, and what it costs to run.
-#[derive(Clone, Debug)]
-pub struct Findings {
-    /// The accuracy of every test slice.
-    pub slices: Vec<SliceAccuracy>,
-    /// The accuracy where the state is cleared before the question, in tasks that ask once.
-    pub cleared: Option<f64>,
-    /// The state of one sequence after the longest test example.
-    pub state: StateBytes,
-    /// Median time of a decoding step of one sequence.
-    pub step_microseconds: f64,
-}
-
-/// Scores `model` on the tests of `run`, given the accuracies that are known already.
+/// Scores `model`, which was trained elsewhere, on the tests of `run`.
 ///
 /// # Errors
 ///
 /// If the user asked to stop.
-pub fn examine(
+pub fn score(
     model: &LanguageModel,
     run: &RunConfig,
     device: &Device,
+    machine: &Machine,
+) -> Result<RunResult, Error> {
+    let start = Instant::now();
+    let result = examine(model, run, device, machine, None)?;
+    Ok(RunResult { wall_seconds: start.elapsed().as_secs_f64(), ..result })
+}
+
+/// What `model` can do on the tests of `run` and what it costs to run, given the accuracies that are known already. Of
+/// its training nothing is said: no steps and no time.
+///
+/// # Errors
+///
+/// If the user asked to stop.
+pub(super) fn examine(
+    model: &LanguageModel,
+    run: &RunConfig,
+    device: &Device,
+    machine: &Machine,
     known: Option<Vec<SliceAccuracy>>,
-) -> Result<Findings, Error> {
+) -> Result<RunResult, Error> {
     let slices = match known {
         Some(slices) => slices,
         None => evaluate(model, run, device, Scope::All)?,
     };
     let cleared = cleared(model, run, device)?;
     let (state, step_microseconds) = cost(model, run, device);
-    Ok(Findings { slices, cleared, state, step_microseconds })
+    Ok(RunResult {
+        key: run.key(),
+        contestant: run.contestant.clone(),
+        width: run.width,
+        learning_rate: run.learning_rate,
+        seed: run.seed,
+        accuracy: mean_accuracy(&slices),
+        slices,
+        cleared,
+        diverged: false,
+        halved: false,
+        parameters: model.num_params(),
+        state,
+        steps: 0,
+        training_tokens_per_second: 0.0,
+        step_microseconds,
+        wall_seconds: 0.0,
+        curve: Vec::new(),
+        forms: Vec::new(),
+        machine: machine.clone(),
+    })
 }

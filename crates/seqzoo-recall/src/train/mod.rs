@@ -14,7 +14,7 @@ mod session;
 mod step;
 mod trainer;
 
-pub use examine::{Findings, examine};
+pub use examine::score;
 pub use progress::Progress;
 pub use trainer::{Stand, Trainer};
 

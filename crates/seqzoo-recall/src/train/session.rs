@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Checkpoint, Training};
 use super::evaluate::{Scope, evaluate};
-use super::examine::{Findings, examine};
+use super::examine::examine;
 use super::forms::forms;
 use super::longest;
 use super::optimizer::optimizer;
@@ -11,7 +11,7 @@ use super::step::step;
 use crate::experiment::{RunConfig, StepPlan};
 use crate::machine::Machine;
 use crate::reporter::Meter;
-use crate::results::{CurvePoint, RunResult, SliceAccuracy, mean_accuracy};
+use crate::results::{CurvePoint, RunResult, SliceAccuracy};
 use crate::task::{Batch, Split};
 use crate::{Error, stop};
 use burn::module::{Module, ModuleVisitor, Param};
@@ -150,31 +150,18 @@ impl<'a> Session<'a> {
         let on_the_way = curve.last().map(|point| point.slices.clone());
         let known = if *diverged || on_the_way.is_none() { Some(lost(run)) } else { on_the_way };
         let known = known.filter(|_| *diverged || Scope::on_the_way(run) == Scope::All);
-        let Findings { slices, cleared, state, step_microseconds } =
-            examine(&model, run, self.device, known)?;
-        let cleared = cleared.filter(|_| !diverged);
+        let result = examine(&model, run, self.device, machine, known)?;
         self.count_seconds();
         let (steps, progress) = (self.step(), self.training.progress);
         Ok(RunResult {
-            key: run.key(),
-            contestant: run.contestant.clone(),
-            width: run.width,
-            learning_rate: run.learning_rate,
-            seed: run.seed,
-            accuracy: mean_accuracy(&slices),
-            slices,
-            cleared,
+            cleared: result.cleared.filter(|_| !progress.diverged),
             diverged: progress.diverged,
-            halved: false,
-            parameters: model.num_params(),
-            state,
             steps,
             training_tokens_per_second: progress.tokens as f64 / progress.training_seconds,
-            step_microseconds,
             wall_seconds: progress.wall_seconds,
             curve: progress.curve,
             forms,
-            machine: machine.clone(),
+            ..result
         })
     }
 }
