@@ -1,6 +1,7 @@
 //! Drawing: lines, points, their spread, the levels of guessing and a legend.
 
 use super::axis::{Axis, Horizontal};
+use super::frame::{Area, Drawn, failing, picture};
 use plotters::prelude::*;
 
 /// The picture without its legend.
@@ -37,35 +38,22 @@ pub(super) struct Chance {
 }
 
 /// The picture as SVG; nothing without points.
-pub(super) fn draw(label: &str, axis: Axis, series: Vec<Series>, chances: Vec<Chance>) -> String {
-    let mut text = String::new();
-    // Drawing into a string cannot fail for want of a file; an empty picture is the honest rest.
-    if try_draw(&mut text, label, axis, &series, &chances).is_err() {
-        text.clear();
-    }
-    text
-}
-
-fn try_draw(
-    text: &mut String,
-    label: &str,
-    axis: Axis,
-    series: &[Series],
-    chances: &[Chance],
-) -> Result<(), Box<dyn std::error::Error>> {
+pub(super) fn draw(label: &str, axis: Axis, series: &[Series], chances: &[Chance]) -> String {
     let values: Vec<f64> =
         series.iter().flat_map(|series| series.points.iter().map(|point| point.0)).collect();
     if values.is_empty() {
-        return Ok(());
+        return String::new();
     }
     let horizontal = Horizontal::new(&axis, &values);
     let names = series.iter().map(|series| &series.name).chain(chances.iter().map(|chance| &chance.name));
     let longest = names.map(|name| name.chars().count()).max().unwrap_or(0) as u32;
     let entries = (series.len() + chances.len()) as u32;
     let size = (PLOT.0 + ENTRY.1 + 8 * longest.max(27), PLOT.1.max(60 + ENTRY.0 * entries));
-    let root = SVGBackend::with_string(text, size).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (picture, legend) = root.split_horizontally(PLOT.0);
+    picture(size, |sheet| paint(sheet, label, horizontal, series, chances))
+}
+
+fn paint(sheet: &Area, label: &str, horizontal: Horizontal, series: &[Series], chances: &[Chance]) -> Drawn {
+    let (picture, legend) = sheet.split_horizontally(PLOT.0);
     let (plot, _) = picture.split_vertically(PLOT.1);
     let mut chart = ChartBuilder::on(&plot)
         .margin(12)
@@ -105,39 +93,29 @@ fn try_draw(
         chart.draw_series(DashedLineSeries::new(points, dash, gap, grey.stroke_width(2)))?;
         row.entry(&chance.name, grey, dash, gap, false)?;
     }
-    root.present()?;
     Ok(())
 }
 
 /// The legend beside a picture, filled from the top.
 struct Legend<'a, 'b> {
-    area: &'a DrawingArea<SVGBackend<'b>, plotters::coord::Shift>,
+    area: &'a Area<'b>,
     y: i32,
 }
 
 impl Legend<'_, '_> {
     /// A sample of a line, dashed where there is a gap, and its name.
-    fn entry(
-        &mut self,
-        name: &str,
-        colour: RGBColor,
-        dash: i32,
-        gap: i32,
-        dot: bool,
-    ) -> Result<(), Box<dyn std::error::Error>> {
+    fn entry(&mut self, name: &str, colour: RGBColor, dash: i32, gap: i32, dot: bool) -> Drawn {
         let (mut x, y) = (4, self.y);
         while x < 24 {
             let line = vec![(x, y), ((x + dash).min(24), y)];
-            self.area
-                .draw(&PathElement::new(line, colour.stroke_width(2)))
-                .map_err(|error| error.to_string())?;
+            failing(self.area.draw(&PathElement::new(line, colour.stroke_width(2))))?;
             x += dash + gap;
         }
         if dot {
-            self.area.draw(&Circle::new((14, y), 5, colour.filled())).map_err(|error| error.to_string())?;
+            failing(self.area.draw(&Circle::new((14, y), 5, colour.filled())))?;
         }
         let text = Text::new(name.to_string(), (ENTRY.1 as i32, y - 7), ("sans-serif", 14));
-        self.area.draw(&text).map_err(|error| error.to_string())?;
+        failing(self.area.draw(&text))?;
         self.y += ENTRY.0 as i32;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Heat maps: accuracy over length and depth, a panel for every contestant.
 
+use super::frame::{Area, Drawn, Ink, failing, picture};
 use crate::results::wilson;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -30,31 +31,16 @@ pub(super) struct Panel {
 
 /// The maps of all contestants as one SVG, the longest training length marked; nothing without cells.
 pub(super) fn draw(panels: &[Panel], trained: usize) -> String {
-    let mut text = String::new();
-    // Drawing into a string cannot fail for want of a file; an empty picture is the honest rest.
-    if try_draw(&mut text, panels, trained).is_err() {
-        text.clear();
-    }
-    text
-}
-
-type Drawn = Result<(), Box<dyn std::error::Error>>;
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-
-fn try_draw(text: &mut String, panels: &[Panel], trained: usize) -> Drawn {
-    let Some(first) = panels.iter().find(|panel| !panel.cells.is_empty()) else { return Ok(()) };
+    let Some(first) = panels.iter().find(|panel| !panel.cells.is_empty()) else { return String::new() };
     let grid = Grid::of(&first.cells);
     let (width, height) = grid.panel();
     let columns = panels.len().min(COLUMNS);
     let rows = panels.len().div_ceil(columns);
     let size = ((width as usize * columns) as u32, (height as usize * rows) as u32);
-    let root = SVGBackend::with_string(text, size).into_drawing_area();
-    root.fill(&WHITE)?;
-    for (area, panel) in root.split_evenly((rows, columns)).iter().zip(panels) {
-        grid.draw(area, panel, trained)?;
-    }
-    root.present()?;
-    Ok(())
+    picture(size, |sheet| {
+        let areas = sheet.split_evenly((rows, columns));
+        areas.iter().zip(panels).try_for_each(|(area, panel)| grid.draw(area, panel, trained))
+    })
 }
 
 /// The lengths from left to right, and the depths from top to bottom.
@@ -90,7 +76,7 @@ impl Grid {
     fn draw(&self, area: &Area, panel: &Panel, trained: usize) -> Drawn {
         let (width, height) = self.size();
         let middle = LEFT + width / 2;
-        label(area, &panel.name, (middle, TOP / 2), 16, BLACK)?;
+        Ink::black(16).write(area, &panel.name, (middle, TOP / 2))?;
         for cell in &panel.cells {
             let column = self.lengths.iter().position(|length| *length == cell.length);
             let row = self.depths.iter().position(|depth| *depth == cell.depth);
@@ -98,18 +84,19 @@ impl Grid {
                 draw_cell(area, cell, (LEFT + column as i32 * CELL.0, TOP + row as i32 * CELL.1))?;
             }
         }
+        let small = Ink::black(12);
         for (row, depth) in self.depths.iter().enumerate() {
             let at = (LEFT - 20, TOP + row as i32 * CELL.1 + CELL.1 / 2);
-            label(area, &depth.to_string(), at, 12, BLACK)?;
+            small.write(area, &depth.to_string(), at)?;
         }
         for (column, length) in self.lengths.iter().enumerate() {
             let at = (LEFT + column as i32 * CELL.0 + CELL.0 / 2, TOP + height + 12);
-            label(area, &length.to_string(), at, 12, BLACK)?;
+            small.write(area, &length.to_string(), at)?;
         }
         let turned = ("sans-serif", 12).into_text_style(area).transform(FontTransform::Rotate270);
         let turned = turned.pos(Pos::new(HPos::Center, VPos::Center));
         failing(area.draw(&Text::new("depth, %".to_string(), (16, TOP + height / 2), turned)))?;
-        label(area, "tokens", (middle, TOP + height + 28), 12, BLACK)?;
+        small.write(area, "tokens", (middle, TOP + height + 28))?;
         self.mark_training(area, trained)
     }
 
@@ -120,7 +107,8 @@ impl Grid {
         let red = RGBColor(200, 0, 0);
         let line = vec![(x, TOP - 4), (x, bottom + 36)];
         failing(area.draw(&PathElement::new(line, red.stroke_width(3))))?;
-        label(area, &format!("trained to {trained}"), (x.max(LEFT + 40), bottom + 46), 12, red)
+        let at = (x.max(LEFT + 40), bottom + 46);
+        Ink { colour: red, ..Ink::black(12) }.write(area, &format!("trained to {trained}"), at)
     }
 }
 
@@ -128,20 +116,8 @@ impl Grid {
 fn draw_cell(area: &Area, cell: &HeatCell, (x, y): (i32, i32)) -> Drawn {
     let colour = ViridisRGB.get_color(cell.accuracy as f32);
     failing(area.draw(&Rectangle::new([(x, y), (x + CELL.0 - 1, y + CELL.1 - 1)], colour.filled())))?;
-    let ink = if cell.accuracy < 0.6 { WHITE } else { BLACK };
+    let ink = |size| Ink { colour: if cell.accuracy < 0.6 { WHITE } else { BLACK }, ..Ink::black(size) };
     let (low, high) = wilson(cell.accuracy, cell.examples);
-    label(area, &format!("{:.2}", cell.accuracy), (x + CELL.0 / 2, y + 11), 13, ink)?;
-    label(area, &format!("{low:.2} – {high:.2}"), (x + CELL.0 / 2, y + 25), 10, ink)
-}
-
-/// Text around a point.
-fn label(area: &Area, text: &str, at: (i32, i32), size: i32, colour: RGBColor) -> Drawn {
-    let style = ("sans-serif", size).into_text_style(area).color(&colour);
-    let style = style.pos(Pos::new(HPos::Center, VPos::Center));
-    failing(area.draw(&Text::new(text.to_string(), at, style)))
-}
-
-/// The error of a drawing without its borrow.
-fn failing<E: std::fmt::Display>(drawn: Result<(), E>) -> Drawn {
-    drawn.map_err(|error| error.to_string().into())
+    ink(13).write(area, &format!("{:.2}", cell.accuracy), (x + CELL.0 / 2, y + 11))?;
+    ink(10).write(area, &format!("{low:.2} – {high:.2}"), (x + CELL.0 / 2, y + 25))
 }

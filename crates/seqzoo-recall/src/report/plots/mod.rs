@@ -2,6 +2,7 @@
 
 mod axis;
 mod chart;
+mod frame;
 mod heat_map;
 mod strip;
 
@@ -28,9 +29,9 @@ pub(super) fn accuracy_by_state(task: &Task, standings: &[Standing]) -> String {
     let names = task.chance(slices[0].0).into_iter().map(|(name, _)| name);
     let (low, high) = extent(series.iter().flat_map(|series| series.points.iter().map(|point| point.0)));
     let flat = |index| vec![(low / 2.0, level(index)), (high * 2.0, level(index))];
-    let chances =
+    let chances: Vec<Chance> =
         names.enumerate().map(|(index, name)| Chance { name: name.into(), points: flat(index) }).collect();
-    draw("state of one sequence after the longest test example, bytes", Axis::Powers(2.0), series, chances)
+    draw("state of one sequence after the longest test example, bytes", Axis::Powers(2.0), &series, &chances)
 }
 
 /// The difficulty of a task's slices: the number of pairs if it has pairs, or else the length.
@@ -59,7 +60,7 @@ pub(super) fn accuracy_by_difficulty(task: &Task, standings: &[Standing]) -> Str
     for chance in &mut chances {
         chance.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    draw(difficulty(task).trim_start_matches("the "), Axis::Points, series, chances)
+    draw(difficulty(task).trim_start_matches("the "), Axis::Points, &series, &chances)
 }
 
 /// Accuracy over length and depth, in tasks that have depths; a map for every contestant.
@@ -95,7 +96,7 @@ pub(super) fn accuracy_by_rate(standings: &[Standing]) -> String {
     let series = by_contestant(&widest(standings), |standing| {
         standing.rates.iter().map(|rate| (rate.learning_rate, rate.mean, rate.min, rate.max)).collect()
     });
-    draw("learning rate", Axis::Points, series, Vec::new())
+    draw("learning rate", Axis::Points, &series, &[])
 }
 
 /// Mean accuracy against training steps, of the runs at the best rate with the first seed; nothing where every run was
@@ -118,7 +119,7 @@ pub(super) fn accuracy_by_step(standings: &[Standing], results: &[RunResult]) ->
     if series.iter().all(|series| series.points.len() < 2) {
         return String::new();
     }
-    draw("training steps", Axis::Linear, series, Vec::new())
+    draw("training steps", Axis::Linear, &series, &[])
 }
 
 /// Accuracy over the difficulty: one line, or one per length where several lengths have the same
