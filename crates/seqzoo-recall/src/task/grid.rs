@@ -35,6 +35,11 @@ impl NeedleTests {
     }
 }
 
+/// The part of `filler` that lies before a needle at `depth` per cent, rounded.
+pub(super) fn offset(filler: usize, depth: usize) -> usize {
+    (filler * depth + 50) / 100
+}
+
 /// All segments of such a task: test cells come length by length.
 pub(super) struct Grid<'a> {
     pub(super) train: &'a [LengthSegment],

@@ -8,6 +8,7 @@ mod example;
 mod grid;
 mod group;
 mod haystack;
+mod hidden;
 mod induction;
 mod law;
 mod length_segment;

@@ -1,7 +1,8 @@
 //! A needle in a haystack, token by token.
 
-use super::grid::{Grid, NeedleTests};
+use super::grid::{Grid, NeedleTests, offset};
 use super::haystack::Haystack;
+use super::hidden::{Counts, Hidden, Needles, one};
 use super::law::Law;
 use super::picture::{DOT, answered, condensed};
 use super::{Coordinates, Draws, Example, LengthSegment, MAX_LENGTH, MAX_TOKENS, Slice, Split};
@@ -58,17 +59,6 @@ pub struct Needle {
     pub test: NeedleTests,
 }
 
-fn one() -> usize {
-    1
-}
-
-/// A needle and where it lies: after so many tokens of filler.
-struct Hidden {
-    key: u32,
-    value: Vec<u32>,
-    offset: usize,
-}
-
 impl Needle {
     /// Tokens of one needle: the sign, the key, the value.
     fn needle_length(&self) -> usize {
@@ -87,7 +77,7 @@ impl Needle {
 
     /// Tokens of an example without any filler.
     fn least_length(&self) -> usize {
-        let needles = self.needles.saturating_mul(self.values).saturating_mul(self.needle_length());
+        let needles = self.counts().all().saturating_mul(self.needle_length());
         needles.saturating_add(self.question_length())
     }
 
@@ -103,31 +93,28 @@ impl Needle {
         self.keys.saturating_add(self.symbols).saturating_add(SIGNS)
     }
 
-    /// Whether one needle alone answers the question, so that its depth means something.
-    fn has_depth(&self) -> bool {
-        self.queries == 1 && self.values == 1
+    fn counts(&self) -> Counts {
+        Counts { needles: self.needles, values: self.values, queries: self.queries }
     }
 
     fn grid(&self) -> Grid<'_> {
         Grid { train: &self.train, test: &self.test }
     }
 
-    /// The needles, in order: of the first key, of the second, and so on. The first `queries` keys are asked for.
-    fn hide(&self, draws: &mut Draws, filler: usize, depth: Option<usize>) -> Vec<Hidden> {
-        let mut needles = Vec::with_capacity(self.needles * self.values);
-        for (index, key) in draws.distinct(self.needles, self.keys).into_iter().enumerate() {
+    /// The needles, each after so many tokens of filler. Only the first may be at a depth.
+    fn hide(&self, draws: &mut Draws, filler: usize, depth: Option<usize>) -> Needles<u32, Vec<u32>> {
+        let mut needles = Vec::with_capacity(self.counts().all());
+        for key in draws.distinct(self.needles, self.keys) {
             for _ in 0..self.values {
                 let value =
                     (0..self.value_length).map(|_| self.symbol_token(draws.below(self.symbols))).collect();
                 let anywhere = draws.below(filler + 1);
-                let offset = match depth {
-                    Some(depth) if index == 0 => (filler * depth + 50) / 100,
-                    _ => anywhere,
-                };
-                needles.push(Hidden { key: Self::key_token(key), value, offset });
+                let depth = depth.filter(|_| needles.is_empty());
+                let place = depth.map_or(anywhere, |depth| offset(filler, depth));
+                needles.push(Hidden { key: Self::key_token(key), value, place });
             }
         }
-        needles
+        Needles::new(needles, draws)
     }
 }
 
@@ -144,19 +131,14 @@ impl Law for Needle {
         let Slice { length, depth, .. } = self.grid().slice(at.split, at.segment as usize);
         let mut draws = Draws::new(at);
         let filler = length - self.least_length();
-        let hidden = self.hide(&mut draws, filler, depth);
-
-        // Shuffled before they are sorted: those at one place come in any order.
-        let mut order: Vec<&Hidden> =
-            draws.distinct(hidden.len(), hidden.len()).into_iter().map(|index| &hidden[index]).collect();
-        order.sort_by_key(|needle| needle.offset);
+        let needles = self.hide(&mut draws, filler, depth);
         let first_filler = self.first_filler() as u32;
         let mut hay = self.haystack.filler(&mut draws).map(|symbol| first_filler + symbol);
         let mut tokens = Vec::with_capacity(length);
         let mut laid = 0;
-        for needle in &order {
-            tokens.extend(hay.by_ref().take(needle.offset - laid));
-            laid = needle.offset;
+        for needle in needles.in_order() {
+            tokens.extend(hay.by_ref().take(needle.place - laid));
+            laid = needle.place;
             tokens.extend([MARK, needle.key]);
             tokens.extend(&needle.value);
         }
@@ -164,11 +146,9 @@ impl Law for Needle {
 
         let question = tokens.len();
         let mut answers = Vec::with_capacity(self.queries * self.answer_length());
-        for asked in hidden.chunks(self.values).take(self.queries) {
-            let key = asked[0].key;
-            tokens.extend([ASK, key]);
-            let said = order.iter().filter(|needle| needle.key == key).flat_map(|needle| &needle.value);
-            let said: Vec<u32> = said.copied().collect();
+        for (key, values) in needles.asked(self.counts()) {
+            tokens.extend([ASK, *key]);
+            let said: Vec<u32> = values.into_iter().flatten().copied().collect();
             answers.extend(said.iter().enumerate().map(|(index, token)| (tokens.len() - 1 + index, *token)));
             tokens.extend(&said[..said.len() - 1]);
         }
@@ -181,11 +161,8 @@ impl Law for Needle {
 
     fn chance(&self, _: Slice) -> Vec<(&'static str, f64)> {
         let tokens = (self.answer_length() * self.queries) as f64;
-        let mut levels = vec![("guessing any value", (self.symbols as f64).powf(-tokens))];
-        if self.needles > 1 && self.queries == 1 {
-            levels.push(("guessing a value of the haystack", 1.0 / self.needles as f64));
-        }
-        levels
+        let any = ("guessing any value", (self.symbols as f64).powf(-tokens));
+        [any].into_iter().chain(self.counts().chance(0)).collect()
     }
 
     /// Filler as a count, keys as `k5`, values as `v3`; the question points at its answer.
@@ -204,20 +181,16 @@ impl Law for Needle {
     }
 
     fn check(&self) -> Result<(), String> {
-        let Self { keys, symbols, value_length, needles, values, queries, .. } = self;
-        let counts = [*value_length, *needles, *values, *queries];
-        ensure!(
-            counts.iter().all(|count| (1..=MAX_LENGTH).contains(count)),
-            "`value_length`, `needles`, `values` and `queries` must be 1 to {MAX_LENGTH}"
-        );
+        let Self { keys, symbols, value_length, needles, .. } = self;
+        self.counts().check()?;
+        ensure!((1..=MAX_LENGTH).contains(value_length), "`value_length` must be 1 to {MAX_LENGTH}");
         ensure!(*symbols >= 2, "symbols = {symbols}, but a value of fewer than 2 symbols tells nothing");
         ensure!(needles <= keys, "{needles} needles want as many keys, but keys = {keys}");
-        ensure!(queries <= needles, "queries = {queries}, but only {needles} keys are hidden");
         let vocabulary = self.vocabulary();
         ensure!(
             vocabulary <= MAX_TOKENS,
             "keys, symbols and filler are {vocabulary} tokens together, but at most {MAX_TOKENS} are wanted"
         );
-        self.grid().check(self.has_depth(), self.least_length(), "tokens")
+        self.grid().check(self.counts().asks_one(), self.least_length(), "tokens")
     }
 }

@@ -1,6 +1,6 @@
 //! A pass key in a long repetitive text.
 
-use super::grid::{Grid, NeedleTests};
+use super::grid::{Grid, NeedleTests, offset};
 use super::law::Law;
 use super::text::{self, BYTES};
 use super::{Coordinates, Draws, Example, LengthSegment, Slice, Split};
@@ -82,7 +82,7 @@ impl Law for Passkey {
         let key = 1 + draws.below(MAX_KEY);
         let filler = text::grass(length - least_length(key));
         let offset = match depth {
-            Some(depth) => (filler.len() * depth + 50) / 100,
+            Some(depth) => offset(filler.len(), depth),
             None => draws.below(filler.len() + 1),
         };
         let prompt = prompt(key, filler.split_at(offset));

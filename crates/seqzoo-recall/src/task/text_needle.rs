@@ -1,9 +1,10 @@
 //! A needle in written text.
 
 use super::grid::{Grid, NeedleTests};
+use super::hidden::{Counts, Hidden, Needles, one};
 use super::law::Law;
 use super::text::{self, BYTES, Hay, NAME, NAMES, Names, SEPARATOR, TextHaystack, ValueKind};
-use super::{Coordinates, Draws, Example, LengthSegment, MAX_LENGTH, Slice, Split};
+use super::{Coordinates, Draws, Example, LengthSegment, Slice, Split};
 use crate::error::ensure;
 use serde::{Deserialize, Serialize};
 
@@ -59,29 +60,18 @@ pub struct TextNeedle {
     pub test: NeedleTests,
 }
 
-fn one() -> usize {
-    1
-}
-
-/// A key and one of its values.
-struct Hidden {
-    key: String,
-    value: String,
-}
-
 impl TextNeedle {
     fn grid(&self) -> Grid<'_> {
         Grid { train: &self.train, test: &self.test }
     }
 
-    /// Whether one needle alone answers the question, so that its depth means something.
-    fn asks_one(&self) -> bool {
-        self.queries == 1 && self.values == 1
+    fn counts(&self) -> Counts {
+        Counts { needles: self.needles, values: self.values, queries: self.queries }
     }
 
     /// The kind of value, its verb and its article as the question needs them.
     fn words(&self) -> (&'static str, &'static str, &'static str) {
-        match self.asks_one() {
+        match self.counts().asks_one() {
             true => (self.value_kind.singular(), "is", "A"),
             false => (self.value_kind.plural(), "are", "Some"),
         }
@@ -105,7 +95,7 @@ impl TextNeedle {
 
     fn question(&self, keys: &str) -> String {
         let (noun, verb, _) = self.words();
-        let all = if self.asks_one() { "" } else { " all" };
+        let all = if self.counts().asks_one() { "" } else { " all" };
         format!(
             "What {verb}{all} the special magic {noun} for {keys} mentioned in the provided text? The special magic \
              {noun} for {keys} mentioned in the provided text {verb}"
@@ -123,7 +113,7 @@ impl TextNeedle {
 
     /// The bytes of an input without filler.
     fn least_length(&self) -> usize {
-        let needles = self.needles.saturating_mul(self.values).saturating_mul(self.needle_length());
+        let needles = self.counts().all().saturating_mul(self.needle_length());
         let keys = text::list_length(self.queries, NAME);
         let values = text::list_length(self.queries.saturating_mul(self.values), self.value_kind.length());
         let fixed = self.prompt().len() + self.question("").len() + Self::answer("").len() - 1;
@@ -150,16 +140,16 @@ impl TextNeedle {
         keys.saturating_add(distractors).saturating_add(values)
     }
 
-    /// The needles: of the first key, of the second, and so on. The first `queries` keys are asked for.
-    fn hide(&self, draws: &mut Draws, names: &mut Names) -> Vec<Hidden> {
-        let mut hidden = Vec::with_capacity(self.needles * self.values);
+    /// Keys with their values: those of the first key, of the second, and so on.
+    fn pairs(&self, draws: &mut Draws, names: &mut Names) -> Vec<(String, String)> {
+        let mut pairs = Vec::with_capacity(self.counts().all());
         for _ in 0..self.needles {
             let key = names.take();
             for _ in 0..self.values {
-                hidden.push(Hidden { key: key.clone(), value: self.value_kind.draw(draws, names) });
+                pairs.push((key.clone(), self.value_kind.draw(draws, names)));
             }
         }
-        hidden
+        pairs
     }
 
     fn hay(&self, draws: &mut Draws, names: &mut Names, length: usize) -> Hay {
@@ -190,33 +180,22 @@ impl Law for TextNeedle {
         let Slice { length, depth, .. } = self.grid().slice(at.split, at.segment as usize);
         let mut draws = Draws::new(at);
         let mut names = Names::draw(&mut draws, self.names(length));
-        let hidden = self.hide(&mut draws, &mut names);
+        let pairs = self.pairs(&mut draws, &mut names);
         let hay = self.hay(&mut draws, &mut names, length - self.least_length());
 
-        let places = (0..hidden.len()).map(|index| {
+        let hidden = pairs.into_iter().enumerate().map(|(index, (key, value))| {
             let anywhere = draws.below(hay.places());
-            match depth {
-                Some(depth) if index == 0 => hay.nearest(depth),
-                _ => anywhere,
-            }
+            let depth = depth.filter(|_| index == 0);
+            Hidden { key, value, place: depth.map_or(anywhere, |depth| hay.nearest(depth)) }
         });
-        let places: Vec<usize> = places.collect();
-        // Shuffled before they are sorted: those at one place come in any order.
-        let mut order = draws.distinct(hidden.len(), hidden.len());
-        order.sort_by_key(|index| places[*index]);
-        let sentences = order.iter().map(|index| {
-            let Hidden { key, value } = &hidden[*index];
-            (places[*index], self.needle(key, value))
-        });
-
-        let keys: Vec<&str> =
-            hidden.chunks(self.values).take(self.queries).map(|needles| needles[0].key.as_str()).collect();
-        let in_order = || order.iter().map(|index| &hidden[*index]);
-        let values: Vec<&str> = keys
-            .iter()
-            .flat_map(|key| in_order().filter(move |needle| needle.key == *key))
-            .map(|needle| needle.value.as_str())
-            .collect();
+        let needles = Needles::new(hidden.collect(), &mut draws);
+        let sentences =
+            needles.in_order().map(|Hidden { key, value, place }| (*place, self.needle(key, value)));
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for (key, its) in needles.asked(self.counts()) {
+            keys.push(key.as_str());
+            values.extend(its.into_iter().map(String::as_str));
+        }
 
         let text = self.prompt() + &hay.hiding(sentences);
         let prompt = format!("{text}{}", self.question(&text::list(&keys)));
@@ -229,14 +208,10 @@ impl Law for TextNeedle {
 
     fn chance(&self, slice: Slice) -> Vec<(&'static str, f64)> {
         let asked = (self.queries * self.values) as i32;
-        let mut levels = vec![("guessing any value", self.value_kind.count().powi(-asked))];
+        let any = ("guessing any value", self.value_kind.count().powi(-asked));
         // Needles of the haystack have one value.
         let rivals = if self.values == 1 { self.distractors(slice.length) } else { 0 };
-        let hidden = self.needles + rivals;
-        if hidden > 1 && self.queries == 1 {
-            levels.push(("guessing a value of the haystack", 1.0 / hidden as f64));
-        }
-        levels
+        [any].into_iter().chain(self.counts().chance(rivals)).collect()
     }
 
     /// The text, long filler as a count of bytes; so are the needles of a haystack of needles.
@@ -253,13 +228,8 @@ impl Law for TextNeedle {
     }
 
     fn check(&self) -> Result<(), String> {
-        let Self { needles, values, queries, .. } = self;
-        ensure!(
-            [*needles, *values, *queries].iter().all(|count| (1..=MAX_LENGTH).contains(count)),
-            "`needles`, `values` and `queries` must be 1 to {MAX_LENGTH}"
-        );
-        ensure!(queries <= needles, "queries = {queries}, but only {needles} keys are hidden");
-        self.grid().check(self.asks_one(), self.least_length(), "bytes")?;
+        self.counts().check()?;
+        self.grid().check(self.counts().asks_one(), self.least_length(), "bytes")?;
         for length in self.grid().lengths() {
             let names = self.names(length);
             ensure!(
