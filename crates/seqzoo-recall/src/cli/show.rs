@@ -19,9 +19,7 @@ pub(super) fn show(name: &str, examples: u64, common: &Common) -> Result<bool, E
         })?,
     };
     let seed = common.seed.unwrap_or(experiment.seeds[0]);
-    let segments = experiment.task.segments(Split::Test);
-    let shown = |slice: &Slice| slice.depth.is_none() || Some(*slice) == middle_depth(&segments, *slice);
-    for (segment, (slice, _)) in segments.iter().enumerate().filter(|(_, (slice, _))| shown(slice)) {
+    for (segment, slice) in at_middle_depth(&experiment.task) {
         for index in 0..examples {
             let at = Coordinates { seed, split: Split::Test, segment: segment as u64, index };
             let example = experiment.task.example(at);
@@ -43,11 +41,15 @@ pub(super) fn show(name: &str, examples: u64, common: &Common) -> Result<bool, E
     Ok(true)
 }
 
-/// The slice of the middle depth among those that differ from `slice` in nothing but their depth.
-fn middle_depth(segments: &[(Slice, usize)], slice: Slice) -> Option<Slice> {
-    let alike = segments.iter().map(|(other, _)| *other);
-    let alike: Vec<Slice> = alike.filter(|other| other.without_depth() == slice.without_depth()).collect();
-    alike.get(alike.len() / 2).copied()
+/// The test segments with their numbers: of those that follow each other and differ in nothing but their depth, the
+/// middle one.
+fn at_middle_depth(task: &Task) -> Vec<(usize, Slice)> {
+    let segments = task.segments(Split::Test).into_iter().map(|(slice, _)| slice);
+    let segments: Vec<(usize, Slice)> = segments.enumerate().collect();
+    let alike = |(_, a): &(usize, Slice), (_, b): &(usize, Slice)| {
+        a.depth.is_some() && a.without_depth() == b.without_depth()
+    };
+    segments.chunk_by(alike).map(|alike| alike[alike.len() / 2]).collect()
 }
 
 /// A bare task is shown as the first shipped experiment on it sets it.
