@@ -99,24 +99,6 @@ fn guessing_pays_what_is_said() {
 }
 
 #[test]
-fn an_example_depends_on_its_coordinates_and_nothing_else() {
-    for selective in [true, false] {
-        let two = task(14, 8, selective, &[40, 40]);
-        let base = at(Split::Test, 0, 5);
-        assert_eq!(two.example(base), two.example(base));
-        assert_eq!(two.example(base), task(14, 8, selective, &[40]).example(base));
-        for other in [
-            Coordinates { seed: 8, ..base },
-            Coordinates { split: Split::Train, ..base },
-            Coordinates { segment: 1, ..base },
-            Coordinates { index: 6, ..base },
-        ] {
-            assert_ne!(two.example(base).tokens, two.example(other).tokens);
-        }
-    }
-}
-
-#[test]
 fn the_picture_shows_symbols_and_what_is_said() {
     let task = task(14, 2, true, &[64]);
     let example = Example {

@@ -136,21 +136,6 @@ fn slices_without_updates_lose_nothing_by_ignoring_them() {
 }
 
 #[test]
-fn an_example_depends_on_its_coordinates_and_nothing_else() {
-    let two = task(64, Filler::Uniform, &[segment(64, 8, 4), segment(64, 8, 4)]);
-    let base = at(Split::Test, 0, 5);
-    assert_eq!(two.example(base), two.example(base));
-    for other in [
-        Coordinates { seed: 8, ..base },
-        Coordinates { split: Split::Train, ..base },
-        Coordinates { segment: 1, ..base },
-        Coordinates { index: 6, ..base },
-    ] {
-        assert_ne!(two.example(base), two.example(other));
-    }
-}
-
-#[test]
 fn a_segment_without_updates_is_written_and_read_as_before_there_were_any() {
     let written = r#"{"length":64,"pairs":8,"examples":100}"#;
     let plain: MqarSegment = serde_json::from_str(written).unwrap();

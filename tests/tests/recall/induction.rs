@@ -61,22 +61,6 @@ fn every_token_is_the_answer_equally_often_and_every_place_the_first() {
 }
 
 #[test]
-fn an_example_depends_on_its_coordinates_and_nothing_else() {
-    let two = task(16, &[40, 40]);
-    let base = at(Split::Test, 0, 5);
-    assert_eq!(two.example(base), two.example(base));
-    assert_eq!(two.example(base), task(16, &[40]).example(base));
-    for other in [
-        Coordinates { seed: 8, ..base },
-        Coordinates { split: Split::Train, ..base },
-        Coordinates { segment: 1, ..base },
-        Coordinates { index: 6, ..base },
-    ] {
-        assert_ne!(two.example(base).tokens, two.example(other).tokens);
-    }
-}
-
-#[test]
 fn the_picture_shows_triggers_and_what_follows() {
     let task = task(16, &[64]);
     let example =

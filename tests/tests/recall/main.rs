@@ -1,5 +1,6 @@
 //! The recall suite as a library: the law of its data, its recipes.
 
+mod coordinates;
 mod copying;
 mod extends;
 mod extremes;

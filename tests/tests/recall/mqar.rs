@@ -196,21 +196,6 @@ fn reserved_filler_is_never_a_key_or_value() {
 }
 
 #[test]
-fn an_example_depends_on_its_coordinates_and_nothing_else() {
-    let task =
-        task(256, MqarSegment { length: 64, pairs: 8, updates: 0, examples: 1 }, Filler::Uniform, true);
-    let base = at(5);
-    assert_eq!(task.example(base), task.example(base));
-    for other in [
-        Coordinates { seed: 8, ..base },
-        Coordinates { split: Split::Train, ..base },
-        Coordinates { index: 6, ..base },
-    ] {
-        assert_ne!(task.example(base), task.example(other));
-    }
-}
-
-#[test]
 fn tasks_that_cannot_be_are_refused() {
     let refused = |segment: MqarSegment, vocab_size: usize, filler: Filler| {
         task(vocab_size, segment, filler, true).check().unwrap_err()

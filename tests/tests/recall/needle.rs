@@ -226,23 +226,6 @@ fn the_chain_follows_its_probabilities_across_needles() {
     }
 }
 
-#[test]
-fn an_example_depends_on_its_coordinates_and_nothing_else() {
-    for (name, needle) in all_variants() {
-        let task = Task::Needle(needle);
-        let base = Coordinates { seed: 7, split: Split::Test, segment: 1, index: 5 };
-        assert_eq!(task.example(base), task.example(base), "{name}");
-        for other in [
-            Coordinates { seed: 8, ..base },
-            Coordinates { split: Split::Train, ..base },
-            Coordinates { segment: 0, ..base },
-            Coordinates { index: 6, ..base },
-        ] {
-            assert_ne!(task.example(base).tokens, task.example(other).tokens, "{name}");
-        }
-    }
-}
-
 /// A mistake, and what is said about it.
 type Change<'a> = (&'a dyn Fn(&mut Needle), &'a str);
 

@@ -77,21 +77,6 @@ fn keys_are_uniform_and_in_training_lie_anywhere() {
 }
 
 #[test]
-fn an_example_depends_on_its_coordinates_and_nothing_else() {
-    let task = task(&[512], &[512, 513], 3);
-    let base = Coordinates { seed: 7, split: Split::Test, segment: 1, index: 5 };
-    assert_eq!(task.example(base), task.example(base));
-    for other in [
-        Coordinates { seed: 8, ..base },
-        Coordinates { split: Split::Train, segment: 0, ..base },
-        Coordinates { segment: 2, ..base },
-        Coordinates { index: 6, ..base },
-    ] {
-        assert_ne!(task.example(base).tokens, task.example(other).tokens);
-    }
-}
-
-#[test]
 fn the_picture_shows_the_key_and_counts_the_filler() {
     let task = task(&[512], &[2048], 3);
     let at = Coordinates { seed: 0, split: Split::Test, segment: 1, index: 0 };

@@ -156,21 +156,6 @@ fn the_vectors_are_uniform_on_the_sphere() {
 }
 
 #[test]
-fn an_example_depends_on_its_coordinates_and_nothing_else() {
-    let task = Task::StackedMqar(stacked(2, &[6, 7]));
-    let base = Coordinates { seed: 7, split: Split::Test, segment: 0, index: 5 };
-    assert_eq!(task.example(base), task.example(base));
-    for other in [
-        Coordinates { seed: 8, ..base },
-        Coordinates { split: Split::Train, ..base },
-        Coordinates { segment: 1, ..base },
-        Coordinates { index: 6, ..base },
-    ] {
-        assert_ne!(task.example(base).tokens, task.example(other).tokens);
-    }
-}
-
-#[test]
 fn the_picture_names_pairs_and_answers() {
     let task = Task::StackedMqar(stacked(1, &[2]));
     let example =

@@ -97,20 +97,6 @@ fn tests_ask_at_the_last_quarter() {
 }
 
 #[test]
-fn an_example_depends_on_its_coordinates_and_nothing_else() {
-    let task = task(Group::S3, Generators::Swaps, 40);
-    let base = Coordinates { seed: 7, split: Split::Test, segment: 0, index: 5 };
-    assert_eq!(task.example(base), task.example(base));
-    for other in [
-        Coordinates { seed: 8, ..base },
-        Coordinates { split: Split::Train, ..base },
-        Coordinates { index: 6, ..base },
-    ] {
-        assert_ne!(task.example(base).tokens, task.example(other).tokens);
-    }
-}
-
-#[test]
 fn tasks_that_cannot_be_are_refused() {
     assert!(task(Group::S3, Generators::All, 3).check().unwrap_err().contains("at least 4 tokens"));
     assert!(task(Group::Parity, Generators::Swaps, 40).check().unwrap_err().contains("leave `generators`"));

@@ -1,5 +1,6 @@
 //! Needles in written text, read as a reader would.
 
+use super::coordinates::assert_depends_on_coordinates_alone;
 use super::reader::{Reading, read};
 use seqzoo_recall::task::{
     Coordinates, LengthSegment, NeedleTests, Slice, Split, Task, TextHaystack, TextNeedle, ValueKind,
@@ -243,19 +244,9 @@ fn needles_come_in_a_fresh_order_with_and_without_a_haystack() {
 }
 
 #[test]
-fn an_example_depends_on_its_coordinates_and_nothing_else() {
+fn in_every_haystack_an_example_depends_on_its_coordinates_alone() {
     for haystack in HAYSTACKS {
-        let task = Task::TextNeedle(needle(haystack, ValueKind::Words, [1, 1, 1]));
-        let base = Coordinates { seed: 7, split: Split::Test, segment: 1, index: 5 };
-        assert_eq!(task.example(base), task.example(base));
-        for other in [
-            Coordinates { seed: 8, ..base },
-            Coordinates { split: Split::Train, segment: 0, ..base },
-            Coordinates { segment: 2, ..base },
-            Coordinates { index: 6, ..base },
-        ] {
-            assert_ne!(task.example(base).tokens, task.example(other).tokens);
-        }
+        assert_depends_on_coordinates_alone(&Task::TextNeedle(needle(haystack, ValueKind::Words, [1, 1, 1])));
     }
 }
 
