@@ -1,7 +1,7 @@
 //! Successive halving: what ends early, what goes on, and what several contestants share.
 
 use super::tool::Workplace;
-use seqzoo_recall::results::RunResult;
+use seqzoo_recall::results::{CurvePoint, RunResult};
 use std::collections::BTreeMap;
 
 #[test]
@@ -27,6 +27,10 @@ fn halving_ends_the_worse_rates_and_leaves_the_best_as_it_is_without() {
     for result in halved.iter().filter(|result| result.halved) {
         assert!(result.steps == 10 || result.steps == 20);
     }
+    let gaps = [("gated", 10), ("gated", 20), ("attention", 10), ("attention", 20)]
+        .map(|(contestant, rung)| gap(&halved, contestant, rung));
+    assert!(gaps.iter().all(|gap| *gap >= 0.0), "the better half goes on: {gaps:?}");
+    assert!(gaps.iter().any(|gap| *gap > 0.0), "not all are equal: {gaps:?}");
     let page = workplace.read("halved/report.html");
     for words in ["successive halving", "0.2, 0.5", "(ended after 10 steps)", "unknown"] {
         assert!(page.contains(words), "{words}");
@@ -44,6 +48,24 @@ fn halving_ends_the_worse_rates_and_leaves_the_best_as_it_is_without() {
         assert_eq!(said.code, Some(2));
         assert!(said.err.contains("above 0, below 1, rising"), "{}", said.err);
     }
+}
+
+/// By how much the worst rate that went on from a rung was better there than the best one that ended, in the mean over
+/// seeds.
+fn gap(results: &[RunResult], contestant: &str, rung: usize) -> f64 {
+    let reached = || results.iter().filter(|result| result.contestant == contestant && result.steps >= rung);
+    let mean = |rate: f64| {
+        let seeds = reached().filter(|result| result.learning_rate == rate);
+        let points = seeds.flat_map(|result| result.curve.iter().filter(|point| point.step == rung));
+        let accuracies: Vec<f64> = points.map(CurvePoint::accuracy).collect();
+        assert_eq!(accuracies.len(), 2, "both seeds were scored at the rung");
+        accuracies.iter().sum::<f64>() / 2.0
+    };
+    let (ended, going): (Vec<&RunResult>, Vec<&RunResult>) =
+        reached().partition(|result| result.steps == rung);
+    let best = ended.iter().map(|result| mean(result.learning_rate)).fold(f64::NEG_INFINITY, f64::max);
+    let worst = going.iter().map(|result| mean(result.learning_rate)).fold(f64::INFINITY, f64::min);
+    worst - best
 }
 
 /// Two contestants of the same layers that share two of their four learning rates.
