@@ -5,7 +5,7 @@
 use super::work::{Work, summary};
 use crate::Error;
 use crate::experiment::{RunConfig, Unit};
-use crate::results::{CurvePoint, RunResult};
+use crate::results::{RunResult, accuracy_at};
 use crate::train::Stand;
 use std::collections::BTreeSet;
 
@@ -101,11 +101,10 @@ fn rates<'a>(runs: impl Iterator<Item = (usize, &'a RunConfig)>) -> Vec<Rate<'a>
     rates
 }
 
-/// The mean accuracy of the last evaluation that came no later than `rung`; of a diverged run 0.
+/// The mean accuracy of the last evaluation that came no later than `rung`; 0 if the run had diverged by then.
 fn on_the_way(result: &RunResult, rung: usize) -> f64 {
-    if result.diverged {
-        return 0.0;
+    match result.diverged && result.steps <= rung {
+        true => 0.0,
+        false => accuracy_at(&result.curve, rung),
     }
-    let point = result.curve.iter().rfind(|point| point.step <= rung);
-    point.map_or(0.0, CurvePoint::accuracy)
 }

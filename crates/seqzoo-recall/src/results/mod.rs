@@ -10,8 +10,8 @@ mod verdict;
 
 pub use interval::{bootstrap, wilson};
 pub use lines::write_lines;
-pub(crate) use record::mean_accuracy;
 pub use record::{CurvePoint, RunResult, SliceAccuracy, Streamed};
+pub(crate) use record::{accuracy_at, mean_accuracy};
 pub(crate) use standing::over_depths;
 pub use standing::{RatePoint, SliceStanding, Standing, standings};
 pub use store::Store;

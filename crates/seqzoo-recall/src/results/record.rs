@@ -51,6 +51,11 @@ impl CurvePoint {
     }
 }
 
+/// The mean accuracy of the last evaluation that came no later than `step`; 0 before the first.
+pub(crate) fn accuracy_at(curve: &[CurvePoint], step: usize) -> f64 {
+    curve.iter().rfind(|point| point.step <= step).map_or(0.0, CurvePoint::accuracy)
+}
+
 /// The result of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {

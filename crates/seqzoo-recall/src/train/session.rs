@@ -11,7 +11,7 @@ use super::step::step;
 use crate::experiment::{RunConfig, StepPlan};
 use crate::machine::Machine;
 use crate::reporter::Meter;
-use crate::results::{CurvePoint, RunResult, SliceAccuracy};
+use crate::results::{CurvePoint, RunResult, SliceAccuracy, accuracy_at};
 use crate::task::{Batch, Split};
 use crate::{Error, stop};
 use burn::module::{Module, ModuleVisitor, Param};
@@ -77,10 +77,9 @@ impl<'a> Session<'a> {
         self.training.progress.finished(self.run)
     }
 
-    /// The mean accuracy at the last evaluation; 0 before the first, and once the run has diverged.
-    pub fn accuracy(&self) -> f64 {
-        let Progress { curve, diverged, .. } = &self.training.progress;
-        curve.last().filter(|_| !diverged).map_or(0.0, CurvePoint::accuracy)
+    /// The mean accuracy at the last evaluation that came no later than `step`; 0 before the first.
+    pub fn accuracy(&self, step: usize) -> f64 {
+        accuracy_at(&self.training.progress.curve, step)
     }
 
     /// One training step, then the evaluation and the checkpoint that are due.

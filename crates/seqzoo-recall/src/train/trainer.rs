@@ -31,7 +31,7 @@ pub struct Trainer<'a> {
 pub enum Stand {
     /// It has ended.
     Ended(Box<RunResult>),
-    /// It has come as far as was asked, with this mean accuracy over the slices scored on the way.
+    /// It has come as far as was asked or further, with this mean accuracy there over the slices scored on the way.
     Paused(f64),
 }
 
@@ -55,7 +55,7 @@ impl<'a> Trainer<'a> {
         let session = self.session_at(step)?;
         match session.finished() || session.step() >= self.total() {
             true => Ok(Stand::Ended(Box::new(self.ended(session)?))),
-            false => Ok(Stand::Paused(session.accuracy())),
+            false => Ok(Stand::Paused(session.accuracy(step))),
         }
     }
 
@@ -90,5 +90,46 @@ impl<'a> Trainer<'a> {
 
     fn total(&self) -> usize {
         self.run.training.steps(&self.run.task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{Batching, Data, Experiment, runs};
+    use crate::task::Task;
+
+    /// A few steps at a rate so high that every step changes what the model says.
+    fn restless() -> RunConfig {
+        let mut experiment = Experiment::shipped("quick").unwrap().unwrap();
+        experiment.learning_rates = vec![1.0];
+        experiment.model.widths = vec![16];
+        experiment.training.data = Data::Fresh { steps: 6 };
+        experiment.training.batch = Batching::Examples(2);
+        experiment.training.evaluate_every = Some(1);
+        let Task::Mqar(task) = &mut experiment.task else { panic!("another task") };
+        task.test.iter_mut().for_each(|segment| segment.examples = 20);
+        runs(&experiment).remove(0)
+    }
+
+    #[test]
+    fn a_run_that_has_come_further_says_how_it_stood() {
+        let (run, directory) = (restless(), tempfile::tempdir().unwrap());
+        let (device, machine, reporter) = (Device::default(), Machine::default(), Reporter::new());
+        let trainer = Trainer {
+            run: &run,
+            directory: directory.path(),
+            device: &device,
+            machine: &machine,
+            keep_model: false,
+            reporter: &reporter,
+        };
+        let stand = |step| match trainer.train_until(step).unwrap() {
+            Stand::Paused(accuracy) => accuracy,
+            Stand::Ended(_) => panic!("it has not ended"),
+        };
+        let stands: Vec<f64> = (1..6).map(stand).collect();
+        assert!(stands.iter().any(|accuracy| *accuracy != stands[4]), "{stands:?}");
+        assert_eq!((1..6).map(stand).collect::<Vec<_>>(), stands, "as a resumed halving asks again");
     }
 }
