@@ -23,6 +23,7 @@ programs! {
     OwnLayer: "src/own_layer.md",
     LinearAttention: "src/linear_attention.md",
     DeltaRule: "src/delta_rule.md",
+    NeuralMemory: "src/neural_memory.md",
     StateSpaces: "src/state_spaces.md",
     Kernels: "src/kernels.md",
     Recall: "src/recall.md",

@@ -15,6 +15,7 @@
 //! | [`diagonal_ssm`](diagonal_ssm::diagonal_ssm) | `h_t = λ ⊙ h_{t-1} + u_t`, `y_t = Re(w · h_t)`, complex |
 //! | [`causal_conv`](causal_conv::causal_conv) | short depthwise convolution over the last `width` tokens |
 //! | [`long_conv`](causal_conv::long::long_conv) | depthwise convolution as long as one likes |
+//! | [`neural_memory`](neural_memory::neural_memory) | `S_t = η_t S_{t-1} - θ_t ∇loss`, `W_t = (1 - α_t) W_{t-1} + S_t`, `o_t = M(q_t)` |
 //! | [`attention`](attention::attention) | causal softmax attention with a growing cache or a sliding window |
 //!
 //! # Conventions
@@ -52,8 +53,10 @@ pub mod delta_rule;
 pub mod diagonal_ssm;
 pub mod linear_attention;
 pub mod linear_scan;
+pub mod neural_memory;
 pub mod selective_scan;
 
+mod activation;
 #[doc(hidden)]
 pub mod checks;
 mod complex;
@@ -72,6 +75,7 @@ mod scan;
 mod segments;
 mod tail;
 
+pub use activation::exact_gelu;
 pub use complex::Complex;
 pub use form::{Form, Report};
 pub use heads::repeat_heads;

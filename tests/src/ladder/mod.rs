@@ -46,6 +46,8 @@ pub trait Operator: Clone + Debug + Send + Sync + 'static {
     const KINDS: &'static [Self::Kind];
     /// How far two forms may be apart.
     const TOLERANCE: Tolerance;
+    /// Whether it has a kernel on the CPU.
+    const HAS_KERNEL: bool = true;
 
     /// An awkward shape of three sequences.
     fn shape(time: usize) -> Self::Shape;
@@ -83,6 +85,11 @@ pub trait Operator: Clone + Debug + Send + Sync + 'static {
     fn report(time: usize, form: Form, device: &Device) -> Report;
 }
 
+/// Those of `forms` that the operator has on the CPU.
+fn available<O: Operator>(forms: &[Form]) -> impl Iterator<Item = Form> {
+    forms.iter().copied().filter(|form| O::HAS_KERNEL || *form != Form::Kernel)
+}
+
 /// An operator with a matrix memory per head.
 pub trait MemoryOperator: Operator<Shape = Shape, Output = Tensor<4>> {
     /// The kinds on the rungs that are about decays and precision.
@@ -106,7 +113,7 @@ pub struct Tolerance {
 /// Tests of one part of the ladder, in the module where this stands.
 ///
 /// `forms`, `differences`, `splits`, `hostile` and `kernel` take an operator with a matrix memory, `scans` one whose
-/// state is element-wise, for the whole ladder; `device` and `scans_device` also an expression for the device whose
+/// state is element-wise and `chunks` one without a kernel, for the whole ladder; `device` and `scans_device` also an expression for the device whose
 /// kernel is tested.
 #[macro_export]
 macro_rules! ladder {
@@ -171,6 +178,26 @@ macro_rules! ladder {
             the_gradient_of_a_tiny_decay_has_as_many_digits_as_any_other,
             an_output_that_the_loss_never_uses_costs_no_gradient,
             inputs_may_be_views,
+        }
+    };
+    (chunks, $operator:ty) => {
+        $crate::ladder! { @ forms, $operator, ();
+            chunked_equals_naive_at_awkward_lengths,
+            every_chunk_size_gives_the_same,
+            resets_are_the_same_in_all_forms,
+        }
+        $crate::ladder! { differences, $operator }
+        $crate::ladder! { @ splits, $operator, ();
+            every_split_gives_the_same_outputs_states_and_gradients,
+            single_tokens_without_a_tape_give_the_same,
+            packed_sequences_equal_separate_ones,
+            a_token_changes_nothing_before_it,
+            a_sequence_does_not_depend_on_its_neighbours_in_the_batch,
+        }
+        $crate::ladder! { @ hostile, $operator, ();
+            a_chunk_of_nothing_but_resets_keeps_only_the_last_token,
+            a_reset_before_the_first_token_clears_even_an_infinite_state,
+            bf16_inputs_accumulate_in_f32,
         }
     };
     (scans, $operator:ty) => {

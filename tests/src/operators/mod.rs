@@ -6,6 +6,7 @@ pub mod delta_rule;
 pub mod diagonal_ssm;
 pub mod linear_attention;
 pub mod linear_scan;
+pub mod neural_memory;
 pub mod selective_scan;
 
 pub use decays::Fading;
@@ -13,6 +14,7 @@ pub use delta_rule::DeltaRule;
 pub use diagonal_ssm::DiagonalSsm;
 pub use linear_attention::LinearAttention;
 pub use linear_scan::{ComplexLinearScan, LinearScan};
+pub use neural_memory::NeuralMemory;
 pub use selective_scan::SelectiveScan;
 
 /// Extents of a case.

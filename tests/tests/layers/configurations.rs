@@ -154,6 +154,38 @@ fn heads_on_the_delta_rule_must_fit() {
 }
 
 #[test]
+fn a_neural_memory_that_cannot_be_is_refused() {
+    let device = plain();
+    let memory = NeuralMemoryConfig::new(8).with_num_heads(2);
+    for (config, wanted) in [
+        (memory.clone().with_num_heads(0), "num_heads is 0"),
+        (memory.clone().with_num_heads(3), "num_heads = 3 does not divide d_model = 8"),
+        (memory.clone().with_head_dim(Some(0)), "head_dim is 0"),
+        (memory.clone().with_depth(0), "depth = 0, but from 1 to 16 layers"),
+        (memory.clone().with_depth(17), "depth = 17, but from 1 to 16 layers"),
+        (memory.clone().with_chunk(0), "chunk = 0, but from 1 to 256 tokens are wanted"),
+        (memory.clone().with_chunk(257), "chunk = 257, but from 1 to 256 tokens are wanted"),
+        (memory.clone().with_expand_hidden(0.0), "expand_hidden = 0 makes 0 channels"),
+        (memory.clone().with_expand_hidden(f64::NAN), "expand_hidden = NaN"),
+        (memory.clone().with_expand_hidden(1e300), "the state of each sequence"),
+        (memory.clone().with_max_step(0.0), "max_step = 0, but a finite number above 0"),
+        (memory.clone().with_max_step(f64::INFINITY), "max_step = inf"),
+        (memory.clone().with_norm_epsilon(-1.0), "norm_epsilon"),
+        (memory.clone().with_conv_size(Some(1)), "width = 1, but at least 2 taps"),
+        (memory.clone().with_num_persistent(usize::MAX), "persistent"),
+    ] {
+        let said = message(config.try_init(&device));
+        assert!(said.contains(wanted), "{said}");
+    }
+    let said = message(TitansMacConfig::new(8).with_segment(0).try_init(&device));
+    assert_eq!(said, "titans_mac: segment = 0, but from 1 to 256 tokens are wanted");
+    let said = message(TitansMagConfig::new(8).with_window(0).try_init(&device));
+    assert!(said.contains("window = 0, but at least 1 is wanted"), "{said}");
+    let said = message(TitansMalConfig::new(8).with_num_persistent(usize::MAX).try_init(&device));
+    assert!(said.contains("persistent"), "{said}");
+}
+
+#[test]
 fn a_rounded_fraction_of_channels_is_whole() {
     // 0.07 of 100 is 7.000000000000001.
     let config = GatedDeltaNetConfig::new(4).with_num_heads(1).with_head_dim(100).with_expand_v(0.07);

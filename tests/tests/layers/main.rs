@@ -17,5 +17,6 @@ mod recurrences;
 mod states;
 mod testing;
 mod time_invariant;
+mod titans;
 mod weight_decay;
 mod zoo;

@@ -19,6 +19,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let gated_delta = GatedDeltaNetConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let kimi = KimiDeltaAttentionConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let product = GatedDeltaProductConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
+    let memory = NeuralMemoryConfig::new(CHANNELS).with_num_heads(2).with_expand_hidden(0.7).with_chunk(4);
     let mamba = MambaConfig::new(CHANNELS).with_d_state(3);
     let mamba2 = Mamba2Config::new(CHANNELS).with_head_dim(6).with_d_state(5);
     let hgrn2 = Hgrn2Config::new(CHANNELS).with_expand_ratio(4);
@@ -134,6 +135,69 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_forget_gate(false)
                     .with_output_gate(false)
                     .with_conv_size(None),
+            ),
+        ),
+        ("neural memory".into(), MixerConfig::NeuralMemory(memory.clone())),
+        (
+            "neural memory, linear, online, no momentum, no forgetting, no convolutions, no gate".into(),
+            MixerConfig::NeuralMemory(
+                memory
+                    .clone()
+                    .with_depth(1)
+                    .with_chunk(1)
+                    .with_momentum(false)
+                    .with_forgetting(false)
+                    .with_conv_size(None)
+                    .with_output_gate(false),
+            ),
+        ),
+        (
+            "neural memory, three layers, residual, persistent tokens".into(),
+            MixerConfig::NeuralMemory(
+                memory
+                    .with_depth(3)
+                    .with_chunk(5)
+                    .with_residual(true)
+                    .with_num_persistent(7)
+                    .with_max_step(0.3)
+                    .with_head_dim(Some(3)),
+            ),
+        ),
+        (
+            "attention, persistent tokens, window 4".into(),
+            MixerConfig::SoftmaxAttention(
+                SoftmaxAttentionConfig::new(CHANNELS)
+                    .with_num_heads(2)
+                    .with_num_persistent(3)
+                    .with_window(Some(4)),
+            ),
+        ),
+        (
+            "titans, memory as a context".into(),
+            MixerConfig::TitansMac(
+                TitansMacConfig::new(CHANNELS).with_num_heads(2).with_expand_hidden(0.7).with_segment(4),
+            ),
+        ),
+        (
+            "titans, memory as a gate".into(),
+            MixerConfig::TitansMag(
+                TitansMagConfig::new(CHANNELS)
+                    .with_num_heads(2)
+                    .with_expand_hidden(0.7)
+                    .with_window(5)
+                    .with_chunk(4),
+            ),
+        ),
+        (
+            "titans, memory as a layer, linear, no positions, no persistent tokens".into(),
+            MixerConfig::TitansMal(
+                TitansMalConfig::new(CHANNELS)
+                    .with_num_heads(2)
+                    .with_depth(1)
+                    .with_window(5)
+                    .with_chunk(4)
+                    .with_rotary(false)
+                    .with_num_persistent(0),
             ),
         ),
         ("mamba".into(), MixerConfig::Mamba(mamba.clone())),

@@ -13,6 +13,9 @@ pub fn small(kind: &str) -> Value {
         "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" => {
             json!({"num_heads": 2, "head_dim": 4})
         }
+        "neural_memory" | "titans_mac" | "titans_mag" | "titans_mal" => {
+            json!({"num_heads": 2, "expand_hidden": 0.5})
+        }
         "mamba2" => json!({"head_dim": 4, "d_state": 4}),
         "hgrn2" => json!({"expand_ratio": 4}),
         "rg_lru" => json!({"num_heads": 2}),

@@ -3,7 +3,7 @@
 use burn::tensor::{Bool, DType, Device, FloatDType, Tensor};
 use proptest::prelude::*;
 use seqzoo::ops::Form;
-use seqzoo::ops::attention::{AttentionOptions, AttentionState, attention};
+use seqzoo::ops::attention::{AttentionOptions, AttentionState, Prefix, attention};
 use seqzoo_tests::{Golden, Inputs, Outcome, autodiff, flags, largest_error, plain};
 
 const EXACT: f64 = 1e-10;
@@ -15,6 +15,7 @@ struct Case {
     key: Tensor<4>,
     value: Tensor<4>,
     window: Option<usize>,
+    prefix: Option<Prefix>,
     resets: Option<Tensor<2, Bool>>,
     cotangent: Tensor<4>,
 }
@@ -35,9 +36,19 @@ impl Case {
             key: inputs.uniform([batch, time, key_heads, 4]),
             value: inputs.uniform([batch, time, key_heads, 3]),
             window,
+            prefix: None,
             resets: None,
             cotangent: inputs.uniform([batch, time, heads, 3]),
         }
+    }
+
+    /// With keys and values that every token sees.
+    fn with_prefix(mut self, length: usize) -> Self {
+        let ([_, _, heads, _], device) = (self.key.dims(), self.key.device());
+        let mut inputs = Inputs::new(21, &device);
+        let (keys, values) = (inputs.uniform([1, length, heads, 4]), inputs.uniform([1, length, heads, 3]));
+        self.prefix = Some(Prefix { query: None, keys, values });
+        self
     }
 
     fn part(
@@ -52,6 +63,10 @@ impl Case {
             initial_state: state,
             scale: None,
             window: self.window,
+            prefix: self
+                .prefix
+                .clone()
+                .map(|prefix| Prefix { query: prefix.query.as_ref().map(cut), ..prefix }),
             resets: self.resets.clone().map(|resets| resets.narrow(1, from, to - from)),
             form,
         };
@@ -102,6 +117,7 @@ fn attention_equals_the_reference() {
             key: golden.tensor("k", &device),
             value: golden.tensor("v", &device),
             window: golden.parameter("window_size").parse().ok(),
+            prefix: None,
             resets: None,
             cotangent: golden.tensor("do", &device),
         };
@@ -314,4 +330,84 @@ fn what_nobody_sees_any_more_leaves_the_cache() {
             state = Some(next);
         }
     }
+}
+
+#[test]
+fn a_prefix_is_seen_by_every_token() {
+    for (window, resets) in [(None, false), (Some(3), false), (None, true), (Some(4), true)] {
+        let mut case = Case::random(2, 17, [4, 2], window, 5, &autodiff()).with_prefix(3);
+        let prefix = case.prefix.as_mut().unwrap();
+        prefix.query = Some(Inputs::new(8, &autodiff()).uniform(case.query.dims()));
+        if resets {
+            case.resets = Some(flags(2, 17, &[0, 4, 9], &autodiff()));
+        }
+        let wanted = case.outcome_of(|case| case.run(Form::Naive));
+        case.outcome_of(|case| case.run(WHOLE)).assert_close(&wanted, EXACT);
+        case.outcome_of(|case| case.in_parts(&[1, 2, 7, 17])).assert_close(&wanted, EXACT);
+        // It changes what every token reads, and is not in the cache.
+        let without = Case { prefix: None, ..case.clone() };
+        let difference = (case.run(WHOLE) - without.run(WHOLE)).abs().min().into_scalar::<f64>();
+        assert!(difference > 1e-6, "window {window:?}, resets {resets}: {difference:e}");
+        let length = |case: &Case| case.part(0, 17, None, WHOLE).1.keys.dims()[1];
+        assert_eq!(length(&case), length(&without));
+    }
+}
+
+#[test]
+fn a_prefix_is_as_tokens_before_the_first() {
+    for form in [Form::Naive, WHOLE] {
+        let case = Case::random(2, 9, [4, 2], None, 5, &plain()).with_prefix(3);
+        let prefix = case.prefix.clone().unwrap();
+        let before = |prefix: Tensor<4>, tokens: &Tensor<4>| {
+            Tensor::cat(vec![prefix.repeat_dim(0, 2), tokens.clone()], 1)
+        };
+        let query = case.query.clone().narrow(1, 0, 3);
+        let tokens = Case {
+            query: Tensor::cat(vec![query, case.query.clone()], 1),
+            key: before(prefix.keys, &case.key),
+            value: before(prefix.values, &case.value),
+            prefix: None,
+            ..case.clone()
+        };
+        let error = (tokens.run(form).narrow(1, 3, 9) - case.run(form)).abs().max().into_scalar::<f64>();
+        assert!(error < 1e-13, "{form:?}: {error:e}");
+    }
+}
+
+#[test]
+fn a_prefix_has_gradients() {
+    let mut case = Case::random(2, 9, [2, 1], Some(3), 5, &autodiff()).with_prefix(2);
+    let prefix = case.prefix.take().unwrap();
+    let loss = |keys: Tensor<4>, values: Tensor<4>| {
+        let case = Case { prefix: Some(Prefix { query: None, keys, values }), ..case.clone() };
+        (case.run(WHOLE) * case.cotangent.clone()).sum()
+    };
+    let (keys, values) = (prefix.keys.require_grad(), prefix.values.require_grad());
+    let gradients = loss(keys.clone(), values.clone()).backward();
+    let mut inputs = Inputs::new(9, &autodiff());
+    for tensor in [&keys, &values] {
+        let direction = inputs.uniform(tensor.dims());
+        let moved = |step: f64| {
+            let moved = |other: &Tensor<4>| match std::ptr::eq(other, tensor) {
+                true => other.clone() + direction.clone() * step,
+                false => other.clone(),
+            };
+            loss(moved(&keys), moved(&values)).into_scalar::<f64>()
+        };
+        let numeric = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+        let gradient = Tensor::<4>::from_inner(tensor.grad(&gradients).unwrap());
+        let analytic = (gradient * direction.clone()).sum().into_scalar::<f64>();
+        assert!((numeric - analytic).abs() < 1e-8, "{numeric} and {analytic}");
+    }
+}
+
+#[test]
+#[should_panic(
+    expected = "`prefix.values` has the shape [1, 2, 2, 3], but [1, P, HK, V] = [1, 3, 2, 3] is wanted"
+)]
+fn a_prefix_of_another_length_is_refused() {
+    let mut case = Case::random(2, 9, [4, 2], None, 5, &plain()).with_prefix(3);
+    let prefix = case.prefix.unwrap();
+    case.prefix = Some(Prefix { values: prefix.values.narrow(1, 0, 2), ..prefix });
+    case.run(Form::Auto);
 }

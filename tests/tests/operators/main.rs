@@ -8,4 +8,5 @@ mod entrances;
 mod linear_attention;
 mod linear_scan;
 mod long_conv;
+mod neural_memory;
 mod selective_scan;

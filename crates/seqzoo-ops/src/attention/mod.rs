@@ -24,6 +24,18 @@ pub struct AttentionState {
     pub visible: Option<Tensor<2, Bool>>,
 }
 
+/// Keys and values that every token sees in addition, whatever the window and the resets are: learned ones, for example.
+/// They are no part of the cache. Scores are then built in full, also for one token.
+#[derive(Clone, Debug)]
+pub struct Prefix {
+    /// What asks it, `[B, T, H, K]`: where the queries carry positions, those without. `None`: the queries.
+    pub query: Option<Tensor<4>>,
+    /// `[1, P, HK, K]`, the same for all sequences.
+    pub keys: Tensor<4>,
+    /// `[1, P, HK, V]`.
+    pub values: Tensor<4>,
+}
+
 /// Options of [`attention`].
 #[derive(Clone, Debug, Default)]
 pub struct AttentionOptions {
@@ -33,6 +45,8 @@ pub struct AttentionOptions {
     pub scale: Option<f64>,
     /// How many tokens each token sees, itself included. `None`: all earlier ones.
     pub window: Option<usize>,
+    /// What every token sees in addition. `None`: nothing.
+    pub prefix: Option<Prefix>,
     /// `[B, T]`, true where everything before the token is hidden from it and from later ones.
     pub resets: Option<Tensor<2, Bool>>,
     /// How to compute it: this operator has the forms `Naive` and `Parallel`. The cost of `Parallel` is
@@ -46,7 +60,7 @@ pub struct AttentionOptions {
 /// p_ij = softmax over visible j of  scale · q_iᵀ k_j        o_i = Σ_j p_ij v_j
 /// ```
 ///
-/// Visible are `j <= i`, with a window `i - j < window`, and no reset in `j+1 ..= i`.
+/// Visible are `j <= i`, with a window `i - j < window`, and no reset in `j+1 ..= i`; and the prefix, if there is one.
 ///
 /// With resets, their positions are read from the device: what no sequence of the batch sees any more leaves the cache.
 ///
@@ -60,7 +74,7 @@ pub struct AttentionOptions {
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `HK` does not divide `H`, `T`, `H`, `K` or `V` is 0, the window is 0, or a form is asked for
+/// If a shape disagrees, `HK` does not divide `H`, `T`, `H`, `K`, `V` or the length of a prefix is 0, the window is 0, or a form is asked for
 /// that this operator does not have.
 ///
 /// # Finite numbers
@@ -72,7 +86,8 @@ pub struct AttentionOptions {
 /// # Source
 ///
 /// Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762> (sec. 3.2.1); the window: Beltagy et al.
-/// 2020, <https://arxiv.org/abs/2004.05150> (sec. 3.1).
+/// 2020, <https://arxiv.org/abs/2004.05150> (sec. 3.1); learned keys and values: Sukhbaatar et al. 2019,
+/// <https://arxiv.org/abs/1907.01470> (sec. 4).
 #[track_caller]
 pub fn attention(
     query: Tensor<4>,
@@ -122,6 +137,7 @@ struct Problem {
     cache: Option<AttentionState>,
     scale: f64,
     window: Option<usize>,
+    prefix: Option<Prefix>,
     resets: Option<Tensor<2, Bool>>,
 }
 
@@ -157,6 +173,20 @@ impl Problem {
             }
             (length > 0).then(|| state.widened(wide))
         });
+        let prefix = options.prefix.map(|Prefix { query, keys, values }| {
+            if let Some(query) = &query {
+                let wanted = [("B", batch), ("T", time), ("H", heads), ("K", key_dim)];
+                checks::shape("prefix.query", &query.dims(), &wanted);
+            }
+            let length = keys.dims()[1];
+            checks::not_empty("prefix.keys", "time", length);
+            let wanted = [("1", 1), ("P", length), ("HK", key_heads), ("K", key_dim)];
+            checks::shape("prefix.keys", &keys.dims(), &wanted);
+            let wanted = [("1", 1), ("P", length), ("HK", key_heads), ("V", value_dim)];
+            checks::shape("prefix.values", &values.dims(), &wanted);
+            let wide = |tensor| to_dtype(tensor, wide);
+            Prefix { query: query.map(wide), keys: wide(keys), values: wide(values) }
+        });
         // What no token can see is not there: what a reset of every sequence hides, and what is out of the window.
         let cleared = options.resets.as_ref().is_some_and(|resets| batch > 0 && all_at_first(resets));
         let in_reach = options.window.map_or(usize::MAX, |window| window - 1);
@@ -168,6 +198,7 @@ impl Problem {
             cache,
             scale: options.scale.unwrap_or((key_dim as f64).powf(-0.5)),
             window: options.window,
+            prefix,
             resets: options.resets,
         }
     }

@@ -1,11 +1,11 @@
 //! The law: each token attends to what is visible from it.
 
 use super::masked::masked;
-use super::{AttentionState, Problem};
+use super::{AttentionState, Prefix, Problem};
 use burn::tensor::{Bool, Tensor};
 
 pub(super) fn naive(problem: Problem) -> (Tensor<4>, AttentionState) {
-    let Problem { query, key, value, cache, scale, window, resets } = problem;
+    let Problem { query, key, value, cache, scale, window, prefix, resets } = problem;
     let [batch, time, _, _] = query.dims();
     let mut cache = cache;
     let mut outputs = Vec::with_capacity(time);
@@ -39,7 +39,11 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, AttentionState) {
         let visible = seen.visible.clone().unwrap_or_else(|| own.clone().expand([batch, seen.length()]));
         let hidden = visible.bool_not().unsqueeze_dims::<4>(&[1, 2]); // [b, 1, 1, s]
         let token = query.clone().narrow(1, t, 1).swap_dims(1, 2);
-        outputs.push(masked(token, &seen, hidden, scale).swap_dims(1, 2)); // [b, 1, h, v]
+        let prefix = prefix.clone().map(|prefix| {
+            let asking = prefix.query.map(|query| query.narrow(1, t, 1));
+            Prefix { query: asking, ..prefix }
+        });
+        outputs.push(masked(token, &seen, hidden, prefix.as_ref(), scale).swap_dims(1, 2)); // [b, 1, h, v]
         cache = Some(seen.trimmed(window));
     }
     (Tensor::cat(outputs, 1), cache.expect("the time axis is not empty"))

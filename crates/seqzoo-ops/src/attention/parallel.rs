@@ -6,7 +6,7 @@ use crate::segments::segment_ids;
 use burn::tensor::{Bool, Device, Int, Tensor, activation::softmax, module, ops::AttentionModuleOptions};
 
 pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
-    let Problem { query, key, value, cache, scale, window, resets } = problem;
+    let Problem { query, key, value, cache, scale, window, prefix, resets } = problem;
     let [batch, time, heads, _] = query.dims();
     let cached = cache.as_ref().map_or(0, AttentionState::length);
     let device = query.device();
@@ -20,7 +20,8 @@ pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
     };
     let query = query.swap_dims(1, 2); // [b, h, t, k]
     let segments = segments(past_visible, resets, batch, cached, time, &device);
-    let all_in_reach = segments.is_none() && window.is_none_or(|window| window >= cached + time);
+    let all_in_reach =
+        prefix.is_none() && segments.is_none() && window.is_none_or(|window| window >= cached + time);
     let output = if all_in_reach && cached == 0 {
         let (keys, values) = seen.heads_first(heads);
         let options = AttentionModuleOptions { scale: Some(scale), is_causal: true, ..Default::default() };
@@ -34,7 +35,7 @@ pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
             let foreign = foreign(segments.clone(), cached, time).unsqueeze_dim::<4>(1);
             hidden = hidden.expand(foreign.dims()).bool_or(foreign);
         }
-        masked(query, &seen, hidden, scale)
+        masked(query, &seen, hidden, prefix.as_ref(), scale)
     };
 
     let visible = segments.map(|segments| {

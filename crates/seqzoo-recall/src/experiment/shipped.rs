@@ -73,6 +73,11 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/needle_mq.toml"),
     },
     Shipped {
+        name: "titans",
+        summary: "the needle of `needle` for the neural memory of Titans, whole and in parts",
+        text: include_str!("../../configs/titans.toml"),
+    },
+    Shipped {
         name: "passkey",
         summary: "the pass key of landmark attention, byte by byte, to 16 times the training length",
         text: include_str!("../../configs/passkey.toml"),

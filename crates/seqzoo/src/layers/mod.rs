@@ -10,6 +10,10 @@
 //! | [`GatedDeltaNet`] | the same, fading at a learned rate per token | `H·K·V` |
 //! | [`KimiDeltaAttention`] | the same, fading at a learned rate per token and channel | `H·K·V` |
 //! | [`GatedDeltaProduct`] | several replacements per token, fading at a learned rate | `H·K·V` |
+//! | [`NeuralMemory`] | a network per head that learns to answer keys with values | `3·H·P` |
+//! | [`TitansMac`] | the same, asked before attention to a segment and written after it | `3·H·P`, and the segment |
+//! | [`TitansMag`] | the same as a gate of attention to a window | `3·H·P`, and the window |
+//! | [`TitansMal`] | the same in front of attention to a window | `3·H·P`, and the window |
 //! | [`S4`] | a linear state space per channel that begins as HiPPO | `D·N` |
 //! | [`S4d`] | the same, diagonal | `D·N` |
 //! | [`S5`] | one linear state space of all channels | `P` |
@@ -39,11 +43,16 @@ mod lmu;
 mod mamba;
 mod mamba2;
 mod multi_scale_retention;
+mod neural_memory;
 mod rg_lru;
 mod s4;
 mod s4d;
 mod s5;
 mod softmax_attention;
+mod titans;
+mod titans_mac;
+mod titans_mag;
+mod titans_mal;
 
 pub use base_conv::{BaseConv, BaseConvConfig, BaseConvState};
 pub use delta_net::{DeltaNet, DeltaNetConfig, DeltaNetState};
@@ -62,8 +71,14 @@ pub use lmu::{Lmu, LmuActivation, LmuConfig, LmuState};
 pub use mamba::{Mamba, MambaConfig, MambaState};
 pub use mamba2::{Mamba2, Mamba2Config, Mamba2State};
 pub use multi_scale_retention::{MultiScaleRetention, MultiScaleRetentionConfig, MultiScaleRetentionState};
+pub use neural_memory::{NeuralMemory, NeuralMemoryConfig, NeuralMemoryState};
 pub use rg_lru::{RgLru, RgLruConfig, RgLruState};
 pub use s4::{S4, S4Config, S4State};
 pub use s4d::{S4d, S4dConfig, S4dState};
 pub use s5::{S5, S5Activation, S5Config, S5State};
-pub use softmax_attention::{SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState};
+pub use softmax_attention::{
+    PersistentTokens, SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState,
+};
+pub use titans_mac::{TitansMac, TitansMacConfig, TitansMacState};
+pub use titans_mag::{TitansMag, TitansMagConfig, TitansMagState};
+pub use titans_mal::{TitansMal, TitansMalConfig, TitansMalState};

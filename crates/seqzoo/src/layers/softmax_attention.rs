@@ -1,7 +1,7 @@
 //! Softmax attention: the layer that forgets nothing, and what that costs.
 
 use crate::config::check_channels;
-use crate::ops::attention::{AttentionOptions, AttentionState, attention, attention_report};
+use crate::ops::attention::{AttentionOptions, AttentionState, Prefix, attention, attention_report};
 use crate::ops::{Report, accumulator};
 use crate::parts::{
     ProjectionInit, Rotary, biased_projection, check_heads, join_heads, projection, split_heads,
@@ -9,9 +9,9 @@ use crate::parts::{
 use crate::state::{StateMapper, advanced};
 use crate::{ConfigError, Layer, LayerConfig, MixerState, SequenceMixer};
 use burn::config::Config;
-use burn::module::Module;
-use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::module::{Module, Param};
+use burn::nn::{Initializer, Linear};
+use burn::tensor::{Bool, DType, Device, Tensor};
 
 crate::layer!(SoftmaxAttention, "softmax_attention", SoftmaxAttentionConfig);
 
@@ -29,6 +29,9 @@ pub struct SoftmaxAttentionConfig {
     pub head_dim: Option<usize>,
     /// How many tokens each token sees, itself included. Default: `None`, all earlier ones.
     pub window: Option<usize>,
+    /// Learned keys and values that every token sees, whatever the window and the resets are. Default: `0`.
+    #[config(default = 0)]
+    pub num_persistent: usize,
     /// Whether queries and keys carry rotary positions. Default: `true`.
     #[config(default = true)]
     pub rotary: bool,
@@ -83,6 +86,11 @@ impl SoftmaxAttentionConfig {
                 false => None,
             };
             self.initializer.check(Self::KIND)?;
+            let persistent = (self.num_persistent > 0).then(|| {
+                let normal = Initializer::Normal { mean: 0.0, std: 1.0 };
+                let draw = || normal.init([self.num_persistent, key_value_heads, head_dim], device);
+                PersistentTokens { keys: draw(), values: draw() }
+            });
             let into = if self.qkv_bias { biased_projection } else { projection };
             let input = |width| into(self.d_model, width, self.initializer, device);
             Ok(SoftmaxAttention {
@@ -93,6 +101,7 @@ impl SoftmaxAttentionConfig {
                 heads,
                 key_value_heads,
                 head_dim,
+                persistent,
                 window: self.window,
                 rotary,
             })
@@ -110,13 +119,17 @@ impl SoftmaxAttentionConfig {
 /// Where
 ///
 /// * `q`, `k`, `v` are projections of the input, `q` and `k` rotated by their positions (optional),
-/// * query head `h` reads key and value head `h / (heads / key_value_heads)`.
+/// * query head `h` reads key and value head `h / (heads / key_value_heads)`,
+/// * with persistent tokens, learned keys and values without positions, every token sees these as well; its query has none
+///   for them either, so that what it sees does not depend on where a sequence begins (titans-pytorch asks them with the
+///   rotated query).
 ///
 /// The state is the cache of keys and values: `8·HK·d` bytes per token and sequence, up to
 /// `window - 1` tokens (at least 1) with a window. Tokens before a reset of every sequence leave it.
 ///
 /// Source: Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>; grouped heads: Ainslie et al.
-/// 2023, <https://arxiv.org/abs/2305.13245>.
+/// 2023, <https://arxiv.org/abs/2305.13245>; persistent tokens: Sukhbaatar et al. 2019,
+/// <https://arxiv.org/abs/1907.01470>.
 ///
 /// Should be created with [`SoftmaxAttentionConfig`].
 #[derive(Module, Debug)]
@@ -129,12 +142,34 @@ pub struct SoftmaxAttention {
     pub value: Linear,
     /// `H·d` to `D`.
     pub output: Linear,
+    /// Keys and values that every token sees, if there are any.
+    pub persistent: Option<PersistentTokens>,
     heads: usize,
     key_value_heads: usize,
     head_dim: usize,
     window: Option<usize>,
     #[module(skip)]
     rotary: Option<Rotary>,
+}
+
+/// Learned keys and values that every token sees: persistent memory.
+#[derive(Module, Debug)]
+pub struct PersistentTokens {
+    /// `[N, HK, d]`.
+    pub keys: Param<Tensor<3>>,
+    /// `[N, HK, d]`.
+    pub values: Param<Tensor<3>>,
+}
+
+impl PersistentTokens {
+    /// As the operator takes them; `query` without positions, as they have none.
+    fn prefix(&self, query: Tensor<4>) -> Prefix {
+        Prefix {
+            query: Some(query),
+            keys: self.keys.val().unsqueeze(),
+            values: self.values.val().unsqueeze(),
+        }
+    }
 }
 
 /// State of [`SoftmaxAttention`].
@@ -155,8 +190,7 @@ impl SequenceMixer for SoftmaxAttention {
 
     fn init_state(&self, batch: usize, device: &Device) -> Self::State {
         let dtype = accumulator(self.query.weight.val().dtype());
-        let empty = Tensor::zeros([batch, 0, self.key_value_heads, self.head_dim], (device, dtype));
-        let cache = AttentionState { keys: empty.clone().into(), values: empty.into(), visible: None };
+        let cache = empty_cache([batch, self.key_value_heads, self.head_dim], dtype, device);
         SoftmaxAttentionState { cache, position: 0 }
     }
 
@@ -171,6 +205,7 @@ impl SequenceMixer for SoftmaxAttention {
         let mut query = split_heads(self.query.forward(input.clone()), self.heads);
         let mut key = split_heads(self.key.forward(input.clone()), self.key_value_heads);
         let value = split_heads(self.value.forward(input), self.key_value_heads);
+        let prefix = self.persistent.as_ref().map(|tokens| tokens.prefix(query.clone()));
         if let Some(rotary) = &self.rotary {
             let rotation = rotary.at(state.position, time, self.head_dim, query.dtype(), &device);
             (query, key) = (rotation.apply(query), rotation.apply(key));
@@ -178,6 +213,7 @@ impl SequenceMixer for SoftmaxAttention {
         let options = AttentionOptions {
             initial_state: Some(state.cache),
             window: self.window,
+            prefix,
             resets,
             ..Default::default()
         };
@@ -197,19 +233,33 @@ impl MixerState for SoftmaxAttentionState {
     }
 
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        let keys = mapper.cache("keys", self.cache.keys.tensor());
-        let values = mapper.cache("values", self.cache.values.tensor());
-        let visible = mapper.mask("visible", self.cache.visible);
+        let cache = map_cache(self.cache, mapper);
         let position = mapper.number("position", self.position);
-        let length = keys.dims()[1];
-        mapper.fits(
-            values.dims()[1] == length && visible.as_ref().is_none_or(|visible| visible.dims()[1] == length),
-            "`keys`, `values` and `visible` are of different lengths",
-        );
+        let length = cache.keys.dims()[1];
         mapper.fits(
             (length > 0) == (position > 0) && length as u64 <= position,
             "its cache does not fit its position",
         );
-        Self { cache: AttentionState { keys: keys.into(), values: values.into(), visible }, position }
+        Self { cache, position }
     }
+}
+
+/// Walks a cache: `keys`, `values` and `visible`.
+fn map_cache<M: StateMapper>(cache: AttentionState, mapper: &mut M) -> AttentionState {
+    let keys = mapper.cache("keys", cache.keys.tensor());
+    let values = mapper.cache("values", cache.values.tensor());
+    let visible = mapper.mask("visible", cache.visible);
+    let length = keys.dims()[1];
+    mapper.fits(
+        values.dims()[1] == length && visible.as_ref().is_none_or(|visible| visible.dims()[1] == length),
+        "`keys`, `values` and `visible` are of different lengths",
+    );
+    AttentionState { keys: keys.into(), values: values.into(), visible }
+}
+
+/// The cache of no tokens: `heads` heads of `channels` channels.
+fn empty_cache(shape: [usize; 3], dtype: DType, device: &Device) -> AttentionState {
+    let [batch, heads, channels] = shape;
+    let empty = Tensor::zeros([batch, 0, heads, channels], (device, dtype));
+    AttentionState { keys: empty.clone().into(), values: empty.into(), visible: None }
 }

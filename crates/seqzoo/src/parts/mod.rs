@@ -8,11 +8,13 @@ mod diagonal_state_space;
 mod dplr_state_space;
 mod feature_map;
 mod forget_gate;
-mod gelu;
 mod glu_output;
 mod grouped_norm;
 mod hippo;
 mod implicit_filter;
+mod memory_gates;
+mod memory_heads;
+mod memory_reader;
 mod norm;
 mod projection;
 mod real_gated_lru;
@@ -33,6 +35,9 @@ pub use glu_output::GluOutput;
 pub use grouped_norm::GroupedRmsNorm;
 pub use hippo::{Hippo, NormalPlusLowRank, System};
 pub use implicit_filter::{ImplicitFilter, SineLayer};
+pub use memory_gates::MemoryGates;
+pub use memory_heads::MemoryHeads;
+pub use memory_reader::MemoryReader;
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use real_gated_lru::{BlockLinear, RealGatedLru};
@@ -44,11 +49,13 @@ pub use swiglu::SwiGlu;
 
 pub use crate::ops::diagonal_ssm::continuous::{Discretisation, RealTransform};
 
+pub(crate) use crate::ops::exact_gelu;
+
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use forget_gate::ForgetGate;
-pub(crate) use gelu::exact_gelu;
 pub(crate) use implicit_filter::ImplicitFilterOptions;
+pub(crate) use memory_heads::{MemoryOptions, check_tokens};
 pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,
     with_bias,

@@ -227,6 +227,15 @@ impl StateMapper for Restore<'_> {
         self.floats(name, Some(cache.dtype()), &extents).unwrap_or(cache)
     }
 
+    fn places(&mut self, name: &str, places: Tensor<1>) -> Tensor<1> {
+        let places = self.tensor(name, StatePart::Recurrent, places);
+        let data = places.to_data().convert::<f64>();
+        if let Some(place) = data.iter::<f64>().find(|place| !(*place >= 0.0 && place.fract() == 0.0)) {
+            self.fail(format!("`{name}` holds {place}, but whole numbers from 0 on are wanted"));
+        }
+        places
+    }
+
     fn mask(&mut self, name: &str, _: Option<Mask>) -> Option<Mask> {
         self.file.tensor(name).ok()?;
         let view = self.find(name, &[None, None])?;

@@ -24,6 +24,11 @@ pub trait StateMapper {
         self.tensor(name, StatePart::Cache, cache)
     }
 
+    /// Places counted for each sequence by itself, `[B]`: whole numbers from 0 on, such as the place in a chunk.
+    fn places(&mut self, name: &str, places: Tensor<1>) -> Tensor<1> {
+        self.tensor(name, StatePart::Recurrent, places)
+    }
+
     /// A mask over a cache. `None`: everything is visible.
     fn mask(&mut self, name: &str, mask: Option<Mask>) -> Option<Mask>;
 
@@ -64,6 +69,10 @@ impl<M: StateMapper> StateMapper for Scoped<'_, M> {
 
     fn cache<const D: usize>(&mut self, name: &str, cache: Tensor<D>) -> Tensor<D> {
         self.inner.cache(&self.name(name), cache)
+    }
+
+    fn places(&mut self, name: &str, places: Tensor<1>) -> Tensor<1> {
+        self.inner.places(&self.name(name), places)
     }
 
     fn mask(&mut self, name: &str, mask: Option<Mask>) -> Option<Mask> {

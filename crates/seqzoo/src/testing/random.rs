@@ -43,13 +43,17 @@ impl StateMapper for Replace<'_> {
         self.0.between(tensor.dims(), low)
     }
 
+    fn places(&mut self, _: &str, places: Tensor<1>) -> Tensor<1> {
+        places
+    }
+
     fn mask(&mut self, _: &str, mask: Option<Tensor<2, Bool>>) -> Option<Tensor<2, Bool>> {
         mask
     }
 }
 
-/// `state` with every tensor replaced by random `f64` numbers in (-1, 1) on `device`; in (0.1, 1) where a tensor is
-/// called `key_sum`.
+/// `state` with every tensor but places replaced by random `f64` numbers in (-1, 1) on `device`; in (0.1, 1) where a
+/// tensor is called `key_sum`.
 pub fn randomised<S: MixerState>(state: S, seed: u64, device: &Device) -> S {
     Random::new(seed, device).state(state)
 }

@@ -5,24 +5,32 @@
 //! the left one through the decay of `j+1 ..= i`, which splits at the boundary into two sums of
 //! non-positive numbers: `after[j]`, from after `j` to the end of the left half, and `through[i]`,
 //! from the start of the right half through `i`. Both halves are chunks of their own, so the
-//! construction repeats, from single tokens up to the whole chunk.
+//! construction repeats, from single tokens up to the whole chunk. Factors that may be 0 have no logarithms: their
+//! products are built in the same way.
 
 use burn::tensor::Tensor;
 
-/// Sums of log decays inside blocks of equal width; `d` is 1 or the key channels.
+/// Sums of log decays inside blocks of equal width, or products of factors; `d` is 1 or the key channels.
 #[derive(Clone)]
 pub(crate) struct Sums {
     /// From the start of the block through the token, `[blocks, width, d]`.
     pub through: Tensor<3>,
     /// From after the token to the end of the block, `[blocks, width, d]`.
     pub after: Tensor<3>,
+    join: fn(Tensor<3>, Tensor<3>) -> Tensor<3>,
 }
 
 impl Sums {
     /// Blocks of one token: `log_decay` is `[tokens, d]`.
     fn tokens(log_decay: Tensor<2>) -> Self {
         let through = log_decay.unsqueeze_dim::<3>(1);
-        Self { after: through.zeros_like(), through }
+        Self { after: through.zeros_like(), through, join: Tensor::add }
+    }
+
+    /// Blocks of one token, of factors `[tokens, d]` that are multiplied.
+    fn factors(factors: Tensor<2>) -> Self {
+        let through = factors.unsqueeze_dim::<3>(1);
+        Self { after: through.ones_like(), through, join: Tensor::mul }
     }
 
     /// The sums in the left and the right blocks of each pair, `[blocks / 2, width, d]`.
@@ -30,20 +38,22 @@ impl Sums {
         let ((through_left, through_right), (after_left, after_right)) =
             (halves(self.through.clone()), halves(self.after.clone()));
         (
-            Self { through: through_left, after: after_left },
-            Self { through: through_right, after: after_right },
+            Self { through: through_left, after: after_left, ..*self },
+            Self { through: through_right, after: after_right, ..*self },
         )
     }
 
-    /// The log decay over a whole block, `[blocks, 1, d]`.
+    /// The sum or product over a whole block, `[blocks, 1, d]`.
     pub fn total(&self) -> Tensor<3> {
         self.through.clone().narrow(1, self.through.dims()[1] - 1, 1)
     }
 
-    fn join(left: Self, right: Self) -> Self {
+    fn joined(left: Self, right: Self) -> Self {
+        let join = left.join;
         Self {
-            through: Tensor::cat(vec![left.through.clone(), right.through.clone() + left.total()], 1),
-            after: Tensor::cat(vec![left.after + right.total(), right.after], 1),
+            through: Tensor::cat(vec![left.through.clone(), join(right.through.clone(), left.total())], 1),
+            after: Tensor::cat(vec![join(left.after, right.total()), right.after], 1),
+            join,
         }
     }
 }
@@ -58,6 +68,20 @@ pub(crate) fn pairwise(log_decay: Tensor<2>) -> (Tensor<3>, Sums) {
     let ones = tokens.ones_like().unsqueeze_dim::<3>(2);
     build(ones, Sums::tokens(tokens), width, |left, right, _| {
         right.through.clone().exp() * left.after.clone().exp().swap_dims(1, 2)
+    })
+}
+
+/// The product of the factors between every two tokens of a chunk, one number per pair. Without logarithms, so that a
+/// factor may be 0.
+///
+/// `factors` is `[chunks, C]`, `C` a power of two; returns `[chunks, C, C]`, in row `i` and column `j <= i` the product of
+/// `j+1 ..= i`, else 0, and the products over the chunk with `d = 1`.
+pub(crate) fn products(factors: Tensor<2>) -> (Tensor<3>, Sums) {
+    let [chunks, width] = factors.dims();
+    let tokens = factors.reshape([chunks * width, 1]);
+    let ones = tokens.ones_like().unsqueeze_dim::<3>(2);
+    build(ones, Sums::factors(tokens), width, |left, right, _| {
+        right.through.clone() * left.after.clone().swap_dims(1, 2)
     })
 }
 
@@ -96,7 +120,7 @@ fn build(
         let top = Tensor::cat(vec![upper, corner.zeros_like()], 2);
         let bottom = Tensor::cat(vec![corner, lower], 2);
         matrix = Tensor::cat(vec![top, bottom], 1);
-        sums = Sums::join(left, right);
+        sums = Sums::joined(left, right);
         half *= 2;
     }
     (matrix, sums)

@@ -1,0 +1,124 @@
+//! Tokens in blocks: which tokens are worked on at once.
+
+use super::places::{Places, Rows};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// Every sequence cut into blocks of `width` slots, of which no edge of a chunk lies inside one. Slots that hold no
+/// token are padding.
+pub(super) struct Layout {
+    pub width: usize,
+    pub blocks: usize,
+    /// `[row][token]`: the slot of the token.
+    slots: Vec<Vec<usize>>,
+    time: usize,
+}
+
+impl Layout {
+    /// Blocks of `size` tokens, or of a chunk where that is shorter.
+    pub fn new(places: &Places, size: usize, chunk: usize) -> Self {
+        let width = size.min(chunk);
+        let slots = places.positions.iter().map(|positions| {
+            let mut block = 0;
+            let slots = positions.iter().enumerate().map(|(token, place)| {
+                let slot = place % width;
+                block += usize::from(slot == 0 && token > 0);
+                block * width + slot
+            });
+            slots.collect()
+        });
+        let slots: Vec<Vec<usize>> = slots.collect();
+        let time = slots[0].len();
+        let last = slots.iter().map(|slots| slots[time - 1]).max().expect("there are sequences");
+        Self { width, blocks: last / width + 1, slots, time }
+    }
+
+    /// The slot of the first token, if all others follow it without gaps in every sequence.
+    fn first(&self) -> Option<usize> {
+        let first = self.slots[0][0];
+        let follow =
+            |slots: &Vec<usize>| slots.iter().enumerate().all(|(token, slot)| *slot == first + token);
+        self.slots.iter().all(follow).then_some(first)
+    }
+
+    /// Whether a slot holds no token.
+    pub fn pads(&self) -> bool {
+        self.blocks * self.width > self.time
+    }
+
+    /// Tokens `[b, t, h, d]` in their slots, `[b, h, n, c, d]`, with zeros in the others.
+    pub fn split(&self, tokens: Tensor<4>) -> Tensor<5> {
+        let [batch, time, heads, channels] = tokens.dims();
+        let slots = self.blocks * self.width;
+        let placed = match self.first() {
+            Some(0) if slots == time => tokens,
+            Some(first) => {
+                let zeros = |count| {
+                    Tensor::zeros([batch, count, heads, channels], (&tokens.device(), tokens.dtype()))
+                };
+                let after = slots - time - first;
+                let parts = [
+                    (first > 0).then(|| zeros(first)),
+                    Some(tokens.clone()),
+                    (after > 0).then(|| zeros(after)),
+                ];
+                Tensor::cat(parts.into_iter().flatten().collect(), 1)
+            }
+            None => {
+                let rows = tokens.reshape([batch * time, heads * channels]);
+                let padding = Tensor::zeros([1, heads * channels], (&rows.device(), rows.dtype()));
+                let sources = self.sources(&rows.device());
+                let placed = Tensor::cat(vec![rows, padding], 0).select(0, sources);
+                placed.reshape([batch, slots, heads, channels])
+            }
+        };
+        placed.swap_dims(1, 2).reshape([batch, heads, self.blocks, self.width, channels])
+    }
+
+    /// For every slot of every sequence the token that it holds; the one after the last where it holds none.
+    fn sources(&self, device: &Device) -> Tensor<1, Int> {
+        let (slots, tokens) = (self.blocks * self.width, self.slots.len() * self.time);
+        let mut sources = vec![tokens as i64; self.slots.len() * slots];
+        for (row, places) in self.slots.iter().enumerate() {
+            for (token, slot) in places.iter().enumerate() {
+                sources[row * slots + slot] = (row * self.time + token) as i64;
+            }
+        }
+        Tensor::from_data(TensorData::from(sources.as_slice()), device)
+    }
+
+    /// What [`split`](Self::split) took apart, `[b, t, h, d]`.
+    pub fn join(&self, blocks: Tensor<5>) -> Tensor<4> {
+        let [batch, heads, count, width, channels] = blocks.dims();
+        let slots = count * width;
+        let placed = blocks.reshape([batch, heads, slots, channels]).swap_dims(1, 2);
+        if let Some(first) = self.first() {
+            return placed.narrow(1, first, self.time);
+        }
+        let rows = self.slots.iter().enumerate();
+        let sources: Vec<i64> = rows
+            .flat_map(|(row, places)| places.iter().map(move |slot| (row * slots + slot) as i64))
+            .collect();
+        let sources = Tensor::from_data(TensorData::from(sources.as_slice()), &placed.device());
+        let tokens = placed.reshape([batch * slots, heads * channels]).select(0, sources);
+        tokens.reshape([batch, self.time, heads, channels])
+    }
+
+    /// 1 in the slots that hold a token and 0 in the others, `[b, 1, n, c, 1]`.
+    pub fn held(&self, like: &Tensor<5>) -> Tensor<5> {
+        let (rows, slots) = (self.slots.len(), self.blocks * self.width);
+        let mut held = vec![0f32; rows * slots];
+        for (row, places) in self.slots.iter().enumerate() {
+            places.iter().for_each(|slot| held[row * slots + slot] = 1.0);
+        }
+        let data = TensorData::new(held, [rows, 1, self.blocks, self.width, 1]);
+        Tensor::from_data(data.convert_dtype(like.dtype()), (&like.device(), like.dtype()))
+    }
+
+    /// The sequences of which the first token in `block` is one that `holds`, given its row and its index.
+    pub fn rows(&self, block: usize, holds: impl Fn(usize, usize) -> bool, device: &Device) -> Rows {
+        let slot = block * self.width;
+        let rows = self.slots.iter().enumerate();
+        let flags = rows.map(|(row, slots)| slots.binary_search(&slot).is_ok_and(|token| holds(row, token)));
+        Rows::those(flags, device)
+    }
+}

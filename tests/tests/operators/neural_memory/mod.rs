@@ -1,0 +1,18 @@
+//! The neural memory: golden vectors, forms, finite differences, splits, identities and hostile numbers.
+
+mod arguments;
+mod golden;
+mod hostile;
+mod identities;
+
+seqzoo_tests::ladder!(chunks, seqzoo_tests::operators::NeuralMemory);
+
+/// Cases of the neural memory.
+type Case = seqzoo_tests::ladder::Case<seqzoo_tests::operators::NeuralMemory>;
+
+/// The law, blocks that cut chunks, and blocks that are chunks.
+const FORMS: [seqzoo::ops::Form; 3] = [
+    seqzoo::ops::Form::Naive,
+    seqzoo::ops::Form::Chunked { size: 2 },
+    seqzoo::ops::Form::Chunked { size: 64 },
+];
