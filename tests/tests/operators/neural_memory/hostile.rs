@@ -164,14 +164,16 @@ fn sixty_five_thousand_tokens_stay_exact() {
         let mut case = Case::random(Kind { depth, chunk }, &extents, 1, &plain());
         case.state = None;
         let gates = &mut case.inputs.gates;
-        (gates.forget, gates.step) = (gates.forget.clone() * 0.01, gates.step.clone() * 0.1);
+        // Where less is learned than forgotten, a deep memory dies: of two matrices near zero neither learns.
+        (gates.forget, gates.step) = (gates.forget.clone() * 1e-5, gates.step.clone() * 0.1);
         let (_, middle) = case.part(0, time - tail, None).run(Form::Auto);
         let (part, last) = case.part(time - tail, time, Some(middle)).run(Form::Naive);
         let (whole, state) = case.run(Form::Auto);
         let error = largest_error(&values(whole.narrow(1, time - tail, tail)), &values(part));
         assert!(error < 1e-9, "{depth} layers: {error:e}");
         assert!(largest_error(&values(state.weights[0].clone()), &values(last.weights[0].clone())) < 1e-9);
-        assert!(values(state.weights[0].clone()).iter().any(|x| x.abs() > 1e-3), "the memory is alive");
+        let largest = values(state.weights[0].clone()).into_iter().fold(0.0, |max: f64, x| max.max(x.abs()));
+        assert!(largest > 1e-3, "{depth} layers: the memory has died down to {largest:e}");
     }
 }
 
