@@ -176,7 +176,9 @@ fn the_layer_is_the_operator_between_its_projections() {
 #[test]
 fn untrained_gates_are_what_their_documentation_says() {
     let device = plain();
-    for (chunk, max_step, step) in [(16, 1.0, 0.25 / 16.0), (4, 0.1, 0.05), (1, 1.0, 0.25)] {
+    for (chunk, max_step, step) in
+        [(16, Some(1.0), 0.25 / 16.0), (4, Some(0.1), 0.05), (1, Some(1.0), 0.25), (16, None, 0.01)]
+    {
         let layer = double(memory().with_chunk(chunk).with_max_step(max_step).init(&device));
         let gates = layer.heads.gates.forward(Tensor::zeros([1, 1, 12], (&device, DType::F64)));
         for (gate, wanted) in [(gates.forget, 0.01), (gates.momentum, 0.5), (gates.step, step)] {

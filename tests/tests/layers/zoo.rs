@@ -159,7 +159,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_chunk(5)
                     .with_residual(true)
                     .with_num_persistent(7)
-                    .with_max_step(0.3)
+                    .with_max_step(Some(0.3))
                     .with_head_dim(Some(3)),
             ),
         ),

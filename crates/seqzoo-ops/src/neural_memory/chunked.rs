@@ -8,7 +8,7 @@ use super::network::Gradients;
 use super::options::NeuralMemoryState;
 use super::places::Places;
 use super::problem::Problem;
-use super::surprise::Surprise;
+use super::surprise::{Surprise, numbers};
 use burn::tensor::Tensor;
 
 /// Blocks whose weights and momentum are kept until all of them are read: without a tape, memory does not grow with the
@@ -55,18 +55,11 @@ pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, NeuralMemory
         };
         outputs.push(network.answer(at(&query), depth, product));
         if surprise {
-            surprises.push((inputs, errors));
+            surprises.push(numbers(&inputs, &errors));
         }
     }
     let output = layout.join(Tensor::cat(outputs, 2));
-    let surprise = surprise.then(|| {
-        let layers = |part: fn(&(Vec<Tensor<5>>, Vec<Tensor<5>>)) -> &Vec<Tensor<5>>| -> Vec<Tensor<5>> {
-            let of = |layer: usize| surprises.iter().map(|parts| part(parts)[layer].clone()).collect();
-            (0..depth).map(|layer| Tensor::cat(of(layer), 2)).collect()
-        };
-        let (inputs, errors) = (layers(|parts| &parts.0), layers(|parts| &parts.1));
-        Surprise::of(&inputs, &errors, |x| layout.join(x).squeeze_dim(3))
-    });
+    let surprise = surprise.then(|| Surprise::of(surprises, 2, |x| layout.join(x).squeeze_dim(3)));
     (output, memory.state(&places, &position, surprise))
 }
 

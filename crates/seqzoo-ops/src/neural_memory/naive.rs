@@ -4,7 +4,7 @@ use super::memory::Memory;
 use super::options::NeuralMemoryState;
 use super::places::Places;
 use super::problem::Problem;
-use super::surprise::Surprise;
+use super::surprise::{Surprise, numbers};
 use burn::tensor::Tensor;
 
 pub(super) fn naive(problem: Problem) -> (Tensor<4>, NeuralMemoryState) {
@@ -44,10 +44,9 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, NeuralMemoryState) {
         let product = |layer: usize, input: Tensor<4>| input.matmul(memory.weights[layer].clone());
         outputs.push(network.answer(at(&query), depth, product));
         if surprise {
-            let place = |x: Tensor<4>| x.squeeze_dim::<3>(3).swap_dims(1, 2);
-            surprises.push(Surprise::of(&gradients.inputs, &gradients.errors, place));
+            surprises.push(numbers(&gradients.inputs, &gradients.errors));
         }
     }
-    let surprise = surprise.then(|| Surprise::join(surprises));
+    let surprise = surprise.then(|| Surprise::of(surprises, 2, |x| x.squeeze_dim::<3>(3).swap_dims(1, 2)));
     (Tensor::cat(outputs, 2).swap_dims(1, 2), memory.state(&places, &position, surprise))
 }

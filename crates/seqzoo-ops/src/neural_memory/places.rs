@@ -62,6 +62,7 @@ impl Places {
 }
 
 /// Some of the sequences of a batch.
+#[allow(clippy::large_enum_variant, reason = "one lives for a block, and a tensor is a handle")]
 pub(super) enum Rows {
     None,
     All,

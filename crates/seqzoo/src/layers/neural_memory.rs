@@ -41,9 +41,9 @@ pub struct NeuralMemoryConfig {
     /// Whether past surprise carries on as momentum. Default: `true`.
     #[config(default = true)]
     pub momentum: bool,
-    /// The largest step of a token along its gradient. Default: `1.0`.
-    #[config(default = 1.0)]
-    pub max_step: f64,
+    /// The largest step of a token along its gradient. Default: `None`, 1 for a linear memory and 0.02 for a deeper one,
+    /// which diverges sooner.
+    pub max_step: Option<f64>,
     /// Learned tokens that the memory has read before the first one. Default: `0`.
     #[config(default = 0)]
     pub num_persistent: usize,

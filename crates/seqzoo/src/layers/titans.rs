@@ -41,9 +41,9 @@ macro_rules! titans_config {
             /// Whether past surprise carries on as momentum. Default: `true`.
             #[config(default = true)]
             pub momentum: bool,
-            /// The largest step of a token along its gradient. Default: `1.0`.
-            #[config(default = 1.0)]
-            pub max_step: f64,
+            /// The largest step of a token along its gradient. Default: `None`, 1 for a linear memory and 0.02 for a
+            /// deeper one, which diverges sooner.
+            pub max_step: Option<f64>,
             /// Taps of the short convolutions after the memory's query, key and value projections, at least 2. `None`:
             /// `silu` without a convolution. Default: `Some(4)`.
             #[config(default = "Some(4)")]

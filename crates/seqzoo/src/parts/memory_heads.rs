@@ -22,6 +22,12 @@ const MAX_DEPTH: usize = 16;
 /// 256.
 const MAX_CHUNK: usize = 256;
 
+/// The largest step of a linear memory where none is given; half of it replaces what a key of unit length held.
+const LINEAR_STEP: f64 = 1.0;
+
+/// That of a deeper one, in which a step of one layer grows with the weights of the next.
+const DEEP_STEP: f64 = 0.02;
+
 /// What a neural memory is and how it is written, beside its layout.
 pub(crate) struct MemoryOptions {
     pub depth: usize,
@@ -30,7 +36,7 @@ pub(crate) struct MemoryOptions {
     pub residual: bool,
     pub forgetting: bool,
     pub momentum: bool,
-    pub max_step: f64,
+    pub max_step: Option<f64>,
     pub persistent: usize,
     pub conv_size: Option<usize>,
     pub conv_bias: bool,
@@ -128,7 +134,7 @@ impl MemoryHeads {
                 [d_model, num_heads],
                 chunk,
                 [options.forgetting, options.momentum],
-                options.max_step,
+                options.max_step.unwrap_or(if depth == 1 { LINEAR_STEP } else { DEEP_STEP }),
                 init,
                 device,
             )?,
