@@ -15,8 +15,8 @@ pub(crate) fn gelu_slope<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     normal_cdf(x.clone()) + x * density
 }
 
-/// The probability `Φ(x)` that a standard normal number is below `x`. Multiplied, not divided by `√2`: the gradient of Burn's
-/// `div_scalar` is rounded to `f32`.
+/// The probability `Φ(x)` that a standard normal number is below `x`. Multiplied, not divided by `√2`: the gradient of
+/// Burn's `div_scalar` is rounded to `f32`.
 fn normal_cdf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.mul_scalar(FRAC_1_SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5)
 }

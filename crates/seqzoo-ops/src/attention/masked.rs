@@ -7,8 +7,8 @@ use burn::tensor::{Bool, Tensor, activation::softmax};
 /// Stands for minus infinity, whose literal some shader languages refuse.
 const HIDDEN: f64 = -1e30;
 
-/// Attention of `query`, `[b, h, t, k]`, to the prefix and to the entries of `seen` that are not `hidden`, `[b|1, 1, t, s]`;
-/// `[b, h, t, v]`.
+/// Attention of `query`, `[b, h, t, k]`, to the prefix and to the entries of `seen` that are not `hidden`,
+/// `[b|1, 1, t, s]`; `[b, h, t, v]`.
 ///
 /// A weight of zero does not hide a value that is NaN or infinite, in the output or in a gradient. So what is not finite
 /// counts as zero, and an output that sees it is NaN.

@@ -74,8 +74,8 @@ pub struct AttentionOptions {
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `HK` does not divide `H`, `T`, `H`, `K`, `V` or the length of a prefix is 0, the window is 0, or a form is asked for
-/// that this operator does not have.
+/// If a shape disagrees, `HK` does not divide `H`, `T`, `H`, `K`, `V` or the length of a prefix is 0, the window is 0, or
+/// a form is asked for that this operator does not have.
 ///
 /// # Finite numbers
 ///

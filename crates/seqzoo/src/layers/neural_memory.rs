@@ -132,8 +132,8 @@ impl NeuralMemoryConfig {
 /// `12·H·P + 4` bytes per sequence, `P = 2·d·h` numbers in a memory of two layers, `d` channels of a head and `h` between
 /// them; and the last inputs of the convolutions.
 ///
-/// What the paper leaves open, and what is chosen here: a token is stored before it is read, so that the query sees its own
-/// token; the gates are one number per token and head; the loss is a sum over channels, not a mean; the matrices begin
+/// What the paper leaves open, and what is chosen here: a token is stored before it is read, so that the query sees its
+/// own token; the gates are one number per token and head; the loss is a sum over channels, not a mean; the matrices begin
 /// Xavier-uniform, with untrained gates as [`MemoryGates`](crate::parts::MemoryGates) says; and the output norm and its
 /// gate are those of GLA. titans-pytorch takes all surprise at the learned initial weights unless `batch_size` is given,
 /// makes `α` and `η` of the mean of a chunk's inputs, leaves an incomplete last chunk out of its weights, and has a layer
@@ -158,8 +158,8 @@ pub struct NeuralMemory {
 crate::state! {
     /// State of [`NeuralMemory`].
     pub struct NeuralMemoryState of NeuralMemory {
-        /// The memory: weights, momentum, the weights at the start of the chunk, `[B, H, in, out]` for each of its layers, and
-        /// the place in the chunk.
+        /// The memory: weights, momentum, the weights at the start of the chunk, `[B, H, in, out]` for each of its
+        /// layers, and the place in the chunk.
         pub memory: Memory,
         /// The last inputs of the convolutions, if the layer has them.
         pub convolutions: ConvStates,

@@ -14,8 +14,8 @@ const FORGET: f64 = 0.01;
 /// How much of the momentum an untrained gate keeps.
 const MOMENTUM: f64 = 0.5;
 
-/// What the steps of a chunk come to with untrained gates. Were all along one key of unit length, `2 · 0.25 / (1 − 0.5)` is
-/// 1, half of what is safe for a linear memory.
+/// What the steps of a chunk come to with untrained gates. Were all along one key of unit length, `2 · 0.25 / (1 − 0.5)`
+/// is 1, half of what is safe for a linear memory.
 const CHUNK_STEP: f64 = 0.25;
 
 /// The gates of every token and head, from projections of the token.

@@ -109,7 +109,8 @@ impl MemoryHeads {
         let hidden = (width as f64 * expand_hidden).floor() as usize;
         ConfigError::unless(depth == 1 || (expand_hidden.is_finite() && hidden > 0), layer, || {
             format!(
-                "expand_hidden = {expand_hidden} makes {hidden} channels of the {width} of a head, but at least 1 is wanted"
+                "expand_hidden = {expand_hidden} makes {hidden} channels of the {width} of a head, but at least 1 is \
+                 wanted"
             )
         })?;
         let inner = |edge: usize| if edge == 0 || edge == depth { width } else { hidden };
