@@ -1,5 +1,30 @@
 //! Argument checks: every message is a sentence with the argument, the shape found and the one wanted.
 
+use burn::tensor::{Bool, Tensor};
+
+/// Panics unless tokens that a memory stores and reads fit each other: `query` and `key` `[B, T, HK, K]`, `value`
+/// `[B, T, H, V]`, `HK` dividing `H`, `resets` `[B, T]`, and none of time, heads and channels 0.
+#[track_caller]
+pub fn stored_tokens(
+    query: &Tensor<4>,
+    key: &Tensor<4>,
+    value: &Tensor<4>,
+    resets: Option<&Tensor<2, Bool>>,
+) {
+    let [batch, time, key_heads, key_dim] = query.dims();
+    let [_, _, heads, value_dim] = value.dims();
+    not_empty("query", "time", time);
+    not_empty("query", "channel", key_dim);
+    not_empty("value", "head", heads);
+    not_empty("value", "channel", value_dim);
+    shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
+    shape("value", &value.dims(), &[("B", batch), ("T", time), ("H", heads), ("V", value_dim)]);
+    divides("query", key_heads, "value", heads);
+    if let Some(resets) = resets {
+        shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
+    }
+}
+
 /// Panics unless `found` is the shape given by `wanted`, a list of (axis name, extent).
 #[track_caller]
 pub fn shape(argument: &str, found: &[usize], wanted: &[(&str, usize)]) {

@@ -201,25 +201,8 @@ macro_rules! ladder {
         }
     };
     (scans, $operator:ty) => {
-        $crate::ladder! { @ forms, $operator, ();
-            chunked_equals_naive_at_awkward_lengths,
-            the_kernel_equals_naive_at_awkward_lengths,
-            every_chunk_size_gives_the_same,
-            resets_are_the_same_in_all_forms,
-        }
-        $crate::ladder! { differences, $operator }
-        $crate::ladder! { @ splits, $operator, ();
-            every_split_gives_the_same_outputs_states_and_gradients,
-            single_tokens_without_a_tape_give_the_same,
-            packed_sequences_equal_separate_ones,
-            a_token_changes_nothing_before_it,
-            a_sequence_does_not_depend_on_its_neighbours_in_the_batch,
-        }
-        $crate::ladder! { @ hostile, $operator, ();
-            a_chunk_of_nothing_but_resets_keeps_only_the_last_token,
-            a_reset_before_the_first_token_clears_even_an_infinite_state,
-            bf16_inputs_accumulate_in_f32,
-        }
+        $crate::ladder! { chunks, $operator }
+        $crate::ladder! { @ forms, $operator, (); the_kernel_equals_naive_at_awkward_lengths }
         $crate::ladder! { @ kernel, $operator, ();
             only_what_belongs_to_the_arguments_is_read,
             a_report_names_the_kernel_and_its_absence,

@@ -29,20 +29,11 @@ pub(crate) struct Given {
 impl Problem {
     #[track_caller]
     pub fn checked(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, decay: Decay, given: Given) -> Self {
-        let [batch, time, key_heads, key_dim] = query.dims();
+        let [batch, time, _, key_dim] = query.dims();
         let [_, _, heads, value_dim] = value.dims();
         let (device, wide) = (value.device(), accumulator(query.dtype()));
 
-        checks::not_empty("query", "time", time);
-        checks::not_empty("query", "channel", key_dim);
-        checks::not_empty("value", "head", heads);
-        checks::not_empty("value", "channel", value_dim);
-        checks::shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
-        checks::shape("value", &value.dims(), &[("B", batch), ("T", time), ("H", heads), ("V", value_dim)]);
-        checks::divides("query", key_heads, "value", heads);
-        if let Some(resets) = &given.resets {
-            checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
-        }
+        checks::stored_tokens(&query, &key, &value, given.resets.as_ref());
         let memory = match given.memory {
             Some((memory, name)) => {
                 let wanted = [("B", batch), ("H", heads), ("K", key_dim), ("V", value_dim)];

@@ -34,19 +34,10 @@ impl Problem {
         weights: Vec<Tensor<4>>,
         options: NeuralMemoryOptions,
     ) -> Self {
-        let [batch, time, key_heads, key_dim] = query.dims();
+        let [batch, time, _, key_dim] = query.dims();
         let [_, _, heads, value_dim] = value.dims();
         let wide = accumulator(query.dtype());
-        checks::not_empty("query", "time", time);
-        checks::not_empty("query", "channel", key_dim);
-        checks::not_empty("value", "head", heads);
-        checks::not_empty("value", "channel", value_dim);
-        checks::shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
-        checks::shape("value", &value.dims(), &[("B", batch), ("T", time), ("H", heads), ("V", value_dim)]);
-        checks::divides("query", key_heads, "value", heads);
-        if let Some(resets) = &options.resets {
-            checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
-        }
+        checks::stored_tokens(&query, &key, &value, options.resets.as_ref());
         assert!(options.chunk > 0, "The option `chunk` is 0, but at least 1 token is wanted.");
         let initial = checked_weights(weights, [batch, heads, key_dim, value_dim], wide);
         assert!(
