@@ -93,6 +93,7 @@ impl Operator for NeuralMemory {
             momentum: kind.random(shape.batch, shape, inputs),
             start: kind.random(shape.batch, shape, inputs),
             position,
+            chunk: kind.chunk,
             surprise: None,
         }
     }
@@ -135,7 +136,7 @@ impl Operator for NeuralMemory {
             state.position.narrow(0, 0, weights[0].dims()[0]).into_data(),
             (&device, dtype),
         );
-        NeuralMemoryState { weights, momentum, start, position, surprise: None }
+        NeuralMemoryState { weights, momentum, start, position, chunk: state.chunk, surprise: None }
     }
 
     fn join(outputs: Vec<Tensor<4>>) -> Tensor<4> {

@@ -8,7 +8,7 @@ use seqzoo::ops::attention::{AttentionOptions, Prefix, attention};
 use seqzoo::ops::neural_memory::{NeuralMemoryOptions, neural_memory, retrieve};
 use seqzoo::parts::{RmsNorm, Rotary};
 use seqzoo::{MixerState, SequenceMixer};
-use seqzoo_tests::{Golden, Inputs, autodiff, double, flags, largest_error, plain, values};
+use seqzoo_tests::{Golden, Inputs, autodiff, double, flags, largest_error, plain, said, values};
 
 /// The channels of 2 heads of 4, from rotated pairs that stand next to each other to pairs that stand half a head apart.
 const PAIRS: [i64; 8] = [0, 2, 1, 3, 4, 6, 5, 7];
@@ -272,6 +272,28 @@ fn a_place_outside_of_a_chunk_is_no_state() {
     let mut state = layer.init_state(2, &plain());
     state.memory.position = Tensor::from_floats([1.0, 0.5], &plain());
     state.save(&path).unwrap();
-    let said = layer.load_state(&path, &plain()).unwrap_err().to_string();
-    assert!(said.contains("`memory.position` holds 0.5, but whole numbers from 0 on are wanted"), "{said}");
+    let refusal = |layer: &NeuralMemory| layer.load_state(&path, &plain()).unwrap_err().to_string();
+    let said = refusal(&layer);
+    assert!(said.contains("`memory.position` holds 0.5, but whole numbers below 4 are wanted"), "{said}");
+    state.memory.position = Tensor::from_floats([1.0, 4.0], &plain());
+    state.save(&path).unwrap();
+    let said = refusal(&layer);
+    assert!(said.contains("`memory.position` holds 4, but whole numbers below 4 are wanted"), "{said}");
+}
+
+#[test]
+fn a_state_of_other_chunks_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.safetensors");
+    let layer = memory().init(&plain());
+    let state = layer.init_state(2, &plain());
+    state.save(&path).unwrap();
+    let other = memory().with_chunk(8).init(&plain());
+    let refusal = other.load_state(&path, &plain()).unwrap_err().to_string();
+    assert!(refusal.contains("`memory.position.end` is 4, but 8 is wanted"), "{refusal}");
+    assert!(
+        state.misfit(&other.init_state(2, &plain())).unwrap().contains("`memory.position.end` = 4, but 8")
+    );
+    let said = said(|| other.forward(Tensor::zeros([2, 1, 12], &plain()), Some(state.clone())));
+    assert!(said.contains("is of chunks of 4 tokens, but the option `chunk` is 8"), "{said}");
 }

@@ -29,7 +29,8 @@ fn largest(tree: &Value) -> u64 {
     match tree {
         Value::Array(items) => items.iter().map(largest).max().unwrap_or(0),
         Value::Object(fields) => fields.values().map(largest).max().unwrap_or(0),
-        Value::Number(number) => number.as_u64().unwrap_or(0),
+        // A float may be a multiple of an extent.
+        Value::Number(number) => number.as_f64().map_or(0, |number| number as u64),
         _ => 0,
     }
 }

@@ -18,11 +18,10 @@ const READ_AT_ONCE: usize = 32;
 pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, NeuralMemoryState) {
     let ([_, time, _, _], device) = (problem.key.dims(), problem.key.device());
     let position = problem.state.position.clone();
-    let places =
-        Places::new(problem.state.places(problem.chunk), problem.resets.clone(), time, problem.chunk);
+    let places = Places::new(problem.state.places(), problem.resets.clone(), time, problem.chunk);
     let layout = Layout::new(&places, size, problem.chunk);
     let mixing = Mixing::new(&layout, &problem);
-    let Problem { query, key, value, step, initial, state, network, surprise, .. } = problem;
+    let Problem { query, key, value, step, initial, state, network, chunk, surprise, .. } = problem;
     let [query, key, value, downhill] = [query, key, value, step.neg()].map(|x| layout.split(x)); // [b, h, n, c, _]
 
     let (depth, mut memory) = (initial.len(), Memory::of(state));
@@ -60,7 +59,7 @@ pub(super) fn chunked(problem: Problem, size: usize) -> (Tensor<4>, NeuralMemory
     }
     let output = layout.join(Tensor::cat(outputs, 2));
     let surprise = surprise.then(|| Surprise::of(surprises, 2, |x| layout.join(x).squeeze_dim(3)));
-    (output, memory.state(&places, &position, surprise))
+    (output, memory.state(&places, &position, chunk, surprise))
 }
 
 /// Takes the memory over block `n`, in which every token writes `input ⊗ written` in every layer, both `[b, h, c, _]`.

@@ -39,6 +39,7 @@ impl Memory {
         mut self,
         places: &Places,
         position: &Tensor<1>,
+        chunk: usize,
         surprise: Option<Surprise>,
     ) -> NeuralMemoryState {
         self.begin(&places.begin_next(&position.device()));
@@ -47,6 +48,7 @@ impl Memory {
             momentum: self.momentum,
             start: self.start,
             position: places.position(position),
+            chunk,
             surprise,
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, NeuralMemoryState) {
     } = problem;
     let ([_, time, _, _], device) = (key.dims(), key.device());
     let (position, depth) = (state.position.clone(), initial.len());
-    let places = Places::new(state.places(chunk), resets, time, chunk);
+    let places = Places::new(state.places(), resets, time, chunk);
     let mut memory = Memory::of(state);
     let (mut outputs, mut surprises) = (Vec::with_capacity(time), Vec::new());
 
@@ -48,5 +48,5 @@ pub(super) fn naive(problem: Problem) -> (Tensor<4>, NeuralMemoryState) {
         }
     }
     let surprise = surprise.then(|| Surprise::of(surprises, 2, |x| x.squeeze_dim::<3>(3).swap_dims(1, 2)));
-    (Tensor::cat(outputs, 2).swap_dims(1, 2), memory.state(&places, &position, surprise))
+    (Tensor::cat(outputs, 2).swap_dims(1, 2), memory.state(&places, &position, chunk, surprise))
 }

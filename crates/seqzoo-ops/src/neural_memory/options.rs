@@ -57,19 +57,21 @@ pub struct NeuralMemoryState {
     pub start: Vec<Tensor<4>>,
     /// How many tokens of its chunk each sequence has read, `[B]`, from 0 to `chunk - 1`.
     pub position: Tensor<1>,
+    /// Tokens of a chunk, as in the [options](NeuralMemoryOptions) under which the state was reached.
+    pub chunk: usize,
     /// What the tokens of the last call were to the memory, if that was asked for. No call reads it.
     pub surprise: Option<Surprise>,
 }
 
 impl NeuralMemoryState {
     /// The state of `batch` sequences before the first token: `weights`, `[B, H, in, out]` or `[1, H, in, out]` for every
-    /// layer, without momentum, at the start of a chunk.
+    /// layer, without momentum, at the start of a chunk of `chunk` tokens.
     ///
     /// # Panics
     ///
     /// If there are no layers.
     #[track_caller]
-    pub fn new(weights: Vec<Tensor<4>>, batch: usize) -> Self {
+    pub fn new(weights: Vec<Tensor<4>>, batch: usize, chunk: usize) -> Self {
         let weights: Vec<_> = weights.into_iter().map(|weights| for_batch(weights, batch)).collect();
         let first =
             weights.first().expect("The argument `weights` is empty, but a memory has at least one layer.");
@@ -77,6 +79,7 @@ impl NeuralMemoryState {
             momentum: weights.iter().map(Tensor::zeros_like).collect(),
             start: weights.clone(),
             position: Tensor::zeros([first.dims()[0]], (&first.device(), first.dtype())),
+            chunk,
             surprise: None,
             weights,
         }
@@ -86,11 +89,11 @@ impl NeuralMemoryState {
     ///
     /// # Panics
     ///
-    /// If one of them is not a place in a chunk of `chunk` tokens.
+    /// If one of them is not a place in a chunk.
     #[track_caller]
-    pub fn places(&self, chunk: usize) -> Vec<usize> {
+    pub fn places(&self) -> Vec<usize> {
         let places = self.position.to_data().convert::<f64>();
-        places.iter::<f64>().map(|place| checked_place(place, chunk)).collect()
+        places.iter::<f64>().map(|place| checked_place(place, self.chunk)).collect()
     }
 }
 

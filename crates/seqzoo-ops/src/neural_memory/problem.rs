@@ -45,8 +45,8 @@ impl Problem {
             "A residual memory adds its input to its answer, but keys have {key_dim} channels and values {value_dim}."
         );
         let state = match options.initial_state {
-            Some(state) => checked_state(state, &initial),
-            None => NeuralMemoryState::new(initial.clone(), batch),
+            Some(state) => checked_state(state, &initial, options.chunk),
+            None => NeuralMemoryState::new(initial.clone(), batch, options.chunk),
         };
         let gate = |name: &str, gate: Tensor<3>| {
             let found = gate.dims()[2];
@@ -102,7 +102,12 @@ fn checked_weights(
 
 /// A state that fits the initial weights, as wide as these.
 #[track_caller]
-fn checked_state(state: NeuralMemoryState, initial: &[Tensor<4>]) -> NeuralMemoryState {
+fn checked_state(state: NeuralMemoryState, initial: &[Tensor<4>], chunk: usize) -> NeuralMemoryState {
+    assert!(
+        state.chunk == chunk,
+        "The argument `initial_state` is of chunks of {} tokens, but the option `chunk` is {chunk}.",
+        state.chunk
+    );
     let wide = initial[0].dtype();
     let part = |name: &str, part: Vec<Tensor<4>>| -> Vec<Tensor<4>> {
         assert!(
@@ -126,6 +131,7 @@ fn checked_state(state: NeuralMemoryState, initial: &[Tensor<4>]) -> NeuralMemor
         momentum: part("momentum", state.momentum),
         start: part("start", state.start),
         position: to_dtype(state.position, wide),
+        chunk,
         surprise: None,
     }
 }

@@ -168,7 +168,7 @@ impl MemoryHeads {
     /// The memory before the first token, and the states of the convolutions.
     pub(crate) fn init_state(&self, batch: usize, device: &Device) -> (NeuralMemoryState, ConvStates) {
         let weights = self.initial().into_iter().map(|weights| weights.to_device(device)).collect();
-        let memory = NeuralMemoryState::new(weights, batch);
+        let memory = NeuralMemoryState::new(weights, batch, self.chunk);
         (memory, self.convolutions.init_state(batch, device))
     }
 
@@ -247,7 +247,8 @@ impl StateField for NeuralMemoryState {
             weights: layers("weights", self.weights),
             momentum: layers("momentum", self.momentum),
             start: layers("start", self.start),
-            position: mapper.places(&format!("{name}.position"), self.position),
+            position: mapper.places(&format!("{name}.position"), self.position, self.chunk),
+            chunk: self.chunk,
             surprise: None,
         }
     }

@@ -110,6 +110,10 @@ impl StateMapper for Collect {
         self.numbers.insert(name.to_string(), number);
         number
     }
+
+    fn fixed(&mut self, name: &str, number: u64) {
+        self.number(name, number);
+    }
 }
 
 /// Replaces what a template holds by what the file holds, and remembers the first thing that does
@@ -227,13 +231,22 @@ impl StateMapper for Restore<'_> {
         self.floats(name, Some(cache.dtype()), &extents).unwrap_or(cache)
     }
 
-    fn places(&mut self, name: &str, places: Tensor<1>) -> Tensor<1> {
+    fn places(&mut self, name: &str, places: Tensor<1>, end: usize) -> Tensor<1> {
+        self.fixed(&format!("{name}.end"), end as u64);
         let places = self.tensor(name, StatePart::Recurrent, places);
         let data = places.to_data().convert::<f64>();
-        if let Some(place) = data.iter::<f64>().find(|place| !(*place >= 0.0 && place.fract() == 0.0)) {
-            self.fail(format!("`{name}` holds {place}, but whole numbers from 0 on are wanted"));
+        let is_place = |place: &f64| (0.0..end as f64).contains(place) && place.fract() == 0.0;
+        if let Some(place) = data.iter::<f64>().find(|place| !is_place(place)) {
+            self.fail(format!("`{name}` holds {place}, but whole numbers below {end} are wanted"));
         }
         places
+    }
+
+    fn fixed(&mut self, name: &str, number: u64) {
+        let found = self.number(name, number);
+        if found != number {
+            self.fail(format!("`{name}` is {found}, but {number} is wanted"));
+        }
     }
 
     fn mask(&mut self, name: &str, _: Option<Mask>) -> Option<Mask> {

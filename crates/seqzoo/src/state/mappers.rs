@@ -24,8 +24,10 @@ pub trait StateMapper {
         self.tensor(name, StatePart::Cache, cache)
     }
 
-    /// Places counted for each sequence by itself, `[B]`: whole numbers from 0 on, such as the place in a chunk.
-    fn places(&mut self, name: &str, places: Tensor<1>) -> Tensor<1> {
+    /// Places counted for each sequence by itself, `[B]`: whole numbers below `end`, such as the place in a chunk of
+    /// `end` tokens.
+    fn places(&mut self, name: &str, places: Tensor<1>, end: usize) -> Tensor<1> {
+        self.fixed(&format!("{name}.end"), end as u64);
         self.tensor(name, StatePart::Recurrent, places)
     }
 
@@ -36,6 +38,11 @@ pub trait StateMapper {
     fn number(&mut self, name: &str, number: u64) -> u64 {
         let _ = name;
         number
+    }
+
+    /// A number that all states of a layer share.
+    fn fixed(&mut self, name: &str, number: u64) {
+        let _ = (name, number);
     }
 
     /// Says whether the fields visited so far fit each other; `problem` where they do not. Only a state
@@ -71,8 +78,8 @@ impl<M: StateMapper> StateMapper for Scoped<'_, M> {
         self.inner.cache(&self.name(name), cache)
     }
 
-    fn places(&mut self, name: &str, places: Tensor<1>) -> Tensor<1> {
-        self.inner.places(&self.name(name), places)
+    fn places(&mut self, name: &str, places: Tensor<1>, end: usize) -> Tensor<1> {
+        self.inner.places(&self.name(name), places, end)
     }
 
     fn mask(&mut self, name: &str, mask: Option<Mask>) -> Option<Mask> {
@@ -81,6 +88,10 @@ impl<M: StateMapper> StateMapper for Scoped<'_, M> {
 
     fn number(&mut self, name: &str, number: u64) -> u64 {
         self.inner.number(&self.name(name), number)
+    }
+
+    fn fixed(&mut self, name: &str, number: u64) {
+        self.inner.fixed(&self.name(name), number);
     }
 
     fn fits(&mut self, holds: bool, problem: &str) {

@@ -64,6 +64,7 @@ enum Kind {
         extents: Vec<Option<usize>>,
     },
     Number,
+    Fixed(u64),
 }
 
 impl Part {
@@ -72,6 +73,9 @@ impl Part {
         let name = &self.name;
         match (&self.kind, &wanted.kind) {
             (Kind::Number, Kind::Number) => None,
+            (Kind::Fixed(found), Kind::Fixed(wanted)) => {
+                (found != wanted).then(|| format!("holds `{name}` = {found}, but {wanted} is wanted"))
+            }
             (
                 Kind::Tensor { dtype, extents },
                 Kind::Tensor { dtype: wanted_dtype, extents: wanted_extents },
@@ -190,6 +194,10 @@ impl StateMapper for Parts {
         }
         self.put(name, Kind::Number);
         number
+    }
+
+    fn fixed(&mut self, name: &str, number: u64) {
+        self.put(name, Kind::Fixed(number));
     }
 
     fn fits(&mut self, holds: bool, problem: &str) {

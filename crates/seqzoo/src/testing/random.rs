@@ -43,7 +43,7 @@ impl StateMapper for Replace<'_> {
         self.0.between(tensor.dims(), low)
     }
 
-    fn places(&mut self, _: &str, places: Tensor<1>) -> Tensor<1> {
+    fn places(&mut self, _: &str, places: Tensor<1>, _: usize) -> Tensor<1> {
         places
     }
 

@@ -64,6 +64,7 @@ fn shapes_are_named() {
             "`initial_state.momentum[0]` has the shape [3, 4, 5, 5]",
         ),
         (refused(|case| state(case).position = zeros([2])), "`initial_state.position` has the shape [2]"),
+        (refused(|case| state(case).chunk = 8), "is of chunks of 8 tokens, but the option `chunk` is 4"),
         (refused(|case| state(case).position = zeros([3]) + 4.0), "at the place 4 of a chunk"),
         (refused(|case| state(case).position = zeros([3]) + 0.5), "at the place 0.5 of a chunk"),
         (refused(|case| state(case).position = zeros([3]) * f64::NAN), "at the place NaN of a chunk"),

@@ -26,6 +26,7 @@ fn check(file: &str, chunk: usize, depth: usize) {
             momentum: momentum.clone(),
             start: weights.clone(),
             position: Tensor::zeros([q.dims()[0]], (&device, DType::F64)),
+            chunk,
             surprise: None,
         };
         let gates = Gates { forget: alpha.clone(), momentum: eta.clone(), step: theta.clone() };

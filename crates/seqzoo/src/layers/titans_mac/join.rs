@@ -20,6 +20,7 @@ pub(super) fn join(states: Vec<TitansMacState>) -> TitansMacState {
                 weights: layers(memories.iter().map(|memory| memory.weights.clone())),
                 momentum: layers(memories.iter().map(|memory| memory.momentum.clone())),
                 start: layers(memories.iter().map(|memory| memory.start.clone())),
+                chunk: memories[0].chunk,
                 position: Tensor::cat(memories.into_iter().map(|memory| memory.position).collect(), 0),
                 surprise: None,
             },

@@ -148,10 +148,12 @@ impl TitansMac {
     }
 }
 
-/// The newest entries of a cache, `count` of them, which are all visible.
+/// The newest entries of a cache, `count` of them, which are all visible. A state from a file may have fewer: then they
+/// are what there is to see of the segment.
 fn newest(cache: AttentionState, count: usize) -> AttentionState {
     let newest = |entries: Entries| {
         let length = entries.dims()[1];
+        let count = count.min(length);
         if count == length { entries } else { entries.tensor().narrow(1, length - count, count).into() }
     };
     // None of them: the first piece begins a segment, and takes an empty cache.
@@ -182,7 +184,7 @@ impl SequenceMixer for TitansMac {
         state: TitansMacState,
     ) -> (Tensor<3>, TitansMacState) {
         let device = input.device();
-        let groups = groups(&state.memory.memory.places(self.segment), resets.as_ref());
+        let groups = groups(&state.memory.memory.places(), resets.as_ref());
         if let [group] = &groups[..] {
             return self.in_step(input, group, state);
         }
