@@ -2,24 +2,16 @@
 #![recursion_limit = "256"]
 #![allow(missing_docs)]
 
-use burn::tensor::{Device, Distribution, Tensor, activation::sigmoid};
+use burn::tensor::{Device, Distribution, Tensor};
 use criterion::{Criterion, Throughput, criterion_main};
 use seqzoo::ops::Form;
 use seqzoo::ops::attention::{AttentionOptions, attention};
 use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
-use seqzoo::ops::neural_memory::{Gates, NeuralMemoryOptions, neural_memory};
-use seqzoo_benches::{DECAYS, OPERATORS, SHAPES, Shape, Subject, criterion, tokens, wait};
+use seqzoo_benches::{OPERATORS, SHAPES, Shape, Subject, criterion, tokens, wait};
 
 /// The allocator of the `recall` binary: see there.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// The shapes of the neural memory.
-const MEMORIES: [Shape; 3] = [
-    Shape { batch: 1, time: 2048, heads: 4, head_dim: 64 },
-    Shape { batch: 4, time: 2048, heads: 4, head_dim: 64 },
-    Shape { batch: 1, time: 2048, heads: 1, head_dim: 256 },
-];
 
 /// All forms of all operators with kernels.
 fn forms(criterion: &mut Criterion) {
@@ -30,18 +22,18 @@ fn forms(criterion: &mut Criterion) {
     {
         let mut group = criterion.benchmark_group(format!("{}, {}", operator.name, shape.name()));
         group.throughput(Throughput::Elements(shape.tokens()));
-        for decay in DECAYS {
-            let call = Subject { operator, decay }.call(shape, &device);
+        for kind in operator.kinds {
+            let call = Subject { operator, kind }.call(shape, &device);
             for (name, form) in forms {
-                group.bench_function(format!("{decay}, {name}, forward"), |bencher| {
+                group.bench_function(format!("{}, {name}, forward", kind.name), |bencher| {
                     bencher.iter(|| wait(&device, call.run(form)))
                 });
             }
         }
-        for decay in DECAYS {
-            let call = Subject { operator, decay }.call(shape, &recording).tracked();
+        for kind in operator.kinds {
+            let call = Subject { operator, kind }.call(shape, &recording).tracked();
             for (name, form) in forms {
-                group.bench_function(format!("{decay}, {name}, forward and backward"), |bencher| {
+                group.bench_function(format!("{}, {name}, forward and backward", kind.name), |bencher| {
                     bencher.iter(|| wait(&recording, call.run(form).square().sum().backward()))
                 });
             }
@@ -57,9 +49,9 @@ fn steps(criterion: &mut Criterion) {
     for operator in OPERATORS {
         let mut group = criterion.benchmark_group(format!("{} step, {}", operator.name, shape.name()));
         group.throughput(Throughput::Elements(1));
-        for decay in DECAYS {
-            let mut call = Subject { operator, decay }.call(shape, &device);
-            group.bench_function(decay, |bencher| bencher.iter(|| wait(&device, call.step())));
+        for kind in operator.kinds {
+            let mut call = Subject { operator, kind }.call(shape, &device);
+            group.bench_function(kind.name, |bencher| bencher.iter(|| wait(&device, call.step())));
         }
         group.finish();
     }
@@ -115,51 +107,6 @@ fn convolution(criterion: &mut Criterion) {
     }
 }
 
-/// Memories of one and of two layers, in chunks of 64 tokens.
-fn memory(criterion: &mut Criterion) {
-    let device = Device::default();
-    let recording = Device::default().autodiff();
-    for (depth, shape) in [1, 2].into_iter().flat_map(|depth| MEMORIES.map(|shape| (depth, shape))) {
-        let mut group = criterion.benchmark_group(format!("neural memory of {depth}, {}", shape.name()));
-        group.throughput(Throughput::Elements(shape.tokens()));
-        let run = |device: &Device, track: bool| {
-            let Shape { batch, time, heads, head_dim } = shape;
-            let leaf = |tensor: Tensor<4>| if track { tensor.require_grad() } else { tensor };
-            let unit = |x: Tensor<4>| x.clone() / x.square().sum_dim(3).sqrt();
-            let (q, k) = (leaf(unit(tokens(shape, device))), leaf(unit(tokens(shape, device))));
-            let v = leaf(tokens(shape, device));
-            let gate = |mean: f64| {
-                let normal = Distribution::Normal(mean, 1.0);
-                let gate = sigmoid(Tensor::<3>::random([batch, time, heads], normal, device));
-                if track { gate.require_grad() } else { gate }
-            };
-            // A deep memory diverges with the steps that a linear one can take.
-            let step = gate(if depth == 1 { -2.0 } else { -7.0 });
-            let gates = Gates { forget: gate(-4.0), momentum: gate(2.0), step };
-            let widths = if depth == 1 { vec![head_dim; 2] } else { vec![head_dim, 2 * head_dim, head_dim] };
-            let weights: Vec<_> = widths
-                .windows(2)
-                .map(|ends| {
-                    let normal = Distribution::Normal(0.0, (ends[0] as f64).powf(-0.5));
-                    leaf(Tensor::random([1, heads, ends[0], ends[1]], normal, device))
-                })
-                .collect();
-            let options = NeuralMemoryOptions { chunk: 64, ..Default::default() };
-            move || {
-                let (q, k, v) = (q.clone(), k.clone(), v.clone());
-                neural_memory(q, k, v, gates.clone(), weights.clone(), options.clone()).0
-            }
-        };
-        let forward = run(&device, false);
-        group.bench_function("forward", |bencher| bencher.iter(|| wait(&device, forward())));
-        let tracked = run(&recording, true);
-        group.bench_function("forward and backward", |bencher| {
-            bencher.iter(|| wait(&recording, tracked().square().sum().backward()))
-        });
-        group.finish();
-    }
-}
-
 /// The machine's limit: a large product, in multiply-adds per second.
 fn product(criterion: &mut Criterion) {
     let device = Device::default();
@@ -180,7 +127,6 @@ fn benches() {
     steps(&mut criterion);
     softmax(&mut criterion);
     convolution(&mut criterion);
-    memory(&mut criterion);
     product(&mut criterion);
 }
 criterion_main!(benches);

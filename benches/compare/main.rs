@@ -17,7 +17,7 @@ use clap::builder::PossibleValuesParser;
 use seqzoo_benches::{OPERATORS, Subject};
 use std::path::PathBuf;
 
-/// Measures linear attention and the delta rule against PyTorch and against this machine's limit, and writes a page of tables.
+/// Measures linear attention, the delta rule and the neural memory against PyTorch and against this machine's limit, and writes a page of tables.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// A Python that has PyTorch; without it, that column is missing.
@@ -48,10 +48,12 @@ fn flags() -> PossibleValuesParser {
     PossibleValuesParser::new(OPERATORS.map(|operator| operator.flag))
 }
 
-/// All there is to measure: every operator under every kind of decay that changes its cost.
+/// All there is to measure: every operator of every kind that changes its cost.
 fn subjects() -> impl Iterator<Item = Subject> {
-    let decays = ["none", "scalar", "vector"];
-    OPERATORS.into_iter().flat_map(move |operator| decays.map(|decay| Subject { operator, decay }))
+    let kinds = |operator: &'static seqzoo_benches::Operator| {
+        operator.kinds.iter().filter(|kind| kind.in_pages).map(move |kind| Subject { operator, kind })
+    };
+    OPERATORS.into_iter().flat_map(kinds)
 }
 
 /// This command, as one would type it.

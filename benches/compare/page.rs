@@ -113,7 +113,7 @@ fn table(subjects: &[Subject], shape: Shape, round: &Round, limit: f64) -> Strin
         let name = subject.name();
         let peer = peer.zip(subject.peer()).and_then(|(peer, theirs)| peer.by_name.get(theirs));
         let Seconds { forward, both } = kernel[index];
-        let [of_forward, of_backward] = (subject.operator.counted)(subject.decay, shape.head_dim);
+        let [of_forward, of_backward] = (subject.operator.counted)(subject.kind.name, shape.head_dim);
         let share = |count, seconds| count * shape.tokens() as f64 * shape.heads as f64 / seconds / limit;
         let shares = both.map(|both| [share(of_forward, forward), share(of_forward + of_backward, both)]);
         add(&name, "kernel", kernel[index], shares, peer);

@@ -97,6 +97,60 @@ def delta_rule(q, k, v, beta, c=64):
     return torch.stack(outs, 2)
 
 
+def factor_products(x):
+    """[..., c] factors -> [..., c, c], entry (t, s) the product of x over s+1..t (1 on the diagonal)."""
+    c = x.shape[-1]
+    rows = x[..., :, None].expand(*x.shape, c)
+    return torch.where(torch.ones(c, c, dtype=torch.bool).tril(-1), rows, torch.ones_like(rows)).cumprod(-2).tril()
+
+
+def gelu_slope(x):
+    return 0.5 * (1 + torch.erf(x * 0.7071067811865476)) + x * torch.exp(-0.5 * x * x) * 0.3989422804014327
+
+
+def neural_memory(q, k, v, alpha, eta, theta, *weights, c=64):
+    """Titans, in the dual form: gradients at the weights where a chunk of c tokens starts. W_t is a sum of W and S
+    before the chunk and of what its tokens write, with coefficients of the gates alone."""
+    q, k, v = (to_chunks(x, c) for x in (q, k, v))
+    alpha, eta, rate = (to_chunks(x.unsqueeze(-1), c).squeeze(-1) for x in (alpha, eta, -2 * theta))
+    kept, turned = factor_products(1 - alpha), factor_products(eta)
+    mixed = kept @ turned  # what s writes in W_t
+    of_w = (1 - alpha).cumprod(-1)[..., None]
+    in_s = eta.cumprod(-1)[..., None]
+    of_s = kept @ in_s
+    last = mixed[..., -1, :, None], turned[..., -1, :, None]
+    w = [x.expand(q.shape[0], -1, -1, -1) for x in weights]
+    s = [torch.zeros_like(x) for x in w]
+    scores = (q @ k.transpose(-1, -2)) * mixed
+
+    def carry(x, u, layer, i):
+        xt = x.transpose(-1, -2)
+        before = s[layer]
+        s[layer] = in_s[:, :, i, -1:] * before + xt @ (last[1][:, :, i] * u)
+        w[layer] = of_w[:, :, i, -1:] * w[layer] + of_s[:, :, i, -1:] * before + xt @ (last[0][:, :, i] * u)
+
+    def read(y, weighted, u, layer, i):
+        return of_w[:, :, i] * (y @ w[layer]) + of_s[:, :, i] * (y @ s[layer]) + weighted @ u
+
+    outs = []
+    for i in range(q.shape[2]):
+        qi, ki, vi, r = q[:, :, i], k[:, :, i], v[:, :, i], rate[:, :, i, :, None]
+        if len(w) == 1:
+            u = r * (ki @ w[0] - vi)
+            outs.append(read(qi, scores[:, :, i], u, 0, i))
+            carry(ki, u, 0, i)
+        else:
+            z = ki @ w[0]
+            hidden = F.gelu(z)
+            u1 = r * (hidden @ w[1] - vi)
+            u0 = (u1 @ w[1].transpose(-1, -2)) * gelu_slope(z)
+            y = F.gelu(read(qi, scores[:, :, i], u0, 0, i))
+            outs.append(read(y, (y @ hidden.transpose(-1, -2)) * mixed[:, :, i], u1, 1, i))
+            carry(ki, u0, 0, i)
+            carry(hidden, u1, 1, i)
+    return torch.stack(outs, 2)
+
+
 def softmax_attention(q, k, v):
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -110,6 +164,11 @@ def cases(b, t, h, d):
     yield "scalar_decay", scalar_decay_attention, [q, k, v, F.logsigmoid(r(b, t, h)) / 16]
     yield "gla", gated_linear_attention, [q, k, v, F.logsigmoid(r(b, t, h, d)) / 16]
     yield "delta", delta_rule, [q, k, v, torch.sigmoid(r(b, t, h))]
+    unit = F.normalize(q, dim=-1)
+    gates = lambda step: [torch.sigmoid(r(b, t, h) + mean) for mean in (-4, 2, step)]
+    weight = lambda i, o: r(1, h, i, o) / i**0.5
+    yield "neural_memory", neural_memory, [unit, k, v, *gates(-2), weight(d, d)]
+    yield "neural_memory_deep", neural_memory, [unit, k, v, *gates(-7), weight(d, 2 * d), weight(2 * d, d)]
 
 
 def median(f, runs, budget=0.25, most=101):

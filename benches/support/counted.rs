@@ -4,7 +4,7 @@
 //! where products with a triangle end, tile by tile, where its zeros begin. Exponentials, fades and copies are not
 //! counted, nor is the padding of a last chunk or of channels. All figures are averages over the tokens of a chunk.
 
-use seqzoo::ops::kernel_constants::{BLOCK, CHUNK, GROUP, TILE_ROWS};
+use seqzoo::ops::kernel_constants::{BLOCK, CHUNK, GROUP, MEMORY_BLOCK, MEMORY_STRIP, TILE_ROWS};
 
 /// The products of a matrix memory with `readers` sets of rows that read it, under the decay of this name: in the
 /// forward pass and in the backward pass.
@@ -28,6 +28,24 @@ pub fn matrix_memory(readers: usize, decay: &str, channels: usize) -> [f64; 2] {
         // Each reader's gradient and its part of the memory's; then those of keys and values.
         (2.0 * readers + 2.0) * memory + readers * back * width + apply,
     ]
+}
+
+/// The products of a neural memory with these channels in, between and out of its layers, in blocks of
+/// [`MEMORY_BLOCK`]: in the forward pass and in the backward pass.
+pub fn neural_memory(widths: &[usize]) -> [f64; 2] {
+    let (strips, applied) = (blocks(MEMORY_BLOCK, MEMORY_STRIP), triangle(MEMORY_BLOCK, TILE_ROWS));
+    let layers = widths.windows(2).map(|ends| [ends[0] as f64, ends[1] as f64]).enumerate();
+    layers.fold([0.0; 2], |[forward, backward], (layer, [from, to])| {
+        let matrix = from * to;
+        // What comes out of it at the start of the chunk; what is read of `W` and of `S`; what is written to both. Behind
+        // every layer but the last stands another, through whose matrix the gradient comes back.
+        let behind = if layer > 0 { matrix } else { 0.0 };
+        let once = 5.0 * matrix + behind + strips * from + applied * to;
+        // The gradients of the reader, of what is written, of the input and of the pair, two matrices each; those of the
+        // input and of the matrix at the start of the chunk, and what the gradient that came back adds to both.
+        let back = 10.0 * matrix + 2.0 * behind + strips * (from + to) + applied * (2.0 * from + to);
+        [forward + once, backward + back]
+    })
 }
 
 /// Substitution of all tokens of a chunk, in groups.
@@ -91,6 +109,7 @@ mod tests {
     #[test]
     fn the_constants_of_the_kernels_are_those_of_the_figures_above() {
         assert_eq!((CHUNK, BLOCK, GROUP, TILE_ROWS), (32, 16, 4, 6));
+        assert_eq!((MEMORY_BLOCK, MEMORY_STRIP), (64, 16));
     }
 
     /// With 64 channels: memories of 4096.
@@ -111,5 +130,16 @@ mod tests {
             [3.0 * 64.0 + 2.0 * 24.0 + triangle, 6.0 * 64.0 + 2.0 * (24.0 + 2.0 * triangle) + triangle]
         );
         assert_eq!(solve(64) / 64.0, 15.5);
+        // A quarter of the rows has 16 columns, the next 32, and so on; 64 rows are 11 tiles, nine of 6 and two of 5.
+        let (strips, applied) = (40.0, 34.921_875);
+        assert_eq!(
+            per_channel(neural_memory(&[64, 64])),
+            [5.0 * 64.0 + strips + applied, 10.0 * 64.0 + 2.0 * strips + 3.0 * applied]
+        );
+        // Two matrices of 64 x 128; 192 channels in all go in, and as many come out.
+        assert_eq!(
+            per_channel(neural_memory(&[64, 128, 64])),
+            [11.0 * 128.0 + 3.0 * (strips + applied), 22.0 * 128.0 + 6.0 * strips + 9.0 * applied]
+        );
     }
 }

@@ -8,8 +8,9 @@ use seqzoo::ops::{Decay, Form};
 pub static OPERATOR: Operator = Operator {
     name: "delta rule",
     flag: "delta",
+    kinds: &crate::DECAYS,
     peers: &[("none", "delta")],
-    call: |decay, shape, device| Box::new(Inputs::random(decay, shape, device)),
+    call: |decay, shape, device| Box::new(Inputs::random(crate::decay(decay, shape, device), shape, device)),
     // Queries read the memory, and so do keys; then the triangle between them is solved.
     #[cfg(feature = "flex")]
     counted: |decay, channels| {

@@ -5,12 +5,13 @@ mod clock;
 mod counted;
 mod delta_rule;
 mod linear_attention;
+mod neural_memory;
 mod proc;
 mod subject;
 
 pub use clock::{Seconds, least, median, product};
 pub use proc::{processor, resident_bytes};
-pub use subject::{Call, OPERATORS, Operator, Subject};
+pub use subject::{Call, Kind, OPERATORS, Operator, Subject};
 
 use burn::tensor::{Device, Distribution, Tensor, activation::log_sigmoid, activation::sigmoid};
 use criterion::Criterion;
@@ -75,8 +76,13 @@ fn per_head(shape: Shape, device: &Device) -> Tensor<3> {
     Tensor::random([batch, time, heads], Distribution::Normal(0.0, 1.0), device)
 }
 
-/// The names of the decays measured.
-pub const DECAYS: [&str; 4] = ["none", "per head", "scalar", "vector"];
+/// The decays measured.
+pub static DECAYS: [Kind; 4] = [
+    Kind { name: "none", title: "", in_pages: true },
+    Kind { name: "per head", title: ", decay per head", in_pages: false },
+    Kind { name: "scalar", title: ", scalar decay", in_pages: true },
+    Kind { name: "vector", title: ", vector decay", in_pages: true },
+];
 
 /// The decay of this name in [`DECAYS`]: log-sigmoids of normal numbers over 16, as gates start out.
 ///

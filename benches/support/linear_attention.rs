@@ -8,8 +8,9 @@ use seqzoo::ops::{Decay, Form};
 pub static OPERATOR: Operator = Operator {
     name: "linear attention",
     flag: "linear",
+    kinds: &crate::DECAYS,
     peers: &[("none", "linear_attention"), ("scalar", "scalar_decay"), ("vector", "gla")],
-    call: |decay, shape, device| Box::new(Inputs::random(decay, shape, device)),
+    call: |decay, shape, device| Box::new(Inputs::random(crate::decay(decay, shape, device), shape, device)),
     // Queries read the memory.
     #[cfg(feature = "flex")]
     counted: |decay, channels| crate::counted::matrix_memory(1, decay, channels),

@@ -12,5 +12,11 @@ pub const BLOCK: usize = chunks::BLOCK;
 /// Tokens that the delta rule's substitution takes at once: `GROUP` of its kernel.
 pub const GROUP: usize = crate::delta_rule::GROUP;
 
+/// Tokens per block of the neural memory.
+pub const MEMORY_BLOCK: usize = crate::neural_memory::kernel::BLOCK;
+
+/// Rows of the strips in which its kernel makes products between tokens.
+pub const MEMORY_STRIP: usize = crate::neural_memory::kernel::STRIP;
+
 /// Rows in a tile of a product, at most: of the widest tile that the processor's registers hold.
 pub const TILE_ROWS: usize = product::TILE_ROWS;

@@ -62,7 +62,6 @@ impl Operator for NeuralMemory {
         Kind { depth: 3, chunk: 16 },
     ];
     const TOLERANCE: Tolerance = Tolerance { exact: 1e-10, harsh: 1e-10, single: 5e-5 };
-    const HAS_KERNEL: bool = false;
 
     fn shape(time: usize) -> Shape {
         shape(time)

@@ -1,6 +1,8 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
+#[cfg(feature = "flex")]
+pub(crate) mod kernel;
 mod layout;
 mod memory;
 mod mixing;
@@ -16,6 +18,7 @@ pub use surprise::Surprise;
 
 use crate::checks;
 use crate::form::{Form, Forms, Report};
+use crate::kernel::Kernel;
 use crate::precision::to_dtype;
 use burn::tensor::{DType, Device, Tensor};
 use network::Network;
@@ -51,8 +54,9 @@ const BLOCK: usize = 64;
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T`, `H` or a number of channels is 0, the chunk of the options is 0, a state stands outside of
-/// a chunk, a chunk size of the form is not a power of two, or a form is asked for that this operator does not have.
+/// If a shape disagrees, `T`, `H` or a number of channels is 0, there are more than 32 layers, the chunk of the options is
+/// 0, a state is of other chunks or stands outside of one, a chunk size of the form is not a power of two, or a form is
+/// asked for that this operator does not have, or has not for surprise.
 ///
 /// # Finite numbers
 ///
@@ -104,6 +108,8 @@ pub fn neural_memory(
     }
     let (output, state) = match report.form {
         Form::Chunked { size } => chunked::chunked(problem, size),
+        #[cfg(feature = "flex")]
+        Form::Kernel => kernel::run(problem),
         _ => naive::naive(problem),
     };
     (to_dtype(output, dtype), state)
@@ -156,10 +162,18 @@ pub fn retrieve(query: Tensor<4>, weights: &[Tensor<4>], residual: bool) -> Tens
 /// As [`neural_memory`] does, if the form asked for cannot be had.
 #[track_caller]
 pub fn neural_memory_report(time: usize, options: &NeuralMemoryOptions, device: &Device) -> Report {
-    let _ = device; // no device has a kernel
-    if options.form == Form::Auto && options.chunk == 1 {
-        return Report::form(Form::Naive, "chunks of one token");
-    }
+    assert!(
+        options.form != Form::Kernel || !options.surprise,
+        "The form `Kernel` was asked for, but no kernel tells surprise; use `Form::Auto`."
+    );
     let many_tokens = Form::Chunked { size: BLOCK.min(options.chunk.max(1)) };
-    options.form.resolve(time, &Forms { many_tokens, one_token: Form::Naive, kernel: None })
+    if options.form == Form::Auto && options.surprise {
+        let form = if time == 1 || options.chunk == 1 { Form::Naive } else { many_tokens };
+        return Report::form(form, "surprise is asked for, which no kernel tells");
+    }
+    let kernel = Kernel::on(device).filter(|kernel| *kernel == Kernel::Cpu);
+    if options.form == Form::Auto && options.chunk == 1 && kernel.is_none() {
+        return Report::form(Form::Naive, "chunks of one token; the device has no kernel");
+    }
+    options.form.resolve(time, &Forms { many_tokens, one_token: Form::Naive, kernel })
 }

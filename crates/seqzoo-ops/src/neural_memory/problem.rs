@@ -7,6 +7,9 @@ use crate::heads::repeat_heads;
 use crate::precision::{accumulator, to_dtype};
 use burn::tensor::{Bool, DType, Tensor};
 
+/// The most layers of a memory.
+pub(super) const MAX_LAYERS: usize = 32;
+
 /// Arguments after checking, in the accumulator's dtype, all with `h` heads.
 pub(super) struct Problem {
     pub query: Tensor<4>,    // [b, t, h, k]
@@ -84,6 +87,11 @@ fn checked_weights(
     wide: DType,
 ) -> Vec<Tensor<4>> {
     assert!(!weights.is_empty(), "The argument `weights` is empty, but a memory has at least one layer.");
+    assert!(
+        weights.len() <= MAX_LAYERS,
+        "The argument `weights` has {} layers, but a memory has at most {MAX_LAYERS}.",
+        weights.len()
+    );
     let (last, mut channels) = (weights.len() - 1, key_dim);
     let mut checked = Vec::with_capacity(weights.len());
     for (layer, weights) in weights.into_iter().enumerate() {

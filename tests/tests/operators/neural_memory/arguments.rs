@@ -76,18 +76,17 @@ fn shapes_are_named() {
 #[test]
 fn forms_that_are_not_there_are_refused() {
     let case = Case::random(KIND, &shape(9), 1, &plain());
-    assert!(said(|| case.run(Form::Kernel)).contains("the device has no kernel of this operator"));
     assert!(said(|| case.run(Form::Chunked { size: 48 })).contains("power of two"));
-    assert_eq!(NeuralMemory::report(9, Form::Auto, &plain()).form, Form::Chunked { size: 16 });
-    assert_eq!(NeuralMemory::report(1, Form::Auto, &plain()).form, Form::Naive);
-    let report = |chunk| {
-        let options = NeuralMemoryOptions { chunk, ..Default::default() };
+    assert_eq!(NeuralMemory::report(1, Form::Auto, &plain()).form, Form::Kernel);
+    let report = |chunk, form| {
+        let options = NeuralMemoryOptions { chunk, surprise: true, form, ..Default::default() };
         neural_memory_report(9, &options, &plain()).form
     };
     assert_eq!(
-        [report(1), report(5), report(100)],
+        [1, 5, 100].map(|chunk| report(chunk, Form::Auto)),
         [Form::Naive, Form::Chunked { size: 5 }, Form::Chunked { size: 64 }]
     );
+    assert!(said(|| report(4, Form::Kernel)).contains("no kernel tells surprise"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What follows from the law without any computing, on every form.
 
-use super::{Case, FORMS};
+use super::{Case, FORMS, FORMS_WITH_SURPRISE};
 use burn::tensor::{Tensor, activation::gelu};
 use seqzoo::ops::delta_rule::{Beta, Decay, DeltaRuleOptions, delta_rule};
 use seqzoo::ops::linear_attention::{LinearAttentionOptions, linear_attention};
@@ -124,7 +124,7 @@ fn a_memory_that_forgets_all_holds_its_momentum_alone() {
 
 #[test]
 fn surprise_is_the_loss_at_the_start_of_the_chunk_and_the_length_of_its_gradient() {
-    for form in FORMS {
+    for form in FORMS_WITH_SURPRISE {
         for depth in [1, 2] {
             let case = fresh(depth, 4, &shape(6)).on(&autodiff(), burn::tensor::DType::F64);
             let options = NeuralMemoryOptions { chunk: 4, surprise: true, form, ..Default::default() };

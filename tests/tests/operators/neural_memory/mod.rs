@@ -10,9 +10,13 @@ seqzoo_tests::ladder!(chunks, seqzoo_tests::operators::NeuralMemory);
 /// Cases of the neural memory.
 type Case = seqzoo_tests::ladder::Case<seqzoo_tests::operators::NeuralMemory>;
 
-/// The law, blocks that cut chunks, and blocks that are chunks.
-const FORMS: [seqzoo::ops::Form; 3] = [
+/// The law, blocks that cut chunks, blocks that are chunks, and the kernel.
+const FORMS: [seqzoo::ops::Form; 4] = [
     seqzoo::ops::Form::Naive,
+    seqzoo::ops::Form::Kernel,
     seqzoo::ops::Form::Chunked { size: 2 },
     seqzoo::ops::Form::Chunked { size: 64 },
 ];
+
+/// No kernel tells surprise.
+const FORMS_WITH_SURPRISE: [seqzoo::ops::Form; 3] = [FORMS[0], FORMS[2], FORMS[3]];

@@ -1,6 +1,7 @@
 //! Functions that no processor has: of vectors, and the exponential of one number, too.
 
 pub(super) mod exponential;
+pub(crate) mod normal;
 #[cfg(test)]
 mod tests;
 

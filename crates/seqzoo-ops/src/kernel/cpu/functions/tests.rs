@@ -1,6 +1,7 @@
 //! The functions are as exact as they say, on every kind of processor that this one can stand in for.
 
 use super::exponential::of_one_f32;
+use super::normal::{gelu_and_slopes, normal};
 use super::{sigmoid, softplus};
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::processor_kinds::{Here, Narrow, Plain, Runner};
@@ -63,6 +64,10 @@ function!(Sine, |simd, x| E::sin_cos(simd, x)[0]);
 function!(Cosine, |simd, x| E::sin_cos(simd, x)[1]);
 function!(Sigmoid, sigmoid::<S, E>);
 function!(Softplus, softplus::<S, E>);
+function!(Normal, |simd, x| normal::<S, E>(simd, x)[0]);
+function!(Gelu, |simd, x| gelu_and_slopes::<S, E>(simd, x)[0]);
+function!(GeluSlope, |simd, x| gelu_and_slopes::<S, E>(simd, x)[1]);
+function!(GeluBend, |simd, x| gelu_and_slopes::<S, E>(simd, x)[2]);
 
 fn on_every_processor<F: Function>(function: F, exact: fn(f64) -> f64, (from, to): (f64, f64), within: f64) {
     let check = || Check { function, exact, from, to, within };
@@ -161,4 +166,26 @@ fn of_one_number_what_is_no_number_stays_so_and_what_is_too_small_is_zero() {
     assert_eq!([-88.0, -1e30, f32::NEG_INFINITY].map(of_one_f32), [0.0; 3]);
     assert!(of_one_f32(f32::NAN).is_nan());
     assert!(of_one_f32(1e30).is_finite());
+}
+
+/// `Φ(x) - 1/2` by the series `φ(x) (x + x³/3 + x⁵/(3·5) + ..)`.
+fn exact_normal(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, 0.0);
+    for n in 1..200 {
+        sum += term;
+        term *= x * x / f64::from(2 * n + 1);
+    }
+    0.5 + sum * exact_density(x)
+}
+
+fn exact_density(x: f64) -> f64 {
+    (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt()
+}
+
+#[test]
+fn the_normal_distribution_and_gelu_are_exact_where_they_count() {
+    on_every_processor(Normal, exact_normal, (-1.0, 6.0), 4e-7);
+    on_every_processor(Gelu, |x| x * exact_normal(x), (0.01, 6.0), 4e-7);
+    on_every_processor(GeluSlope, |x| exact_normal(x) + x * exact_density(x), (-0.3, 6.0), 4e-7);
+    on_every_processor(GeluBend, |x| (2.0 - x * x) * exact_density(x), (-1.2, 1.2), 2e-6);
 }

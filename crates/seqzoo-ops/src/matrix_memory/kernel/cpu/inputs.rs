@@ -110,6 +110,15 @@ impl<E: Real + Element> Room<E> {
         Self::new(shape, heads)
     }
 
+    /// The same, full of zeros.
+    pub fn zeros<const D: usize>(shape: [usize; D], heads: usize) -> Self {
+        let mut zeros = Self::new(shape, heads);
+        zeros.room.iter_mut().for_each(|element| {
+            element.write(E::default());
+        });
+        zeros
+    }
+
     /// For a tensor of `length` elements in a row.
     pub fn flat(length: usize) -> Self {
         Self::new([length], 1)
