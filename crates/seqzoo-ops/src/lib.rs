@@ -16,6 +16,7 @@
 //! | [`causal_conv`](causal_conv::causal_conv) | short depthwise convolution over the last `width` tokens |
 //! | [`long_conv`](causal_conv::long::long_conv) | depthwise convolution as long as one likes |
 //! | [`neural_memory`](neural_memory::neural_memory) | `S_t = η_t S_{t-1} - θ_t ∇loss`, `W_t = (1 - α_t) W_{t-1} + S_t`, `o_t = M(q_t)` |
+//! | [`ttt`](ttt::ttt) | `W_t = W - η_t Σ k_sᵀ u_s` over a chunk, `u` the gradient of a loss with a layer norm |
 //! | [`attention`](attention::attention) | causal softmax attention with a growing cache or a sliding window |
 //!
 //! # Conventions
@@ -55,11 +56,13 @@ pub mod linear_attention;
 pub mod linear_scan;
 pub mod neural_memory;
 pub mod selective_scan;
+pub mod ttt;
 
 mod activation;
 #[doc(hidden)]
 pub mod checks;
 mod complex;
+mod fast_weights;
 mod form;
 mod heads;
 mod kernel;

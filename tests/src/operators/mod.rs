@@ -8,6 +8,7 @@ pub mod linear_attention;
 pub mod linear_scan;
 pub mod neural_memory;
 pub mod selective_scan;
+pub mod ttt;
 
 pub use decays::Fading;
 pub use delta_rule::DeltaRule;
@@ -16,6 +17,7 @@ pub use linear_attention::LinearAttention;
 pub use linear_scan::{ComplexLinearScan, LinearScan};
 pub use neural_memory::NeuralMemory;
 pub use selective_scan::SelectiveScan;
+pub use ttt::Ttt;
 
 /// Extents of a case.
 #[derive(Clone, Copy, Debug)]

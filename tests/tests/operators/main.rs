@@ -10,3 +10,4 @@ mod linear_scan;
 mod long_conv;
 mod neural_memory;
 mod selective_scan;
+mod ttt;

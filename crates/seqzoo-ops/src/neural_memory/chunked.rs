@@ -4,11 +4,12 @@
 use super::layout::Layout;
 use super::memory::Memory;
 use super::mixing::Mixing;
-use super::network::Gradients;
 use super::options::NeuralMemoryState;
 use super::places::Places;
 use super::problem::Problem;
 use super::surprise::{Surprise, numbers};
+use crate::fast_weights::layers::Layers;
+use crate::fast_weights::passing::Gradients;
 use burn::tensor::Tensor;
 
 /// Blocks whose weights and momentum are kept until all of them are read: without a tape, memory does not grow with the
@@ -89,25 +90,11 @@ struct Walked {
 
 impl Walked {
     fn new(depth: usize) -> Self {
-        let layers = || Layers(vec![Vec::new(); depth]);
+        let layers = || Layers::new(depth);
         Self { weights: layers(), momentum: layers(), inputs: layers(), errors: layers(), written: layers() }
     }
 
     fn stacked(self) -> [Vec<Tensor<5>>; 5] {
         [self.weights, self.momentum, self.inputs, self.errors, self.written].map(Layers::stacked)
-    }
-}
-
-/// A tensor per layer and block.
-struct Layers(Vec<Vec<Tensor<4>>>);
-
-impl Layers {
-    fn push(&mut self, layers: &[Tensor<4>]) {
-        self.0.iter_mut().zip(layers).for_each(|(blocks, layer)| blocks.push(layer.clone()));
-    }
-
-    /// All blocks of a layer in one tensor, `[b, h, n, _, _]`.
-    fn stacked(self) -> Vec<Tensor<5>> {
-        self.0.into_iter().map(|blocks| Tensor::stack(blocks, 2)).collect()
     }
 }

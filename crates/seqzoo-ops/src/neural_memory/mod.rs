@@ -3,13 +3,11 @@
 mod chunked;
 #[cfg(feature = "flex")]
 pub(crate) mod kernel;
-mod layout;
 mod memory;
 mod mixing;
 mod naive;
 mod network;
 mod options;
-mod places;
 mod problem;
 mod surprise;
 
@@ -17,6 +15,7 @@ pub use options::{Gates, NeuralMemoryOptions, NeuralMemoryState};
 pub use surprise::Surprise;
 
 use crate::checks;
+use crate::fast_weights::{layout, places};
 use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;

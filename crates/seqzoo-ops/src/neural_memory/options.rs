@@ -2,6 +2,7 @@
 
 use super::surprise::Surprise;
 use crate::Form;
+use crate::fast_weights::{for_batch, places::read_places};
 use burn::tensor::{Bool, Tensor};
 
 /// The gates of every token, one number per token and head, `[B, T, H]` each (or fewer heads that divide `H`).
@@ -92,28 +93,6 @@ impl NeuralMemoryState {
     /// If one of them is not a place in a chunk.
     #[track_caller]
     pub fn places(&self) -> Vec<usize> {
-        let places = self.position.to_data().convert::<f64>();
-        places.iter::<f64>().map(|place| checked_place(place, self.chunk)).collect()
-    }
-}
-
-#[track_caller]
-fn checked_place(place: f64, chunk: usize) -> usize {
-    assert!(
-        place >= 0.0 && place < chunk as f64 && place.fract() == 0.0,
-        "The argument `initial_state` is at the place {place} of a chunk, but a whole number from 0 to {} is wanted \
-         where chunks have {chunk} tokens.",
-        chunk - 1
-    );
-    place as usize
-}
-
-/// `[b, h, in, out]` of weights that are those of `batch` sequences, or the same for all.
-pub(super) fn for_batch(weights: Tensor<4>, batch: usize) -> Tensor<4> {
-    let [rows, heads, from, to] = weights.dims();
-    match batch {
-        _ if rows == batch => weights,
-        0 => Tensor::zeros([0, heads, from, to], (&weights.device(), weights.dtype())), // `expand` refuses it
-        _ => weights.expand([batch, heads, from, to]),
+        read_places(&self.position, self.chunk)
     }
 }

@@ -1,8 +1,9 @@
 //! The checked problem that every form solves.
 
 use super::network::Network;
-use super::options::{Gates, NeuralMemoryOptions, NeuralMemoryState, for_batch};
+use super::options::{Gates, NeuralMemoryOptions, NeuralMemoryState};
 use crate::checks;
+use crate::fast_weights::for_batch;
 use crate::heads::repeat_heads;
 use crate::precision::{accumulator, to_dtype};
 use burn::tensor::{Bool, DType, Tensor};

@@ -3,13 +3,14 @@
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 /// The place of every token in its chunk, and where memories are reset.
-pub(super) struct Places {
+pub(crate) struct Places {
     /// `[row][token]`: from 0 to `chunk - 1`.
     pub positions: Vec<Vec<usize>>,
     /// `[row][token]`; empty without resets.
     resets: Vec<Vec<bool>>,
     /// `[row]`: the place of the token after the last one.
     pub next: Vec<usize>,
+    chunk: usize,
 }
 
 impl Places {
@@ -31,7 +32,7 @@ impl Places {
             });
             places.collect()
         });
-        Self { positions: positions.collect(), resets, next }
+        Self { positions: positions.collect(), resets, next, chunk }
     }
 
     /// Whether the memory of the sequence `row` is reset before `token`.
@@ -49,6 +50,16 @@ impl Places {
         Rows::those(self.positions.iter().map(|places| places[token] == 0), device)
     }
 
+    /// Whether a chunk of the sequence `row` ends with `token`.
+    pub fn is_last(&self, row: usize, token: usize) -> bool {
+        self.positions[row][token] == self.chunk - 1
+    }
+
+    /// The sequences of which a chunk ends with `token`.
+    pub fn end(&self, token: usize, device: &Device) -> Rows {
+        Rows::those((0..self.positions.len()).map(|row| self.is_last(row, token)), device)
+    }
+
     /// The sequences of which a chunk begins after the last token.
     pub fn begin_next(&self, device: &Device) -> Rows {
         Rows::those(self.next.iter().map(|next| *next == 0), device)
@@ -61,9 +72,27 @@ impl Places {
     }
 }
 
+/// Places in chunks of `chunk` tokens as a state keeps them, `[B]`, read from the device.
+#[track_caller]
+pub(crate) fn read_places(position: &Tensor<1>, chunk: usize) -> Vec<usize> {
+    let places = position.to_data().convert::<f64>();
+    places.iter::<f64>().map(|place| checked_place(place, chunk)).collect()
+}
+
+#[track_caller]
+fn checked_place(place: f64, chunk: usize) -> usize {
+    assert!(
+        place >= 0.0 && place < chunk as f64 && place.fract() == 0.0,
+        "The argument `initial_state` is at the place {place} of a chunk, but a whole number from 0 to {} is wanted \
+         where chunks have {chunk} tokens.",
+        chunk - 1
+    );
+    place as usize
+}
+
 /// Some of the sequences of a batch.
 #[allow(clippy::large_enum_variant, reason = "one lives for a block, and a tensor is a handle")]
-pub(super) enum Rows {
+pub(crate) enum Rows {
     None,
     All,
     /// Those where it is true, `[b, 1, 1, 1]`.

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Every sequence cut into blocks of `width` slots, of which no edge of a chunk lies inside one. Slots that hold no
 /// token are padding.
-pub(super) struct Layout {
+pub(crate) struct Layout {
     pub width: usize,
     pub blocks: usize,
     /// `[row][token]`: the slot of the token.
@@ -114,9 +114,20 @@ impl Layout {
         Tensor::from_data(data.convert_dtype(like.dtype()), (&like.device(), like.dtype()))
     }
 
-    /// The sequences of which the first token in `block` is one that `holds`, given its row and its index.
+    /// The sequences of which the first slot of `block` has a token that `holds`, given its row and its index.
     pub fn rows(&self, block: usize, holds: impl Fn(usize, usize) -> bool, device: &Device) -> Rows {
-        let slot = block * self.width;
+        self.rows_at(block, 0, holds, device)
+    }
+
+    /// The same of another slot of the block.
+    pub fn rows_at(
+        &self,
+        block: usize,
+        slot: usize,
+        holds: impl Fn(usize, usize) -> bool,
+        device: &Device,
+    ) -> Rows {
+        let slot = block * self.width + slot;
         let rows = self.slots.iter().enumerate();
         let flags = rows.map(|(row, slots)| slots.binary_search(&slot).is_ok_and(|token| holds(row, token)));
         Rows::those(flags, device)
