@@ -186,6 +186,31 @@ fn a_neural_memory_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn test_time_training_that_cannot_be_is_refused() {
+    let device = plain();
+    let layer = TttConfig::new(8).with_num_heads(2);
+    for (config, wanted) in [
+        (layer.clone().with_num_heads(0), "num_heads is 0"),
+        (layer.clone().with_num_heads(3), "num_heads = 3 does not divide d_model = 8"),
+        (layer.clone().with_head_dim(Some(0)), "head_dim is 0"),
+        (layer.clone().with_head_dim(Some(3)), "rotary positions turn pairs of channels, but a head has 3"),
+        (layer.clone().with_rotary_base(1.0), "rotary_base = 1"),
+        (layer.clone().with_depth(0), "depth = 0, but from 1 to 16 layers"),
+        (layer.clone().with_chunk(0), "chunk = 0, but from 1 to 256 tokens are wanted"),
+        (layer.clone().with_chunk(257), "chunk = 257, but from 1 to 256 tokens are wanted"),
+        (layer.clone().with_depth(2).with_expand_hidden(0.0), "expand_hidden = 0 makes 0 channels"),
+        (layer.clone().with_base_lr(Some(0.0)), "base_lr makes steps of 0, but a finite number above 0"),
+        (layer.clone().with_base_lr(Some(f64::INFINITY)), "base_lr makes steps of inf"),
+        (layer.clone().with_norm_epsilon(-1.0), "norm_epsilon"),
+        (layer.clone().with_conv_size(Some(1)), "width = 1, but at least 2 taps"),
+    ] {
+        let said = message(config.try_init(&device));
+        assert!(said.contains(wanted), "{said}");
+    }
+    assert!(layer.with_head_dim(Some(3)).with_rotary(false).try_init(&device).is_ok());
+}
+
+#[test]
 fn a_rounded_fraction_of_channels_is_whole() {
     // 0.07 of 100 is 7.000000000000001.
     let config = GatedDeltaNetConfig::new(4).with_num_heads(1).with_head_dim(100).with_expand_v(0.07);

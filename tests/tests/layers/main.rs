@@ -18,5 +18,6 @@ mod states;
 mod testing;
 mod time_invariant;
 mod titans;
+mod ttt;
 mod weight_decay;
 mod zoo;

@@ -20,6 +20,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let kimi = KimiDeltaAttentionConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let product = GatedDeltaProductConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let memory = NeuralMemoryConfig::new(CHANNELS).with_num_heads(2).with_expand_hidden(0.7).with_chunk(4);
+    let ttt = TttConfig::new(CHANNELS).with_num_heads(2).with_chunk(4);
     let mamba = MambaConfig::new(CHANNELS).with_d_state(3);
     let mamba2 = Mamba2Config::new(CHANNELS).with_head_dim(6).with_d_state(5);
     let hgrn2 = Hgrn2Config::new(CHANNELS).with_expand_ratio(4);
@@ -198,6 +199,25 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_chunk(4)
                     .with_rotary(false)
                     .with_num_persistent(0),
+            ),
+        ),
+        ("ttt".into(), MixerConfig::Ttt(ttt.clone())),
+        (
+            "ttt, two layers, no positions, no convolutions, no gate".into(),
+            MixerConfig::Ttt(
+                ttt.clone()
+                    .with_depth(2)
+                    .with_expand_hidden(0.7)
+                    .with_chunk(5)
+                    .with_rotary(false)
+                    .with_conv_size(None)
+                    .with_output_gate(false),
+            ),
+        ),
+        (
+            "ttt, online, narrow heads, biased convolutions".into(),
+            MixerConfig::Ttt(
+                ttt.with_chunk(1).with_head_dim(Some(4)).with_conv_bias(true).with_base_lr(Some(0.5)),
             ),
         ),
         ("mamba".into(), MixerConfig::Mamba(mamba.clone())),

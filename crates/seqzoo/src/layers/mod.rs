@@ -14,6 +14,7 @@
 //! | [`TitansMac`] | the same, asked before attention to a segment and written after it | `3·H·P`, and the segment |
 //! | [`TitansMag`] | the same as a gate of attention to a window | `3·H·P`, and the window |
 //! | [`TitansMal`] | the same in front of attention to a window | `3·H·P`, and the window |
+//! | [`Ttt`] | a network per head that learns the same by a layer norm's loss, without momentum or forgetting | `2·H·P` |
 //! | [`S4`] | a linear state space per channel that begins as HiPPO | `D·N` |
 //! | [`S4d`] | the same, diagonal | `D·N` |
 //! | [`S5`] | one linear state space of all channels | `P` |
@@ -53,6 +54,7 @@ mod titans;
 mod titans_mac;
 mod titans_mag;
 mod titans_mal;
+mod ttt;
 
 pub use base_conv::{BaseConv, BaseConvConfig, BaseConvState};
 pub use delta_net::{DeltaNet, DeltaNetConfig, DeltaNetState};
@@ -82,3 +84,4 @@ pub use softmax_attention::{
 pub use titans_mac::{TitansMac, TitansMacConfig, TitansMacState};
 pub use titans_mag::{TitansMag, TitansMagConfig, TitansMagState};
 pub use titans_mal::{TitansMal, TitansMalConfig, TitansMalState};
+pub use ttt::{Ttt, TttConfig, TttState};

@@ -168,6 +168,7 @@ zoo! {
     TitansMac,
     TitansMag,
     TitansMal,
+    Ttt,
     S4,
     S4d,
     S5,

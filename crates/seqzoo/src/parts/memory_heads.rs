@@ -1,8 +1,10 @@
 //! The heads of a neural memory.
 
-use super::{ConvStates, HeadLayout, MemoryGates, ProjectionInit, ShortConvs, check_heads, split_heads};
+use super::{
+    ConvStates, HeadLayout, MemoryGates, ProjectionInit, ShortConvs, check_heads, check_tokens, head_width,
+    matrix_shapes, split_heads,
+};
 use crate::ConfigError;
-use crate::config::{check_channels, check_numbers};
 use crate::ops::neural_memory::{
     NeuralMemoryOptions, NeuralMemoryState, neural_memory, neural_memory_report,
 };
@@ -14,13 +16,6 @@ use burn::tensor::{Bool, Device, Tensor, activation::silu};
 
 /// Stands in the root by which queries and keys are divided.
 const KEY_EPSILON: f64 = 1e-6;
-
-/// More layers than this are taken for a mistake.
-const MAX_DEPTH: usize = 16;
-
-/// Longer chunks than this are taken for a mistake: a place in one survives half precision, which has whole numbers up to
-/// 256.
-const MAX_CHUNK: usize = 256;
 
 /// The largest step of a linear memory where none is given; half of it replaces what a key of unit length held.
 const LINEAR_STEP: f64 = 1.0;
@@ -89,35 +84,9 @@ impl MemoryHeads {
         let init = options.initializer;
         check_heads(layer, d_model, num_heads, num_heads)?;
         init.check(layer)?;
-        let width = match head_dim {
-            Some(width) => width,
-            None => {
-                ConfigError::unless(d_model.is_multiple_of(num_heads), layer, || {
-                    format!(
-                        "num_heads = {num_heads} does not divide d_model = {d_model}; change one, or set head_dim"
-                    )
-                })?;
-                d_model / num_heads
-            }
-        };
-        check_channels(layer, "head_dim", width)?;
-        check_channels(layer, "the number of channels of all heads", num_heads.saturating_mul(width))?;
-        ConfigError::unless((1..=MAX_DEPTH).contains(&depth), layer, || {
-            format!("depth = {depth}, but from 1 to {MAX_DEPTH} layers of the memory are wanted")
-        })?;
+        let width = head_width(layer, d_model, num_heads, head_dim)?;
+        let shapes = matrix_shapes(layer, num_heads, width, depth, expand_hidden)?;
         check_tokens(layer, "chunk", chunk)?;
-        let hidden = (width as f64 * expand_hidden).floor() as usize;
-        ConfigError::unless(depth == 1 || (expand_hidden.is_finite() && hidden > 0), layer, || {
-            format!(
-                "expand_hidden = {expand_hidden} makes {hidden} channels of the {width} of a head, but at least 1 is \
-                 wanted"
-            )
-        })?;
-        let inner = |edge: usize| if edge == 0 || edge == depth { width } else { hidden };
-        let shapes: Vec<_> = (0..depth).map(|edge| [num_heads, inner(edge), inner(edge + 1)]).collect();
-        for shape in &shapes {
-            check_numbers(layer, "the state of each sequence", shape)?;
-        }
         let layout = HeadLayout { heads: num_heads, key_value_heads: num_heads, key: width, value: width };
         let [query, key, value] = layout.projections(d_model, init, device);
         let matrix = |shape: [usize; 3]| {
@@ -224,13 +193,6 @@ pub(super) fn unit(tokens: Tensor<4>) -> Tensor<4> {
     let wide = to_dtype(tokens.clone(), accumulator(tokens.dtype()));
     let length = wide.clone().square().sum_dim(3).add_scalar(KEY_EPSILON).sqrt();
     to_dtype(wide / length, tokens.dtype())
-}
-
-/// Says if `tokens`, of a chunk or a segment, cannot be.
-pub(crate) fn check_tokens(layer: &str, name: &str, tokens: usize) -> Result<(), ConfigError> {
-    ConfigError::unless((1..=MAX_CHUNK).contains(&tokens), layer, || {
-        format!("{name} = {tokens}, but from 1 to {MAX_CHUNK} tokens are wanted")
-    })
 }
 
 /// Its tensors by layer; what tokens were to the memory is not kept.

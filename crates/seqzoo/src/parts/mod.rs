@@ -1,17 +1,20 @@
 //! The modules that layers share: norms, projections, feature maps, rotary positions, short convolutions, implicit
-//! filters, decays and gates, heads on the delta rule, state spaces and their steps, and the gated feed-forward.
+//! filters, decays and gates, heads on the delta rule, networks that learn while they read, state spaces and their steps, and the gated feed-forward.
 
 mod decay_gate;
 mod delay_network;
 mod delta_heads;
 mod diagonal_state_space;
 mod dplr_state_space;
+mod fast_weights;
 mod feature_map;
 mod forget_gate;
 mod glu_output;
 mod grouped_norm;
 mod hippo;
 mod implicit_filter;
+mod initial_model;
+mod learning_rates;
 mod memory_gates;
 mod memory_heads;
 mod memory_reader;
@@ -35,6 +38,8 @@ pub use glu_output::GluOutput;
 pub use grouped_norm::GroupedRmsNorm;
 pub use hippo::{Hippo, NormalPlusLowRank, System};
 pub use implicit_filter::{ImplicitFilter, SineLayer};
+pub use initial_model::InitialModel;
+pub use learning_rates::LearningRates;
 pub use memory_gates::MemoryGates;
 pub use memory_heads::MemoryHeads;
 pub use memory_reader::MemoryReader;
@@ -53,9 +58,10 @@ pub(crate) use crate::ops::exact_gelu;
 
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
+pub(crate) use fast_weights::{check_tokens, head_width, matrix_shapes};
 pub(crate) use forget_gate::ForgetGate;
 pub(crate) use implicit_filter::ImplicitFilterOptions;
-pub(crate) use memory_heads::{MemoryOptions, check_tokens};
+pub(crate) use memory_heads::MemoryOptions;
 pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,
     with_bias,

@@ -1,7 +1,7 @@
 //! Rotary position embedding.
 
 use crate::ConfigError;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 /// Rotary position embedding over pairs of channels `(i, i + d/2)`.
 ///
@@ -55,11 +55,22 @@ impl Rotary {
 
 /// The rotations of a run of tokens.
 pub struct Rotation {
-    cos: Tensor<4>, // [1, t, 1, d/2]
+    cos: Tensor<4>, // [1, t, 1, d/2], or [b, t, 1, d/2]
     sin: Tensor<4>,
 }
 
 impl Rotation {
+    /// The rotations of tokens that stand at these places of the run, `[B, T]`.
+    pub fn select(&self, places: &Tensor<2, Int>) -> Self {
+        let [batch, time] = places.dims();
+        let places = places.clone().reshape([batch * time]);
+        let pick = |table: &Tensor<4>| {
+            let half = table.dims()[3];
+            table.clone().select(1, places.clone()).reshape([batch, time, 1, half])
+        };
+        Self { cos: pick(&self.cos), sin: pick(&self.sin) }
+    }
+
     /// Turns `[B, T, H, d]`.
     pub fn apply(&self, tokens: Tensor<4>) -> Tensor<4> {
         let half = tokens.dims()[3] / 2;
