@@ -165,10 +165,11 @@ def cases(b, t, h, d):
     yield "gla", gated_linear_attention, [q, k, v, F.logsigmoid(r(b, t, h, d)) / 16]
     yield "delta", delta_rule, [q, k, v, torch.sigmoid(r(b, t, h))]
     unit = F.normalize(q, dim=-1)
-    gates = lambda step: [torch.sigmoid(r(b, t, h) + mean) for mean in (-4, 2, step)]
+    # A deep memory diverges with the steps that a linear one can take, and dies where it forgets as fast.
+    gates = lambda *means: [torch.sigmoid(r(b, t, h) + mean) for mean in means]
     weight = lambda i, o: r(1, h, i, o) / i**0.5
-    yield "neural_memory", neural_memory, [unit, k, v, *gates(-2), weight(d, d)]
-    yield "neural_memory_deep", neural_memory, [unit, k, v, *gates(-7), weight(d, 2 * d), weight(2 * d, d)]
+    yield "neural_memory", neural_memory, [unit, k, v, *gates(-4, 2, -2), weight(d, d)]
+    yield "neural_memory_deep", neural_memory, [unit, k, v, *gates(-9, 2, -7), weight(d, 2 * d), weight(2 * d, d)]
 
 
 def median(f, runs, budget=0.25, most=101):

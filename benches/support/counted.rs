@@ -37,8 +37,8 @@ pub fn neural_memory(widths: &[usize]) -> [f64; 2] {
     let layers = widths.windows(2).map(|ends| [ends[0] as f64, ends[1] as f64]).enumerate();
     layers.fold([0.0; 2], |[forward, backward], (layer, [from, to])| {
         let matrix = from * to;
-        // What comes out of it at the start of the chunk; what is read of `W` and of `S`; what is written to both. Behind
-        // every layer but the last stands another, through whose matrix the gradient comes back.
+        // What comes out of it at the start of the chunk; what is read of `W` and of `S`; what is written to both. Every
+        // layer but the first also passes the gradient back.
         let behind = if layer > 0 { matrix } else { 0.0 };
         let once = 5.0 * matrix + behind + strips * from + applied * to;
         // The gradients of the reader, of what is written, of the input and of the pair, two matrices each; those of the

@@ -1,13 +1,18 @@
-//! Text in words: sentences about nothing, and facts that are asked for later.
+//! Text in words: sentences about nothing (those of the pass key of landmark attention, in random order), and facts that
+//! are asked for later.
 
 use seqzoo::training::Random;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-const ADJECTIVES: [&str; 8] = ["old", "green", "quiet", "tall", "bright", "small", "cold", "warm"];
-const NOUNS: [&str; 12] =
-    ["river", "house", "tree", "cat", "road", "garden", "stone", "boat", "bird", "cloud", "field", "door"];
-const VERBS: [&str; 8] = ["sees", "finds", "passes", "likes", "leaves", "hides", "follows", "knows"];
+/// What the text is about: nothing. The memory soon knows these, and is no longer surprised.
+const SENTENCES: [&[&str]; 5] = [
+    &["the", "grass", "is", "green", "."],
+    &["the", "sky", "is", "blue", "."],
+    &["the", "sun", "is", "yellow", "."],
+    &["here", "we", "go", "."],
+    &["there", "and", "back", "again", "."],
+];
 const NAMES: [&str; 16] = [
     "Anna", "Boris", "Clara", "David", "Edith", "Felix", "Greta", "Hugo", "Irene", "Jonas", "Karin", "Leo",
     "Maria", "Nils", "Olga", "Paul",
@@ -16,7 +21,7 @@ const CITIES: [&str; 16] = [
     "Athens", "Berlin", "Cairo", "Dakar", "Essen", "Florence", "Geneva", "Havana", "Istanbul", "Jena",
     "Kyoto", "Lima", "Madrid", "Nairobi", "Oslo", "Paris",
 ];
-const OTHERS: [&str; 7] = ["the", ".", "lives", "in", "where", "does", "?"];
+const OTHERS: [&str; 5] = ["lives", "in", "where", "does", "?"];
 
 /// Somebody lives somewhere: their numbers in the lists.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +39,15 @@ pub struct Text {
 }
 
 /// All words.
-pub static VOCABULARY: LazyLock<Vec<&str>> =
-    LazyLock::new(|| [&ADJECTIVES[..], &NOUNS, &VERBS, &NAMES, &CITIES, &OTHERS].concat());
+pub static VOCABULARY: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut words = [&NAMES[..], &CITIES, &OTHERS].concat();
+    for word in SENTENCES.concat() {
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words
+});
 
 static NUMBERS: LazyLock<HashMap<&str, u32>> =
     LazyLock::new(|| VOCABULARY.iter().copied().zip(0..).collect());
@@ -89,9 +101,7 @@ fn shuffled(count: usize, random: &mut Random) -> Vec<usize> {
 
 /// A sentence about nothing.
 fn sentence(random: &mut Random) -> Vec<u32> {
-    let mut pick = |words: &[&'static str]| words[random.below(words.len())];
-    let words = ["the", pick(&ADJECTIVES), pick(&NOUNS), pick(&VERBS), "the", pick(&NOUNS), "."];
-    numbers(&words)
+    numbers(SENTENCES[random.below(SENTENCES.len())])
 }
 
 impl Text {
@@ -124,20 +134,24 @@ impl Lesson {
     /// `length` words with `count` facts, all of which are asked for.
     pub fn draw(length: usize, count: usize, random: &mut Random) -> Self {
         let questions = 5 * count;
-        let mut places: Vec<f64> = (0..count).map(|_| 0.9 * random.unit()).collect();
-        places.sort_by(f64::total_cmp);
-        let text = Text::draw(length - questions, &places, random);
-        // From the front, where no fact may stand, as many words are left out as there are too many.
-        let excess = text.words.len() + questions - length;
-        let mut words = text.words;
+        let (text, excess) = loop {
+            let mut places: Vec<f64> = (0..count).map(|_| random.unit()).collect();
+            places.sort_by(f64::total_cmp);
+            let text = Text::draw(length - questions, &places, random);
+            // Too many words are left out from the front, where no fact may stand.
+            let excess = text.words.len() + questions - length;
+            if text.facts[0].1 >= excess + 4 {
+                break (text, excess);
+            }
+        };
+        let mut words = text.words[excess..].to_vec();
         let mut answers = Vec::with_capacity(count);
         for index in shuffled(count, random) {
             let (fact, _) = text.facts[index];
             words.extend(fact.question());
-            answers.push((words.len() - 1 - excess, fact.answer()));
+            answers.push((words.len() - 1, fact.answer()));
             words.push(fact.answer());
         }
-        words.drain(..excess);
         Self { words, answers }
     }
 }

@@ -11,12 +11,13 @@ use seqzoo::models::LanguageModel;
 use seqzoo::training::Random;
 use std::time::Instant;
 
-/// Words of a lesson.
-pub const LENGTH: usize = 128;
+/// Words of a lesson, one of these: a model that begins with long ones learns nothing, and what it learns on short ones carries
+/// over.
+pub const LENGTHS: [usize; 3] = [64, 128, 256];
 /// Facts in it.
-const FACTS: usize = 4;
-/// Lessons of a step.
-const BATCH: usize = 32;
+pub const FACTS: usize = 4;
+/// Words of all lessons of a step.
+const WORDS: usize = 4096;
 /// The largest learning rate.
 const RATE: f64 = 3e-3;
 /// The share of the steps in which the rate rises.
@@ -38,7 +39,7 @@ pub fn learn(mut model: Model, steps: usize, random: &mut Random, device: &Devic
         let Batch { words, places, answers } = Batch::draw(random, device);
         let (hidden, _) = model.hidden(words, None, None);
         let channels = hidden.dims()[2];
-        let asked = hidden.reshape([BATCH * LENGTH, channels]).select(0, places);
+        let asked = hidden.reshape([WORDS, channels]).select(0, places);
         let logits = model.logits(asked);
         let hits = logits.clone().argmax(1).squeeze_dim::<1>(1).equal(answers.clone()).float().mean();
         right += hits.into_scalar::<f64>();
@@ -74,17 +75,18 @@ struct Batch {
 
 impl Batch {
     fn draw(random: &mut Random, device: &Device) -> Self {
+        let length = LENGTHS[random.below(LENGTHS.len())];
         let (mut words, mut places, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-        for row in 0..BATCH {
-            let lesson = Lesson::draw(LENGTH, FACTS, random);
+        for row in 0..WORDS / length {
+            let lesson = Lesson::draw(length, FACTS, random);
             words.extend(lesson.words.iter().map(|word| i64::from(*word)));
             for (place, answer) in lesson.answers {
-                places.push((row * LENGTH + place) as i64);
+                places.push((row * length + place) as i64);
                 answers.push(i64::from(answer));
             }
         }
         let list = |numbers: Vec<i64>| Tensor::from_data(TensorData::from(numbers.as_slice()), device);
-        let words = Tensor::from_data(TensorData::new(words, [BATCH, LENGTH]), device);
+        let words = Tensor::from_data(TensorData::new(words, [WORDS / length, length]), device);
         Self { words, places: list(places), answers: list(answers) }
     }
 }

@@ -1,6 +1,6 @@
 //! A memory that learns while it reads: `cargo run --release --example remember`.
 //!
-//! A small model of neural memories (Titans) learns, on texts of 128 words, to answer where people live. Then it reads a text
+//! A small model of neural memories (Titans) learns, on texts of up to 256 words, to answer where people live. Then it reads a text
 //! as long as a book, word for word, in a state that does not grow; a few facts are hidden in it. It prints what surprised the
 //! memory, how large the memory has become, and what it answers at the end.
 #![recursion_limit = "256"]
@@ -12,7 +12,7 @@ use book::{Text, VOCABULARY};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use clap::Parser;
-use learn::{LENGTH, Model, learn};
+use learn::{FACTS, LENGTHS, Model, learn};
 use seqzoo::MixerState;
 use seqzoo::layers::{NeuralMemoryConfig, NeuralMemoryState};
 use seqzoo::models::{LanguageModelConfig, ModelState};
@@ -29,9 +29,12 @@ struct Arguments {
     /// Training steps.
     #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// Layers of each memory.
+    /// Layers of the memory's network.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
     depth: u8,
+    /// Layers of the model, each with a memory.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    layers: u8,
     /// Whether the memory may forget.
     #[arg(long)]
     forgetting: bool,
@@ -42,8 +45,8 @@ struct Arguments {
 
 /// Channels of the model.
 const CHANNELS: usize = 64;
-/// Where facts stand in the long text.
-const PLACES: [f64; 6] = [0.01, 0.1, 0.3, 0.5, 0.7, 0.9];
+/// How many words before the end of the long text facts stand, as far as it has so many.
+const DISTANCES: [u32; 7] = [90_000, 30_000, 10_000, 3_000, 1_000, 300, 100];
 /// Words that are read at once.
 const PIECE: usize = 512;
 
@@ -63,20 +66,23 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let learning = device.clone().autodiff();
     random.seed_device(&learning);
     let model = model(arguments, &learning)?;
-    println!("{} parameters; lessons of {LENGTH} words with 4 facts", model.num_params());
+    println!("{} parameters; lessons of {LENGTHS:?} words with {FACTS} facts", model.num_params());
     let mut model = learn(model, arguments.steps as usize, &mut random, &learning);
     for block in &mut model.blocks {
         block.mixer = block.mixer.clone().with_surprise();
     }
 
-    let text = Text::draw(arguments.words as usize, &PLACES, &mut random);
+    let distances = DISTANCES.iter().filter(|distance| **distance < arguments.words);
+    let places: Vec<f64> =
+        distances.map(|distance| 1.0 - f64::from(*distance) / f64::from(arguments.words)).collect();
+    let text = Text::draw(arguments.words as usize, &places, &mut random);
     let (state, surprise) = read(&model, &text, &device);
     tell(&text, &surprise);
     ask(&model, &text, &state, &device);
     Ok(())
 }
 
-/// Two layers of neural memory, and nothing else.
+/// Layers of neural memory, and nothing else.
 fn model(arguments: &Arguments, device: &Device) -> Result<Model, String> {
     let memory = NeuralMemoryConfig::new(CHANNELS)
         .with_num_heads(2)
@@ -84,7 +90,7 @@ fn model(arguments: &Arguments, device: &Device) -> Result<Model, String> {
         .with_expand_hidden(1.0)
         .with_forgetting(arguments.forgetting);
     LanguageModelConfig::new(VOCABULARY.len(), CHANNELS, Vec::new())
-        .with_num_layers(Some(2))
+        .with_num_layers(Some(arguments.layers.into()))
         .try_init_with(|_| memory.try_init(device), device)
         .map_err(|error| error.to_string())
 }

@@ -73,6 +73,9 @@ impl Part {
         let name = &self.name;
         match (&self.kind, &wanted.kind) {
             (Kind::Number, Kind::Number) => None,
+            (Kind::Fixed(_), Kind::Number) | (Kind::Number, Kind::Fixed(_)) => Some(format!(
+                "holds a number that is free and one that is fixed in each other's place under `{name}`"
+            )),
             (Kind::Fixed(found), Kind::Fixed(wanted)) => {
                 (found != wanted).then(|| format!("holds `{name}` = {found}, but {wanted} is wanted"))
             }

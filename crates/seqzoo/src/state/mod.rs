@@ -63,7 +63,8 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
     /// `None` where nothing does.
     ///
     /// They must be of the same layer, with tensors of the same names, shapes and dtypes; the batch is free, and so is
-    /// the length of a cache. Within the state all tensors must be of as many sequences, and numbers at most 2^53.
+    /// the length of a cache. Within the state all tensors must be of as many sequences, and numbers at most 2^53. What
+    /// tensors hold is not read.
     fn misfit(&self, expected: &Self) -> Option<String> {
         misfit::misfit(self, expected)
     }

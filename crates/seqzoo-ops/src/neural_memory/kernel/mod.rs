@@ -11,7 +11,7 @@ use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
 use crate::matrix_memory::kernel::Outputs;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{FloatDType, Tensor};
 
 /// The arguments of a call, in one dtype, `f32` or `f64`.
 ///
@@ -27,6 +27,7 @@ pub(crate) struct Inputs<B: Backend> {
     pub step: FloatTensor<B>,     // [b, t, h, 1]
     pub memory: FloatTensor<B>,   // [b, h, 1, 3p], before the first token
     pub initial: FloatTensor<B>,  // [b, h, 1, p]
+    /// Always there, but without a gradient.
     #[extension_type]
     pub position: Maybe<B>, // [b], the place of the first token in its chunk
     #[extension_type]
@@ -142,8 +143,9 @@ pub(super) fn run(problem: Problem) -> (Tensor<4>, NeuralMemoryState) {
         Some(query) => output + query,
         None => output,
     };
+    let [weights, momentum, start] = taken_apart(Tensor::from_dispatch(memory), &layers);
     let position = places.position(&position);
-    (output, NeuralMemoryState { position, chunk, ..taken_apart(Tensor::from_dispatch(memory), &layers) })
+    (output, NeuralMemoryState { weights, momentum, start, position, chunk, surprise: None })
 }
 
 /// The matrices of a state as they lie in `memory`.
@@ -161,8 +163,8 @@ fn flat(matrices: Vec<Tensor<4>>) -> Tensor<4> {
     Tensor::cat(flat.collect(), 3)
 }
 
-/// The state that `memory` holds, at no place yet.
-fn taken_apart(memory: Tensor<4>, layers: &Layers) -> NeuralMemoryState {
+/// `W`, `S` and `W*` of every layer out of `memory`.
+fn taken_apart(memory: Tensor<4>, layers: &Layers) -> [Vec<Tensor<4>>; 3] {
     let [batch, heads, ..] = memory.dims();
     let mut at = 0;
     let mut take = |(from, to): (usize, usize)| {
@@ -173,6 +175,5 @@ fn taken_apart(memory: Tensor<4>, layers: &Layers) -> NeuralMemoryState {
     let (weights, momentum) =
         layers.extents().map(|extents| (take(extents), take(extents))).collect::<(Vec<_>, Vec<_>)>();
     let start = layers.extents().map(take).collect();
-    let position = Tensor::zeros([batch], (&memory.device(), DType::F32));
-    NeuralMemoryState { weights, momentum, start, position, chunk: 1, surprise: None }
+    [weights, momentum, start]
 }

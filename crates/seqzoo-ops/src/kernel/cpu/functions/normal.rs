@@ -10,7 +10,8 @@ struct Tail {
     coefficients: &'static [f64],
 }
 
-/// Off by `1e-9` of what 1 is, from `t = 0` on: the polynomial that does least harm where `erfc` is large.
+/// `erfc` off by `1.5e-8` at most, in single precision: the polynomial that does least harm where it is large. Far out, where
+/// `erfc` is next to nothing, the relative error grows to `5e-6`.
 const SINGLE: Tail = Tail {
     centre: 2.0,
     coefficients: &[
@@ -26,7 +27,7 @@ const SINGLE: Tail = Tail {
     ],
 };
 
-/// Off by `4e-16`: the polynomial that meets it in Chebyshev's points.
+/// `erfc` off by `4e-16`: the polynomial that meets it in Chebyshev's points.
 const DOUBLE: Tail = Tail {
     centre: 3.0,
     coefficients: &[
@@ -98,6 +99,8 @@ pub(crate) fn gelu_and_slope<S: Simd, E: Real>(simd: S, x: E::Vector<S>) -> [E::
 #[inline(always)]
 pub(crate) fn gelu_and_slopes<S: Simd, E: Real>(simd: S, x: E::Vector<S>) -> [E::Vector<S>; 3] {
     let [below, density] = normal::<S, E>(simd, x);
-    let bend = E::minus(simd, E::splat(simd, E::from_f64(2.0)), E::times(simd, x, x));
-    [E::times(simd, x, below), E::mul_add(simd, x, density, below), E::times(simd, bend, density)]
+    let sloped = E::times(simd, x, density);
+    // In an order in which nothing overflows where the density is 0.
+    let bend = E::minus(simd, E::plus(simd, density, density), E::times(simd, x, sloped));
+    [E::times(simd, x, below), E::plus(simd, sloped, below), bend]
 }

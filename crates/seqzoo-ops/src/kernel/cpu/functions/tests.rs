@@ -189,3 +189,38 @@ fn the_normal_distribution_and_gelu_are_exact_where_they_count() {
     on_every_processor(GeluSlope, |x| exact_normal(x) + x * exact_density(x), (-0.3, 6.0), 4e-7);
     on_every_processor(GeluBend, |x| (2.0 - x * x) * exact_density(x), (-1.2, 1.2), 2e-6);
 }
+
+#[test]
+fn far_out_gelu_is_nothing_or_its_input_and_what_is_no_number_stays_so() {
+    struct Far;
+    impl WithSimd for Far {
+        type Output = ();
+        fn with_simd<S: Simd>(self, simd: S) {
+            let of = |x: f32| {
+                gelu_and_slopes::<S, f32>(simd, f32::splat(simd, x)).map(|found| {
+                    let mut numbers = vec![0.0; lanes::<S, f32>()];
+                    f32::vectors_mut::<S>(&mut numbers)[0] = found;
+                    numbers[0]
+                })
+            };
+            for x in [100.0, 1e19, 1e30] {
+                assert_eq!(of(x), [x, 1.0, 0.0]);
+                assert!(of(-x).iter().all(|y| y.abs() < 1e-17), "{x}: {:?}", of(-x));
+            }
+            assert!(of(f32::NAN).iter().all(|y| y.is_nan()));
+            // Down the negative side the error is absolute.
+            for step in 0..800 {
+                let x = -f64::from(step) / 100.0;
+                // 1 - Φ(-x) loses digits that do not count here.
+                let (below, density) = (1.0 - exact_normal(-x), exact_density(x));
+                let exact = [x * below, below + x * density, (2.0 - x * x) * density];
+                for (found, exact) in of(x as f32).into_iter().zip(exact) {
+                    assert!((f64::from(found) - exact).abs() < 4e-7, "at {x}: {found} for {exact}");
+                }
+            }
+        }
+    }
+    Here.run(Far);
+    Narrow.run(Far);
+    Plain.run(Far);
+}

@@ -274,7 +274,7 @@ impl<E: Real> Backward<'_, E> {
         // SAFETY: as above.
         unsafe { self.d_value.store(place, MatRef::new(&last.d_sum, last.matrix.to_width)) };
         if block.begins {
-            self.layout.end_chunk(carry);
+            self.layout.begin_chunk_back(carry);
         }
         if block.tokens.clears {
             // SAFETY: every head is one core's at a time.
@@ -324,7 +324,7 @@ impl<E: Real> Relay<E> for Backward<'_, E> {
     fn begin(&self, head: usize, carry: &mut [E]) {
         self.layout.load(self.upstream_memory, head, carry);
         if self.plan.is_complete(head) {
-            self.layout.end_chunk(carry);
+            self.layout.begin_chunk_back(carry);
         }
     }
 

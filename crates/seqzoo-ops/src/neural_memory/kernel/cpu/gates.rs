@@ -119,18 +119,13 @@ impl<E: Real> MixingGradient<E> {
     #[inline(always)]
     pub fn gates<S: Simd>(&mut self, simd: S, mixing: &Mixing<E>, length: usize) {
         let side = self.side;
-        for t in (0..length).rev() {
+        for t in (1..length).rev() {
             let (keep, turn) = (mixing.keep[t], mixing.turn[t]);
             let momentum = self.momentum[t];
             self.left[t] += momentum;
             let (weights, left) = (self.weights[t], self.left[t]);
             let (moved_before, moved) = self.moved.split_at_mut(t * side);
             let (written_before, written) = self.written.split_at_mut(t * side);
-            if t == 0 {
-                self.gates[0][0] = E::default() - weights;
-                self.gates[1][0] = left;
-                break;
-            }
             let (moved, written) = (&mut moved[..t], &written[..t]);
             for (moved, written) in moved.iter_mut().zip(written) {
                 *moved += *written;
@@ -151,5 +146,8 @@ impl<E: Real> MixingGradient<E> {
             self.weights[t - 1] += keep * weights;
             self.left[t - 1] += turn * left;
         }
+        // Before the first token the weights are all there, and so is the momentum.
+        self.gates[0][0] = E::default() - self.weights[0];
+        self.gates[1][0] = self.left[0] + self.momentum[0];
     }
 }

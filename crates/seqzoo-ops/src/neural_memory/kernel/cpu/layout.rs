@@ -104,7 +104,7 @@ impl Layout {
         });
     }
 
-    /// Copies them back.
+    /// Copies a buffer into the place of head number `head` of the batch in a tensor.
     ///
     /// # Safety
     ///
@@ -172,8 +172,8 @@ impl Layout {
         }
     }
 
-    /// The way back: what comes to the start of a chunk comes to the weights there.
-    pub fn end_chunk<E: Real>(&self, buffer: &mut [E]) {
+    /// The way back through [`begin_chunk`](Self::begin_chunk): what comes to the start of a chunk comes to the weights there.
+    pub fn begin_chunk_back<E: Real>(&self, buffer: &mut [E]) {
         for layer in 0..self.layers.len() {
             let (before, starts) = buffer.split_at_mut(2 * self.size);
             let matrix = &self.layers[layer];

@@ -26,7 +26,8 @@ pub(super) struct LayerBack<E> {
     pub slope: Buffer<E>,
     pub bend: Buffer<E>,
     pub reader_slope: Buffer<E>,
-    /// The gradients of `x`, `y`, `z`, `u` and what the query reads.
+    /// The gradients of `x`, `y`, `z`, `u` and what the query reads. On the way back through the inner gradients that of `u`
+    /// becomes that of `δ`, and then that of what GELU made of `z`.
     pub d_input: Buffer<E>,
     pub d_reader: Buffer<E>,
     pub d_sum: Buffer<E>,

@@ -13,7 +13,7 @@ use crate::kernel::cpu::relay::relay;
 use crate::matrix_memory::kernel::cpu::tokens::{self, Tokens, TokensMut};
 use pulp::{Simd, WithSimd};
 
-const TIME: usize = 71;
+const TIME: usize = 160;
 const HEADS: usize = 3;
 const KEY: usize = 5;
 const VALUE: usize = 9;
@@ -40,14 +40,14 @@ impl<E: Real> WithSimd for Both<'_, E> {
         let memory = self.layers.numbers() * 2 * HEADS;
         let mut resets = vec![E::default(); 2 * TIME];
         [TIME, TIME + 1, TIME + 40].into_iter().for_each(|token| resets[token] = E::ONE);
-        let plan = Plan::new([HEADS, TIME], 7, &[4, 2], Some(&resets));
+        let plan = Plan::new([HEADS, TIME], 70, &[67, 2], Some(&resets));
 
         let drawn = |channels, seed| numbers::<E>(size(channels), seed);
         let [query, key, value] = [drawn(KEY, 1.0), drawn(KEY, 2.0), drawn(VALUE, 3.0)];
         let gate = |seed, most: f64| -> Vec<E> {
             drawn(1, seed).into_iter().map(|x| E::from_f64(most * (0.5 + 0.5 * x.into_f64()))).collect()
         };
-        let [forget, momentum, step] = [gate(4.0, 1.0), gate(5.0, 1.0), gate(6.0, 0.1)];
+        let [forget, momentum, step] = [gate(4.0, 1.0), gate(5.0, 1.0), gate(6.0, 0.02)];
         let [before, initial] = [numbers::<E>(3 * memory, 7.0), numbers::<E>(memory, 8.0)];
         let [upstream, upstream_memory] = [drawn(VALUE, 9.0), numbers::<E>(3 * memory, 10.0)];
         let gates = || Gates {
