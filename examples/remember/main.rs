@@ -27,7 +27,7 @@ struct Arguments {
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
     words: u32,
     /// Training steps.
-    #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
     /// Layers of the memory's network.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
@@ -35,9 +35,9 @@ struct Arguments {
     /// Layers of the model, each with a memory.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     layers: u8,
-    /// Whether the memory may forget.
+    /// A memory that never forgets.
     #[arg(long)]
-    forgetting: bool,
+    no_forgetting: bool,
     /// The seed of parameters and texts.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -45,6 +45,8 @@ struct Arguments {
 
 /// Channels of the model.
 const CHANNELS: usize = 64;
+/// The largest step of a word: a tenth of the layer's usual one, for a memory that is written all the time.
+const MAX_STEP: f64 = 0.1;
 /// How many words before the end of the long text facts stand, as far as it has so many.
 const DISTANCES: [u32; 7] = [90_000, 30_000, 10_000, 3_000, 1_000, 300, 100];
 /// Words that are read at once.
@@ -88,7 +90,8 @@ fn model(arguments: &Arguments, device: &Device) -> Result<Model, String> {
         .with_num_heads(2)
         .with_depth(arguments.depth.into())
         .with_expand_hidden(1.0)
-        .with_forgetting(arguments.forgetting);
+        .with_max_step(Some(MAX_STEP))
+        .with_forgetting(!arguments.no_forgetting);
     LanguageModelConfig::new(VOCABULARY.len(), CHANNELS, Vec::new())
         .with_num_layers(Some(arguments.layers.into()))
         .try_init_with(|_| memory.try_init(device), device)
@@ -128,19 +131,13 @@ fn size(state: &ModelState<NeuralMemoryState>) -> f64 {
 #[allow(clippy::print_stdout)]
 fn tell(text: &Text, surprise: &[f64]) {
     let mut sorted = surprise.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let rank = |surprise: f64| {
-        100.0 * sorted.partition_point(|other| *other < surprise) as f64 / sorted.len() as f64
-    };
-    println!("\nsurprise of half of the words: at most {:.4}", sorted[sorted.len() / 2]);
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    println!("\nthe surprise of a word in the middle: {:.2}", sorted[sorted.len() / 2]);
     for (fact, place) in &text.facts {
         let surprise = surprise[*place];
-        println!(
-            "at word {place:>9}, `{} lives in {}`: {surprise:.4}, more than {:.1} % of all words",
-            fact.name(),
-            fact.city(),
-            rank(surprise)
-        );
+        let rank = 1 + sorted.partition_point(|other| *other > surprise);
+        let (name, city) = (fact.name(), fact.city());
+        println!("at word {place:>9}, `{name} lives in {city}`: {surprise:.2}, number {rank} of all words");
     }
 }
 
