@@ -15,6 +15,7 @@ use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
 use crate::kernel::cpu::relay::Relay;
 use crate::kernel::cpu::transpose::transpose;
 use crate::matrix_memory::kernel::cpu::chunks::Place;
+use crate::matrix_memory::kernel::cpu::factors::multiply;
 use crate::matrix_memory::kernel::cpu::tokens::{Tokens, TokensMut};
 use pulp::Simd;
 use std::ops::Range;
@@ -168,9 +169,7 @@ impl<E: Real> Backward<'_, E> {
             let (layer, next) = (&mut here[l], &mut next[0]);
             let (rows, width) = (layer.outward(length), layer.matrix.to_width);
             product_of_rows(&mut layer.d_sum[..rows], &layer.d_written, &layer.bend);
-            for (number, slope) in layer.d_written[..rows].iter_mut().zip(&layer.slope[..rows]) {
-                *number *= *slope;
-            }
+            multiply(&mut layer.d_written[..rows], &layer.slope);
             let Matrix { from, to_width, .. } = next.matrix;
             product(
                 simd,

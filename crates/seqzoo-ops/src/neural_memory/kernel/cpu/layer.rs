@@ -2,6 +2,7 @@
 
 use super::gates::Mixing;
 use super::layout::Matrix;
+use super::rows::{scaled, write_error};
 use super::square::{lower, multiply};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::functions::normal::gelu;
@@ -77,14 +78,7 @@ impl<E: Real> Layer<E> {
     /// `u = -θ δ`.
     #[inline(always)]
     pub fn write_error(&mut self, length: usize, step: &[E]) {
-        let width = self.matrix.to_width;
-        let rows = self.written.chunks_exact_mut(width).zip(self.error.chunks_exact(width));
-        for ((written, error), step) in rows.zip(&step[..length]) {
-            let down = E::default() - *step;
-            for (written, error) in written.iter_mut().zip(error) {
-                *written = down * *error;
-            }
-        }
+        write_error(&self.matrix, &mut self.written, &self.error, &step[..length]);
     }
 
     /// Reads: `answer = a ⊙ (y W) + m ⊙ (y S) + ((y xᵀ) ⊙ N) u`, where `W` and `S` stand one after the other in `pair`.
@@ -140,10 +134,8 @@ impl<E: Real> Layer<E> {
         }
         for (factors, matrix) in mixing.last_rows(length).into_iter().zip([weights, momentum]) {
             let rows = room.scaled.chunks_exact_mut(to_width).zip(self.written.chunks_exact(to_width));
-            for ((scaled, written), factor) in rows.zip(factors) {
-                for (scaled, written) in scaled.iter_mut().zip(written) {
-                    *scaled = *factor * *written;
-                }
+            for ((to, written), factor) in rows.zip(factors) {
+                scaled(to, written, *factor);
             }
             product(
                 simd,
@@ -201,11 +193,8 @@ impl<E: Real> Room<E> {
         let rows = self.mixed.chunks_exact_mut(2 * matrix.from).zip(reader.chunks_exact(matrix.from_width));
         for (t, (mixed, reader)) in rows.take(length).enumerate() {
             let (by_weights, by_momentum) = mixed.split_at_mut(matrix.from);
-            for (mixed, factor) in [(by_weights, mixing.weights[t]), (by_momentum, mixing.momentum[t])] {
-                for (mixed, reader) in mixed.iter_mut().zip(reader) {
-                    *mixed = factor * *reader;
-                }
-            }
+            scaled(by_weights, reader, mixing.weights[t]);
+            scaled(by_momentum, reader, mixing.momentum[t]);
         }
     }
 }

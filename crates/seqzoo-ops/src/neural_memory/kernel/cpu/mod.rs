@@ -8,6 +8,7 @@ mod layer;
 mod layout;
 mod plan;
 mod read_back;
+mod rows;
 mod square;
 #[cfg(test)]
 mod tests;

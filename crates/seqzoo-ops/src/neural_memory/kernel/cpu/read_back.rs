@@ -3,6 +3,7 @@
 use super::gates::{Mixing, MixingGradient};
 use super::layer::Room;
 use super::layout::Matrix;
+use super::rows::{scaled, write_error};
 use super::square::{lower, multiply};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::dot::dot;
@@ -102,14 +103,7 @@ impl<E: Real> LayerBack<E> {
     /// `u = -θ δ`.
     #[inline(always)]
     pub fn write_error(&mut self, length: usize, step: &[E]) {
-        let width = self.matrix.to_width;
-        let rows = self.written.chunks_exact_mut(width).zip(self.error.chunks_exact(width));
-        for ((written, error), step) in rows.zip(&step[..length]) {
-            let down = E::default() - *step;
-            for (written, error) in written.iter_mut().zip(error) {
-                *written = down * *error;
-            }
-        }
+        write_error(&self.matrix, &mut self.written, &self.error, &step[..length]);
     }
 
     /// From the gradients of what the block reads and of the `pair` `W, S` after it to those of `x`, `y`, `u`, of the
@@ -270,11 +264,8 @@ impl<E: Real> LayerBack<E> {
         let rows = written.chunks_exact_mut(2 * to).zip(self.written.chunks_exact(to_width));
         for (s, (both, written)) in rows.take(length).enumerate() {
             let (weights, momentum) = both.split_at_mut(to);
-            for (to, factor) in [(weights, in_weights[s]), (momentum, in_momentum[s])] {
-                for (to, written) in to.iter_mut().zip(written) {
-                    *to = factor * *written;
-                }
-            }
+            scaled(weights, written, in_weights[s]);
+            scaled(momentum, written, in_momentum[s]);
         }
         product(
             simd,

@@ -4,6 +4,7 @@ use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::matrix::{MatMut, MatRef};
 use crate::kernel::cpu::prefetch::Prefetch;
 use crate::kernel::cpu::product::{Extent, Onto, Strided, product};
+use crate::matrix_memory::kernel::cpu::factors::multiply as multiply_row;
 use pulp::Simd;
 
 /// Rows that are computed together, a whole number of vectors.
@@ -47,8 +48,6 @@ pub(super) fn lower<S: Simd, E: Real>(
 pub(super) fn multiply<E: Real>(length: usize, side: usize, square: &mut [E], factors: &[E]) {
     let rows = square.chunks_exact_mut(side).zip(factors.chunks_exact(side));
     for (i, (row, factors)) in rows.take(length).enumerate() {
-        for (number, factor) in row[..=i].iter_mut().zip(&factors[..=i]) {
-            *number *= *factor;
-        }
+        multiply_row(&mut row[..=i], factors);
     }
 }
