@@ -1,5 +1,6 @@
 //! Argument checks: every message is a sentence with the argument, the shape found and the one wanted.
 
+use crate::segments::Segments;
 use burn::tensor::{Bool, Tensor};
 
 /// Panics unless tokens that a memory stores and reads fit each other: `query` and `key` `[B, T, HK, K]`, `value`
@@ -23,6 +24,15 @@ pub fn stored_tokens(
     if let Some(resets) = resets {
         shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
     }
+}
+
+/// The axis that the states of an operator have in front: `B`, or `N` where `segments` are given. Panics unless these are
+/// segments of a batch of `batch` rows of `time` tokens.
+#[track_caller]
+pub fn sequences(batch: usize, time: usize, segments: Option<&Segments>) -> (&'static str, usize) {
+    let Some(segments) = segments else { return ("B", batch) };
+    segments.check(batch, time);
+    ("N", segments.count())
 }
 
 /// Panics unless `found` is the shape given by `wanted`, a list of (axis name, extent).

@@ -1,6 +1,7 @@
 //! The forms of an operator, and the report of which one ran.
 
 use crate::kernel::Kernel;
+use crate::segments::Segments;
 use std::fmt;
 
 /// How an operator is computed. Every form computes the same function.
@@ -65,6 +66,12 @@ impl Report {
 
     fn kernel(kernel: Kernel, reason: &'static str) -> Self {
         Self { form: Form::Kernel, kernel: Some(kernel), reason }
+    }
+
+    /// The same for `segments`, which the CPU kernel takes as they lie and all else as the rows of a batch.
+    pub(crate) fn with_segments(self, segments: Option<&Segments>) -> Self {
+        let pads = self.kernel != Some(Kernel::Cpu) && segments.is_some_and(|segments| !segments.are_even());
+        if pads { Self { reason: "segments padded to the longest", ..self } } else { self }
     }
 }
 

@@ -32,7 +32,7 @@
 //! | `C` | chunk | tokens worked on at once |
 //! | `D` | channels | of a convolution, a scan or a model |
 //! | `E` | inner channels | of a state space |
-//! | `N` | state size | numbers in the state of a channel |
+//! | `N` | state size | numbers in the state of a channel; in front of a state, the number of segments |
 //! | `G` | groups | of channels that share what a token writes and reads |
 //! | `W` | width | taps of a short convolution |
 //! | `L` | length | taps of a long one |
@@ -42,8 +42,10 @@
 //! * Log decays are natural logarithms, at most 0. The default scale is `K^-1/2`.
 //! * State and accumulators are `f32` or wider whatever the inputs are; the output has the dtype of
 //!   the inputs.
-//! * `resets: [B, T]`, true where the state is cleared *before* the token, is the one mechanism for
-//!   packed sequences and for episode boundaries.
+//! * `resets: [B, T]`, true where the state is cleared *before* the token, serves episode boundaries, and packed sequences
+//!   whose states nobody wants.
+//! * [`Segments`] are packed sequences with states of their own, where an operator takes them: `N` of them, which all parts
+//!   of a state have in place of `B`. Resets may lie in them.
 //! * A wrong argument panics with a sentence that names it, the shape found and the shape wanted. No tokens, heads or
 //!   channels are wrong; a batch of no sequences is not: outputs and states are of none, too.
 #![warn(missing_docs)]
@@ -74,6 +76,7 @@ pub mod kernel_constants;
 pub mod kernel_functions;
 mod matrix_memory;
 mod precision;
+mod resets;
 mod scan;
 mod segments;
 mod tail;
@@ -85,3 +88,4 @@ pub use heads::repeat_heads;
 pub use kernel::Kernel;
 pub use matrix_memory::decay::Decay;
 pub use precision::{accumulator, to_dtype};
+pub use segments::{Segment, Segments};

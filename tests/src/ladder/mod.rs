@@ -20,6 +20,8 @@ pub mod kernel;
 #[allow(missing_docs, reason = "the names of the rungs say what is true")]
 pub mod scans;
 #[allow(missing_docs, reason = "the names of the rungs say what is true")]
+pub mod segments;
+#[allow(missing_docs, reason = "the names of the rungs say what is true")]
 pub mod splits;
 
 pub use case::{Case, outcome, returned};
@@ -112,7 +114,8 @@ pub struct Tolerance {
 
 /// Tests of one part of the ladder, in the module where this stands.
 ///
-/// `forms`, `differences`, `splits`, `hostile` and `kernel` take an operator with a matrix memory, `scans` one whose
+/// `forms`, `differences`, `splits`, `hostile` and `kernel` take an operator with a matrix memory, `segments` one that takes
+/// [`segments`], `scans` one whose
 /// state is element-wise and `chunks` one without a kernel, for the whole ladder; `device` and `scans_device` also an expression for the device whose
 /// kernel is tested.
 #[macro_export]
@@ -142,6 +145,24 @@ macro_rules! ladder {
             #[should_panic(expected = "3 heads, which do not divide the 4 heads of `value`")]
             heads_that_do_not_group_are_refused,
         }
+    };
+    (segments, $operator:ty) => {
+        $crate::ladder! { @ segments, $operator, ();
+            packed_segments_equal_separate_sequences,
+            resets_may_lie_in_segments,
+            segments_of_one_length_equal_separate_sequences,
+            one_segment_per_row_is_the_row,
+            a_call_may_end_inside_a_segment,
+            segments_without_a_tape_give_the_same,
+            a_thousand_streams_of_different_lengths_equal_separate_sequences,
+            the_number_of_cores_changes_no_bit,
+            #[should_panic(expected = "The argument `segments` has 2 rows, but B = 3 are wanted.")]
+            segments_of_other_rows_are_refused,
+            #[should_panic(expected = "The argument `segments` has 7 tokens in every row, but T = 9 are wanted.")]
+            segments_of_other_tokens_are_refused,
+        }
+        // proptest finds earlier failures by the file of the test.
+        $crate::ladder! { @ segments, $operator, (file!()); any_segments_give_the_same }
     };
     (hostile, $operator:ty) => {
         $crate::ladder! { @ hostile, $operator, ();

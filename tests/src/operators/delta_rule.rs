@@ -2,10 +2,11 @@
 
 use super::{Fading, Shape, decays};
 use crate::Inputs;
+use crate::ladder::segments::Segmented;
 use crate::ladder::{Case, Change, MemoryOperator, Operator, Tolerance};
 use burn::tensor::{Bool, DType, Device, Tensor};
 use seqzoo::ops::delta_rule::{Beta, Decay, DeltaRuleOptions, Keys, delta_rule, delta_rule_report};
-use seqzoo::ops::{Form, Report};
+use seqzoo::ops::{Form, Report, Segments};
 
 /// The decay, and whether every value channel has a beta of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -131,13 +132,36 @@ impl Operator for DeltaRule {
         resets: Option<Tensor<2, Bool>>,
         form: Form,
     ) -> (Tensor<4>, Tensor<4>) {
-        let Self { query, key, value, beta, decay, scale, keys } = self.clone();
-        let options = DeltaRuleOptions { initial_state, scale, keys, resets, form };
-        delta_rule(query, key, value, beta, decay, options)
+        self.call(DeltaRuleOptions { initial_state, resets, form, ..Default::default() })
     }
 
     fn report(time: usize, form: Form, device: &Device) -> Report {
         delta_rule_report(time, &DeltaRuleOptions { form, ..Default::default() }, device)
+    }
+}
+
+impl DeltaRule {
+    /// A call with these options, and the scale and the policy on keys of the case.
+    fn call(&self, options: DeltaRuleOptions) -> (Tensor<4>, Tensor<4>) {
+        let Self { query, key, value, beta, decay, scale, keys } = self.clone();
+        delta_rule(query, key, value, beta, decay, DeltaRuleOptions { scale, keys, ..options })
+    }
+}
+
+impl Segmented for DeltaRule {
+    fn resized(shape: Shape, batch: usize, time: usize) -> Shape {
+        Shape { batch, time, ..shape }
+    }
+
+    fn run_segments(
+        &self,
+        segments: Segments,
+        initial_state: Option<Tensor<4>>,
+        resets: Option<Tensor<2, Bool>>,
+        form: Form,
+    ) -> (Tensor<4>, Tensor<4>) {
+        let segments = Some(segments);
+        self.call(DeltaRuleOptions { initial_state, resets, segments, form, ..Default::default() })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::{Fading, Shape, decays};
 use crate::Inputs;
+use crate::ladder::segments::Segmented;
 use crate::ladder::{Change, MemoryOperator, Operator, Tolerance};
 use burn::tensor::{Bool, Device, Tensor};
 use seqzoo::ops::linear_attention::{
     Decay, LinearAttentionOptions, LinearAttentionState, linear_attention, linear_attention_report,
 };
-use seqzoo::ops::{Form, Report};
+use seqzoo::ops::{Form, Report, Segments};
 
 /// The decay, and whether outputs are normalised.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,13 +113,36 @@ impl Operator for LinearAttention {
         resets: Option<Tensor<2, Bool>>,
         form: Form,
     ) -> (Tensor<4>, LinearAttentionState) {
-        let Self { query, key, value, decay, scale, normaliser } = self.clone();
-        let options = LinearAttentionOptions { initial_state, scale, normaliser, resets, form };
-        linear_attention(query, key, value, decay, options)
+        self.call(LinearAttentionOptions { initial_state, resets, form, ..Default::default() })
     }
 
     fn report(time: usize, form: Form, device: &Device) -> Report {
         linear_attention_report(time, &LinearAttentionOptions { form, ..Default::default() }, device)
+    }
+}
+
+impl LinearAttention {
+    /// A call with these options, and the scale and the normaliser of the case.
+    fn call(&self, options: LinearAttentionOptions) -> (Tensor<4>, LinearAttentionState) {
+        let Self { query, key, value, decay, scale, normaliser } = self.clone();
+        linear_attention(query, key, value, decay, LinearAttentionOptions { scale, normaliser, ..options })
+    }
+}
+
+impl Segmented for LinearAttention {
+    fn resized(shape: Shape, batch: usize, time: usize) -> Shape {
+        Shape { batch, time, ..shape }
+    }
+
+    fn run_segments(
+        &self,
+        segments: Segments,
+        initial_state: Option<LinearAttentionState>,
+        resets: Option<Tensor<2, Bool>>,
+        form: Form,
+    ) -> (Tensor<4>, LinearAttentionState) {
+        let segments = Some(segments);
+        self.call(LinearAttentionOptions { initial_state, resets, segments, form, ..Default::default() })
     }
 }
 

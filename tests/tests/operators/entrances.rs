@@ -5,7 +5,7 @@ use seqzoo::ops::attention::{AttentionOptions, attention};
 use seqzoo::ops::causal_conv::{CausalConvOptions, causal_conv};
 use seqzoo::ops::delta_rule::{Beta, DeltaRuleOptions, Keys, delta_rule, gated_delta_product};
 use seqzoo::ops::linear_attention::{LinearAttentionOptions, LinearAttentionState, linear_attention};
-use seqzoo::ops::{Decay, Form, repeat_heads};
+use seqzoo::ops::{Decay, Form, Segments, repeat_heads};
 use seqzoo_tests::{autodiff, plain, said};
 
 const MEMORIES: [Form; 4] = [Form::Auto, Form::Naive, Form::Chunked { size: 4 }, Form::Kernel];
@@ -49,8 +49,15 @@ fn no_sequences_have_no_outputs() {
                     let state = LinearAttentionState { memory: memory.clone(), key_sum: sum };
                     for initial_state in [None, Some(state)] {
                         let resets = resets.clone();
-                        let options =
-                            LinearAttentionOptions { initial_state, normaliser, resets, form, scale: None };
+                        let segments = resets.is_some().then(|| Segments::new(5, Vec::<Vec<usize>>::new()));
+                        let options = LinearAttentionOptions {
+                            initial_state,
+                            normaliser,
+                            resets,
+                            segments,
+                            form,
+                            scale: None,
+                        };
                         let (output, state) = linear_attention(
                             query.clone(),
                             query.clone(),
@@ -65,7 +72,9 @@ fn no_sequences_have_no_outputs() {
                 for keys in [Keys::Bounded, Keys::Unbounded, Keys::Normalise { epsilon: 1e-6 }] {
                     for initial_state in [None, Some(memory.clone())] {
                         let resets = resets.clone();
-                        let options = DeltaRuleOptions { initial_state, keys, resets, form, scale: None };
+                        let segments = resets.is_some().then(|| Segments::new(5, Vec::<Vec<usize>>::new()));
+                        let options =
+                            DeltaRuleOptions { initial_state, keys, resets, segments, form, scale: None };
                         for beta in
                             [Beta::Scalar(zeros([0, 5, 1], device)), Beta::Vector(zeros4([0, 5, 1, 4]))]
                         {

@@ -2,7 +2,7 @@
 
 use super::masked::masked;
 use super::{AttentionState, Problem};
-use crate::segments::segment_ids;
+use crate::resets::reset_counts;
 use burn::tensor::{Bool, Device, Int, Tensor, activation::softmax, module, ops::AttentionModuleOptions};
 
 pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
@@ -76,7 +76,7 @@ fn segments(
         return None;
     }
     let new = match resets {
-        Some(resets) => segment_ids(resets),
+        Some(resets) => reset_counts(resets),
         None => Tensor::zeros([batch, time], device),
     };
     if cached == 0 {

@@ -1,7 +1,7 @@
 //! The whole sequence at once: one shifted product per tap.
 
 use super::Problem;
-use crate::segments::segment_ids;
+use crate::resets::reset_counts;
 use crate::tail::tail;
 use burn::tensor::{Bool, Int, Tensor};
 
@@ -41,7 +41,7 @@ struct Segments {
 
 impl Segments {
     fn new(resets: Tensor<2, Bool>, width: usize) -> Self {
-        let ids = segment_ids(resets);
+        let ids = reset_counts(resets);
         let [batch, _] = ids.dims();
         let before = ids.clone().narrow(1, 0, 1).zeros_like().expand([batch, width - 1]);
         Self { ids: Tensor::cat(vec![before, ids], 1), width }

@@ -21,8 +21,9 @@ use burn::tensor::{Bool, Tensor};
 /// * `query`: `[B, T, HK, K]`.
 /// * `key`: `[B, T·N, HK, K]`, `value`: `[B, T·N, H, V]`, and `beta` as [`Beta`] with `T·N` for `T`: the steps of a token
 ///   lie next to each other, in order.
-/// * `decay` and `options`: as for `T` tokens; a reset comes before the first step of its token.
-/// * Returns the output `[B, T, H, V]` and the memory after the last token, `[B, H, K, V]`.
+/// * `decay` and `options`: as for `T` tokens; a reset comes before the first step of its token, and segments have the
+///   tokens' lengths.
+/// * Returns the output `[B, T, H, V]` and the memory after the last token, `[B, H, K, V]` (`[N, H, K, V]` of segments).
 ///
 /// # Panics
 ///
@@ -59,7 +60,12 @@ pub fn gated_delta_product(
         Decay::Scalar(log) => Decay::Scalar(spread(log.unsqueeze_dim(3), steps, Place::First).squeeze_dim(3)),
         Decay::Vector(log) => Decay::Vector(spread(log, steps, Place::First)),
     };
-    let options = DeltaRuleOptions { resets: options.resets.map(|resets| first(resets, steps)), ..options };
+    checks::sequences(batch, time, options.segments.as_ref());
+    let options = DeltaRuleOptions {
+        resets: options.resets.map(|resets| first(resets, steps)),
+        segments: options.segments.map(|segments| segments.stretched(steps)),
+        ..options
+    };
     let (output, memory) = delta_rule(query, key, value, beta, decay, options);
     let [_, _, heads, values] = output.dims();
     let output = output.reshape([batch, time, steps, heads * values]).narrow(2, steps - 1, 1);

@@ -18,6 +18,7 @@ pub(crate) use kernel::GROUP;
 use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;
+use crate::segments::Segments;
 use burn::tensor::{Device, Tensor};
 use problem::Problem;
 
@@ -39,12 +40,13 @@ use problem::Problem;
 /// * `beta`: see [`Beta`]; from 0 to 2.
 /// * `decay`: see [`Decay`].
 /// * Returns the output `[B, T, H, V]` and the memory after the last token, `[B, H, K, V]`.
+/// * With [`Segments`], `N` of them, a row holds several sequences: memories are `[N, H, K, V]`, before and after.
 ///
 /// Both returned tensors are differentiable in every argument, the initial memory included.
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T`, `H`, `K` or `V` is 0, the chunk size is not a power of two, a form is asked for that this
+/// If a shape or the segments disagree, `T`, `H`, `K` or `V` is 0, the chunk size is not a power of two, a form is asked for that this
 /// operator does not have, or keys are refused (see [`Keys`]).
 ///
 /// # Finite numbers
@@ -96,10 +98,18 @@ pub fn delta_rule(
     if problem.bounded && report.form != Form::Kernel {
         keys::check(&problem.tokens.key, &problem.beta);
     }
-    let (output, memory) = match report.form {
+    let run = |problem| match report.form {
         Form::Kernel => kernel::run(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
+    };
+    let (output, memory) = match problem.tokens.unpacking(report.kernel) {
+        None => run(problem),
+        Some(unpacking) => {
+            let initial = problem.tokens.memory.clone();
+            let (output, last) = run(problem.unpacked(&unpacking));
+            (unpacking.pack(output), unpacking.final_states(last, initial))
+        }
     };
     (to_dtype(output, dtype), memory)
 }
@@ -111,5 +121,7 @@ pub fn delta_rule(
 /// As [`delta_rule`] does, if the form asked for cannot be had.
 #[track_caller]
 pub fn delta_rule_report(time: usize, options: &DeltaRuleOptions, device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(Kernel::on(device)))
+    let segments = options.segments.as_ref();
+    let time = segments.map_or(time, Segments::longest);
+    options.form.resolve(time, &Forms::chunked(Kernel::on(device))).with_segments(segments)
 }

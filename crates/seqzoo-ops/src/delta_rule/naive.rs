@@ -6,7 +6,8 @@ use burn::tensor::Tensor;
 
 pub(super) fn naive(problem: Problem) -> (Tensor<4>, Tensor<4>) {
     let Problem { tokens, beta, .. } = problem;
-    let MatrixProblem { query, key, value, decay, resets, mut memory, scale } = tokens.with_repeated_heads();
+    let MatrixProblem { query, key, value, decay, resets, mut memory, scale, .. } =
+        tokens.with_repeated_heads();
     let query = query.mul_scalar(scale);
     let [_, time, _, _] = key.dims();
     let mut outputs = Vec::with_capacity(time);

@@ -1,6 +1,6 @@
 //! Betas, the policy on the length of keys, and options.
 
-use crate::Form;
+use crate::{Form, Segments};
 use burn::tensor::{Bool, Tensor};
 
 /// How strongly a token replaces what the memory holds under its key: 0 leaves it, 1 replaces it, and from 1
@@ -35,7 +35,7 @@ pub enum Keys {
 /// Options of [`delta_rule`](super::delta_rule).
 #[derive(Clone, Debug, Default)]
 pub struct DeltaRuleOptions {
-    /// The memory `S` before the first token, `[B, H, K, V]`. `None`: zeros.
+    /// The memory `S` before the first token, `[B, H, K, V]`, or `[N, H, K, V]` of `N` segments. `None`: zeros.
     pub initial_state: Option<Tensor<4>>,
     /// Multiplies the queries, after any normalisation. `None`: `K^-1/2`.
     pub scale: Option<f64>,
@@ -43,6 +43,8 @@ pub struct DeltaRuleOptions {
     pub keys: Keys,
     /// `[B, T]`, true where the memory is cleared before the token.
     pub resets: Option<Tensor<2, Bool>>,
+    /// Several sequences in every row, each with a memory of its own. `None`: every row is one sequence.
+    pub segments: Option<Segments>,
     /// How to compute it.
     pub form: Form,
 }

@@ -7,6 +7,7 @@ use crate::heads::repeat_heads;
 use crate::matrix_memory::decay::Decay;
 use crate::matrix_memory::problem::{Given, Problem as MatrixProblem};
 use crate::precision::to_dtype;
+use crate::segments::Unpacking;
 use burn::tensor::Tensor;
 
 /// Arguments after checking.
@@ -31,6 +32,7 @@ impl Problem {
             memory: options.initial_state.map(|memory| (memory, "initial_state")),
             scale: options.scale,
             resets: options.resets,
+            segments: options.segments,
         };
         let tokens = MatrixProblem::checked(query, key, value, decay, given);
         let beta = to_dtype(checked(beta, tokens.value.dims()), tokens.dtype());
@@ -40,6 +42,11 @@ impl Problem {
             tokens: MatrixProblem { query, key, ..tokens },
             bounded: options.keys == Keys::Bounded,
         }
+    }
+
+    /// The same problem with the segments that have tokens as sequences.
+    pub fn unpacked(self, unpacking: &Unpacking) -> Self {
+        Self { tokens: self.tokens.unpacked(unpacking), beta: unpacking.unpack(self.beta), ..self }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Tokens in blocks: which tokens are worked on at once.
 
 use super::places::{Places, Rows};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use crate::segments::gather;
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// Every sequence cut into blocks of `width` slots, of which no edge of a chunk lies inside one. Slots that hold no
 /// token are padding.
@@ -63,27 +64,21 @@ impl Layout {
                 ];
                 Tensor::cat(parts.into_iter().flatten().collect(), 1)
             }
-            None => {
-                let rows = tokens.reshape([batch * time, heads * channels]);
-                let padding = Tensor::zeros([1, heads * channels], (&rows.device(), rows.dtype()));
-                let sources = self.sources(&rows.device());
-                let placed = Tensor::cat(vec![rows, padding], 0).select(0, sources);
-                placed.reshape([batch, slots, heads, channels])
-            }
+            None => gather(tokens, batch, self.sources()),
         };
         placed.swap_dims(1, 2).reshape([batch, heads, self.blocks, self.width, channels])
     }
 
-    /// For every slot of every sequence the token that it holds; the one after the last where it holds none.
-    fn sources(&self, device: &Device) -> Tensor<1, Int> {
-        let (slots, tokens) = (self.blocks * self.width, self.slots.len() * self.time);
-        let mut sources = vec![tokens as i64; self.slots.len() * slots];
+    /// For every slot of every sequence the token that it holds, if it holds one.
+    fn sources(&self) -> Vec<Option<usize>> {
+        let slots = self.blocks * self.width;
+        let mut sources = vec![None; self.slots.len() * slots];
         for (row, places) in self.slots.iter().enumerate() {
             for (token, slot) in places.iter().enumerate() {
-                sources[row * slots + slot] = (row * self.time + token) as i64;
+                sources[row * slots + slot] = Some(row * self.time + token);
             }
         }
-        Tensor::from_data(TensorData::from(sources.as_slice()), device)
+        sources
     }
 
     /// What [`split`](Self::split) took apart, `[b, t, h, d]`.
@@ -95,12 +90,8 @@ impl Layout {
             return placed.narrow(1, first, self.time);
         }
         let rows = self.slots.iter().enumerate();
-        let sources: Vec<i64> = rows
-            .flat_map(|(row, places)| places.iter().map(move |slot| (row * slots + slot) as i64))
-            .collect();
-        let sources = Tensor::from_data(TensorData::from(sources.as_slice()), &placed.device());
-        let tokens = placed.reshape([batch * slots, heads * channels]).select(0, sources);
-        tokens.reshape([batch, self.time, heads, channels])
+        let sources = rows.flat_map(|(row, places)| places.iter().map(move |slot| Some(row * slots + slot)));
+        gather(placed, batch, sources)
     }
 
     /// 1 in the slots that hold a token and 0 in the others, `[b, 1, n, c, 1]`.

@@ -20,7 +20,7 @@ pub(crate) trait Operator<B: Backend, const N: usize, const K: usize>: Debug + S
     /// The gradients of the inputs have the same type; an input without a gradient is absent from them.
     type Inputs: Tensors<B, N>;
     type Outputs: Tensors<B, K>;
-    type Settings: Copy + Debug + Send + 'static;
+    type Settings: Clone + Debug + Send + 'static;
     /// The tensors that the forward pass saves for the backward pass.
     type Saved: Clone + Debug + Send + 'static;
 
@@ -53,7 +53,7 @@ where
     let slots = Slots::<B, K>::default();
     let (core, outputs) = match Core::<O, K>(PhantomData).prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
-            let (outputs, saved) = O::forward(inputs, settings);
+            let (outputs, saved) = O::forward(inputs, settings.clone());
             let outputs = outputs.into_array();
             let shapes = outputs.each_ref().map(|output| output.as_ref().map(TensorMetadata::shape));
             (prepared.finish((saved, settings, slots.clone(), shapes), token), outputs)

@@ -13,6 +13,7 @@ pub use options::{LinearAttentionOptions, LinearAttentionState};
 use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;
+use crate::segments::Segments;
 use burn::tensor::{Device, Tensor};
 use problem::Problem;
 
@@ -34,12 +35,13 @@ use problem::Problem;
 /// * `decay`: see [`Decay`]. [`Decay::PerHead`] has `H` heads; the others have `H`, or a number that
 ///   divides it and is repeated like the heads of the keys.
 /// * Returns the output `[B, T, H, V]` and the state after the last token.
+/// * With [`Segments`], `N` of them, a row holds several sequences: states have `N` in place of `B`, before and after.
 ///
 /// Both returned tensors are differentiable in every argument, the initial state included.
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T`, `H`, `K` or `V` is 0, the chunk size is not a power of two, a form is asked for that this
+/// If a shape or the segments disagree, `T`, `H`, `K` or `V` is 0, the chunk size is not a power of two, a form is asked for that this
 /// operator does not have, or a normaliser is asked for with an initial state that has no key sum.
 ///
 /// # Finite numbers
@@ -79,15 +81,20 @@ pub fn linear_attention(
     let dtype = query.dtype();
     let report = linear_attention_report(query.dims()[1], &options, &query.device());
     let problem = Problem::checked(query, key, value, decay, options);
-    let (output, state) = match report.form {
-        // Of no sequences the values are the output, and the state stays as it is.
-        _ if problem.tokens.is_empty() => {
-            let state = LinearAttentionState { memory: problem.tokens.memory, key_sum: problem.key_sum };
-            (problem.tokens.value, state)
-        }
+    let run = |problem| match report.form {
         Form::Kernel => kernel::run(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
+    };
+    let (output, state) = match problem.tokens.unpacking(report.kernel) {
+        // Of no sequences the values are the output, and the state stays as it is.
+        _ if problem.tokens.is_empty() => (problem.tokens.value.clone(), problem.state()),
+        None => run(problem),
+        Some(unpacking) => {
+            let initial = problem.state();
+            let (output, last) = run(problem.unpacked(&unpacking));
+            (unpacking.pack(output), last.of_segments(&unpacking, initial))
+        }
     };
     (to_dtype(output, dtype), state)
 }
@@ -99,5 +106,7 @@ pub fn linear_attention(
 /// As [`linear_attention`] does, if the form asked for cannot be had.
 #[track_caller]
 pub fn linear_attention_report(time: usize, options: &LinearAttentionOptions, device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(Kernel::on(device)))
+    let segments = options.segments.as_ref();
+    let time = segments.map_or(time, Segments::longest);
+    options.form.resolve(time, &Forms::chunked(Kernel::on(device))).with_segments(segments)
 }

@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 
 pub(super) fn naive(problem: Problem) -> (Tensor<4>, LinearAttentionState) {
     let Problem { tokens, mut key_sum, normaliser_epsilon } = problem;
-    let MatrixProblem { query, key, value, decay, resets, mut memory, scale } = tokens.with_repeated_heads();
+    let MatrixProblem { query, key, value, decay, resets, mut memory, scale, .. } =
+        tokens.with_repeated_heads();
     let query = query.mul_scalar(scale);
     let [_, time, _, _] = key.dims();
     let mut outputs = Vec::with_capacity(time);

@@ -3,7 +3,9 @@
 use super::decay::Decay;
 use crate::checks;
 use crate::heads::repeat_heads;
+use crate::kernel::Kernel;
 use crate::precision::{accumulator, to_dtype};
+use crate::segments::{Segments, Unpacking};
 use burn::tensor::{Bool, DType, Tensor};
 
 /// Arguments after checking, in the accumulator's dtype. Keys, queries and decay may have fewer heads than the values,
@@ -14,8 +16,9 @@ pub(crate) struct Problem {
     pub value: Tensor<4>,                // [b, t, h, v]
     pub decay: Option<Tensor<4>>,        // [1, 1, h, 1], [b, t, hd, 1] or [b, t, hd, k]
     pub resets: Option<Tensor<2, Bool>>, // [b, t]
-    pub memory: Tensor<4>,               // [b, h, k, v]
-    pub scale: f64,                      // of the query
+    pub segments: Option<Segments>,
+    pub memory: Tensor<4>, // [b, h, k, v], or [n, h, k, v] of n segments
+    pub scale: f64,        // of the query
 }
 
 /// The options that all of these operators have.
@@ -24,6 +27,7 @@ pub(crate) struct Given {
     pub memory: Option<(Tensor<4>, &'static str)>,
     pub scale: Option<f64>,
     pub resets: Option<Tensor<2, Bool>>,
+    pub segments: Option<Segments>,
 }
 
 impl Problem {
@@ -34,13 +38,14 @@ impl Problem {
         let (device, wide) = (value.device(), accumulator(query.dtype()));
 
         checks::stored_tokens(&query, &key, &value, given.resets.as_ref());
+        let sequences = checks::sequences(batch, time, given.segments.as_ref());
         let memory = match given.memory {
             Some((memory, name)) => {
-                let wanted = [("B", batch), ("H", heads), ("K", key_dim), ("V", value_dim)];
+                let wanted = [sequences, ("H", heads), ("K", key_dim), ("V", value_dim)];
                 checks::shape(name, &memory.dims(), &wanted);
                 to_dtype(memory, wide)
             }
-            None => Tensor::zeros([batch, heads, key_dim, value_dim], (&device, wide)),
+            None => Tensor::zeros([sequences.1, heads, key_dim, value_dim], (&device, wide)),
         };
         Self {
             query: to_dtype(query, wide),
@@ -48,6 +53,7 @@ impl Problem {
             value: to_dtype(value, wide),
             decay: decay.checked([batch, time, heads, key_dim], wide),
             resets: given.resets,
+            segments: given.segments,
             memory,
             scale: given.scale.unwrap_or((key_dim as f64).powf(-0.5)),
         }
@@ -71,6 +77,33 @@ impl Problem {
             key: repeat_heads(self.key, heads),
             decay: self.decay.map(|log| repeat_heads(log, heads)),
             ..self
+        }
+    }
+
+    /// How segments become sequences of a batch, where there are some and the form that runs knows nothing of them: all
+    /// forms but the CPU `kernel` do not, and it is cheap where nothing is padded.
+    pub fn unpacking(&self, kernel: Option<Kernel>) -> Option<Unpacking> {
+        let unpacking = Unpacking::new(self.segments.clone()?);
+        (unpacking.is_even() || kernel != Some(Kernel::Cpu)).then_some(unpacking)
+    }
+
+    /// The same problem with the segments that have tokens as sequences. What pads them neither writes nor fades.
+    pub fn unpacked(self, unpacking: &Unpacking) -> Self {
+        let [batch, time, heads, _] = self.value.dims();
+        let fading = |log: Tensor<4>| match log.dims() {
+            [1, 1, _, _] if unpacking.is_even() => log, // a fixed decay is that of every token
+            [1, 1, ..] => unpacking.unpack(log.expand([batch, time, heads, 1])),
+            _ => unpacking.unpack(log),
+        };
+        Self {
+            query: unpacking.unpack_repeating(self.query),
+            key: unpacking.unpack(self.key),
+            value: unpacking.unpack(self.value),
+            decay: self.decay.map(fading),
+            resets: self.resets.map(|resets| unpacking.unpack_resets(resets)),
+            segments: None,
+            memory: unpacking.states(self.memory),
+            scale: self.scale,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Mamba-2's recurrence as linear attention.
 
 use crate::ops::linear_attention::{Decay, LinearAttentionOptions, LinearAttentionState, linear_attention};
-use crate::ops::{Form, accumulator, checks, to_dtype};
+use crate::ops::{Form, Segments, accumulator, checks, to_dtype};
 use burn::tensor::{Bool, Tensor, activation::softplus};
 
 /// Options of [`ssd`]. `Default` is the bare recurrence.
@@ -15,10 +15,12 @@ pub struct SsdOptions {
     pub dt_limits: Option<(f64, f64)>,
     /// The skip `D`, `[H, 1]` or `[H, P]`: adds `D ⊙ x_t` to the output.
     pub d: Option<Tensor<2>>,
-    /// The state before the first token, `[B, H, N, P]`. `None`: zeros.
+    /// The state before the first token, `[B, H, N, P]`, or with the number of segments in place of `B`. `None`: zeros.
     pub initial_state: Option<Tensor<4>>,
     /// `[B, T]`, true where the state is cleared before the token.
     pub resets: Option<Tensor<2, Bool>>,
+    /// Several sequences in every row, each with a state of its own. `None`: every row is one sequence.
+    pub segments: Option<Segments>,
     /// How to compute it.
     pub form: Form,
 }
@@ -40,7 +42,7 @@ pub struct SsdOptions {
 ///
 /// # Panics
 ///
-/// If a shape disagrees.
+/// If a shape or the segments disagree.
 ///
 /// # Source
 ///
@@ -54,7 +56,7 @@ pub fn ssd(
     c: Tensor<4>,
     options: SsdOptions,
 ) -> (Tensor<4>, Tensor<4>) {
-    let SsdOptions { dt_bias, dt_softplus, dt_limits, d, initial_state, resets, form } = options;
+    let SsdOptions { dt_bias, dt_softplus, dt_limits, d, initial_state, resets, segments, form } = options;
     let [batch, time, heads, _] = x.dims();
     checks::shape("dt", &dt.dims(), &[("B", batch), ("T", time), ("H", heads)]);
     checks::shape("a", &a.dims(), &[("H", heads)]);
@@ -76,6 +78,7 @@ pub fn ssd(
         scale: Some(1.0),
         normaliser: None,
         resets,
+        segments,
         form,
     };
     let (read, state) = linear_attention(

@@ -4,6 +4,7 @@ mod golden;
 mod hostile;
 mod identities;
 mod product;
+mod segments;
 mod splits;
 
 mod forms {

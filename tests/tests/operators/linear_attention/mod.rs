@@ -4,6 +4,7 @@
 mod forms;
 mod golden;
 mod hostile;
+mod segments;
 mod splits;
 mod ssd;
 

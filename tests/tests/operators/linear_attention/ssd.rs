@@ -45,8 +45,8 @@ fn check(name: &str) {
             dt_limits: limits(&golden),
             d: Some(d.clone()),
             initial_state: state.as_ref().map(turned),
-            resets: None,
             form,
+            ..Default::default()
         };
         let (output, last) = ssd(x.clone(), dt.clone(), a.clone(), b.clone(), c.clone(), options);
         let (output, last) = (output * silu(z.clone()), turned(&last));

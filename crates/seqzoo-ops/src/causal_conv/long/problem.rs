@@ -3,7 +3,7 @@
 use super::options::LongConvOptions;
 use crate::checks;
 use crate::precision::{accumulator, to_dtype};
-use crate::segments::segment_ids;
+use crate::resets::reset_counts;
 use crate::tail::tail;
 use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
@@ -102,7 +102,7 @@ pub(super) struct Joined {
 impl Joined {
     /// The segments of all entries, `[b, p + t]`: those of the past belong to segment 0.
     pub fn segments(&self) -> Option<Tensor<2, Int>> {
-        let ids = segment_ids(self.resets.clone()?);
+        let ids = reset_counts(self.resets.clone()?);
         let [batch, count, _] = self.entries.dims();
         if count == self.time {
             return Some(ids);

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
 use crate::matrix_memory::kernel::Outputs;
+use crate::segments::Segments;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
@@ -27,7 +28,7 @@ pub(crate) struct Inputs<B: Backend> {
     pub beta: FloatTensor<B>,  // [b, t, h, 1] or [b, t, h, v]
     #[extension_type]
     pub decay: Maybe<B>, // [1, 1, h, 1], [b, t, hd, 1] or [b, t, hd, k]
-    pub memory: FloatTensor<B>, // [b, h, k, v], before the first token
+    pub memory: FloatTensor<B>, // [b, h, k, v] or [n, h, k, v], before the first token
     #[extension_type]
     pub resets: Maybe<B>, // [b, t], 1 where the memory is cleared before the token and 0 elsewhere
 }
@@ -55,12 +56,14 @@ pub(crate) struct Saved<B: Backend> {
     pub overlaps: FloatTensor<B>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Multiplies the queries.
     pub scale: f64,
     /// Panic if some `β ‖k‖²` exceeds 2. GPU kernels ignore this: checking would force a synchronisation.
     pub bounded: bool,
+    /// Segments, of which the memories are then. Only the kernel on the CPU is given any.
+    pub segments: Option<Segments>,
 }
 
 /// The delta rule as backends with a kernel implement it.
@@ -95,8 +98,8 @@ on_tape!(DeltaRule[7, 2]: DeltaRuleBackend { delta_rule, delta_rule_forward, del
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem) -> (Tensor<4>, Tensor<4>) {
     let Problem { tokens, beta, bounded } = problem;
-    let settings = Settings { scale: tokens.scale, bounded };
     let resets = tokens.resets_as_numbers();
+    let settings = Settings { scale: tokens.scale, bounded, segments: tokens.segments };
     let Outputs { output, memory } = Dispatch::delta_rule(
         Inputs {
             query: tokens.query.into_dispatch(),

@@ -12,6 +12,7 @@ use super::{LinearAttentionState, normaliser};
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
 use crate::matrix_memory::kernel::Outputs;
+use crate::segments::Segments;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
@@ -24,7 +25,7 @@ pub(crate) struct Inputs<B: Backend> {
     pub value: FloatTensor<B>, // [b, t, h, v]
     #[extension_type]
     pub decay: Maybe<B>, // [1, 1, h, 1], [b, t, hd, 1] or [b, t, hd, k]
-    pub memory: FloatTensor<B>, // [b, h, k, v], before the first token
+    pub memory: FloatTensor<B>, // [b, h, k, v] or [n, h, k, v], before the first token
     #[extension_type]
     pub resets: Maybe<B>, // [b, t], 1 where the memory is cleared before the token and 0 elsewhere
 }
@@ -47,10 +48,12 @@ pub(crate) struct Saved<B: Backend> {
     pub products: FloatTensor<B>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Multiplies the queries.
     pub scale: f64,
+    /// Segments, of which the memories are then. Only the kernel on the CPU is given any.
+    pub segments: Option<Segments>,
 }
 
 /// Linear attention as backends with a kernel implement it.
@@ -86,8 +89,8 @@ on_tape!(LinearAttention[6, 2]: LinearAttentionBackend { linear_attention, linea
 pub(super) fn run(problem: Problem) -> (Tensor<4>, LinearAttentionState) {
     let Problem { tokens, key_sum, normaliser_epsilon } = problem;
     let tokens = normaliser::join(tokens, key_sum);
-    let settings = Settings { scale: tokens.scale };
     let resets = tokens.resets_as_numbers();
+    let settings = Settings { scale: tokens.scale, segments: tokens.segments };
     let Outputs { output, memory } = Dispatch::linear_attention(
         Inputs {
             query: tokens.query.into_dispatch(),

@@ -13,6 +13,6 @@ use burn::backend::{Backend, ExtensionType, tensor::FloatTensor};
 #[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
 pub(crate) struct Outputs<B: Backend> {
     pub output: FloatTensor<B>, // [b, t, h, v]
-    pub memory: FloatTensor<B>, // [b, h, k, v], after the last token
+    pub memory: FloatTensor<B>, // [b, h, k, v] or [n, h, k, v], after the last token
 }
 tensors!(Outputs[2]: output, memory);

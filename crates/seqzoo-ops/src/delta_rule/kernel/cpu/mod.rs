@@ -18,7 +18,7 @@ use super::{DeltaRuleBackend, Inputs, Outputs, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::tensors::Maybe;
 use crate::matrix_memory::kernel::cpu::backward_walk::BackwardWalk;
-use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Cut};
+use crate::matrix_memory::kernel::cpu::chunks::CHUNK;
 use crate::matrix_memory::kernel::cpu::division::Division;
 use crate::matrix_memory::kernel::cpu::forward_walk::ForwardWalk;
 use crate::matrix_memory::kernel::cpu::inputs::{Inputs as Call, Room, numbers, slot_size, tokens};
@@ -46,7 +46,8 @@ impl DeltaRuleBackend for Flex {
         let Saved { query, key, beta, decay, resets, states, differences, products, overlaps } = saved;
         let beta = beta.to_contiguous();
         // Backwards, the differences take the place of the values.
-        let call = Call::new([query, key, differences], decay, resets, settings.scale);
+        let call =
+            Call::new([query, key, differences], decay, resets, settings.scale).with(settings.segments);
         let rest = [states, products, overlaps, upstream.output, upstream.memory];
         match call.dtype() {
             DType::F64 => backward::<f64>(&call, &beta, rest),
@@ -59,7 +60,7 @@ impl DeltaRuleBackend for Flex {
 fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<[FlexTensor; 4]>) {
     let Inputs { query, key, value, beta, decay, memory, resets } = inputs;
     let beta = beta.to_contiguous();
-    let call = Call::new([query, key, value], decay, resets, settings.scale);
+    let call = Call::new([query, key, value], decay, resets, settings.scale).with(settings.segments);
     match call.dtype() {
         DType::F64 => forward::<f64>(&call, &beta, memory, settings.bounded, save),
         _ => forward::<f32>(&call, &beta, memory, settings.bounded, save),
@@ -83,12 +84,12 @@ fn forward<E: Real + Element>(
     let mut output = Room::<E>::like(&call.value, extents.heads);
     let mut last = Room::<E>::like(&memory, extents.heads);
     let (mut states, mut differences, mut squares) = (None, None, None);
-    if extents.time == 1 && !save {
+    if extents.time == 1 && call.segments.is_none() && !save {
         let (memory, output, last) = (numbers(&memory), output.output(), last.output());
         Arch::new().dispatch(Step { sequence, beta, resets, memory, output, last });
     } else {
-        let cut = Cut::new(&extents, resets);
-        let division = Division::of(&extents, cut.max_chunks());
+        let cut = call.cut::<E>();
+        let division = Division::of(&extents, &cut);
         if save || division == Division::Chunks {
             states = Some(Room::flat(cut.all_slots() * slot_size::<E>(&extents)));
             differences = Some(Room::like(&call.value, extents.heads));
@@ -132,8 +133,8 @@ fn backward<E: Real + Element>(call: &Call, beta: &FlexTensor, rest: [FlexTensor
     let sequence = call.sequence::<E>();
     let [states, products, overlaps, upstream, upstream_memory] = rest.map(|tensor| tensor.to_contiguous());
     let (extents, heads) = (sequence.extents, sequence.extents.heads);
-    let cut = Cut::new(&extents, call.resets::<E>());
-    let division = Division::of(&extents, cut.max_chunks());
+    let cut = call.cut::<E>();
+    let division = Division::of(&extents, &cut);
     let by_chunks = division == Division::Chunks;
     let [mut query, mut key, mut value, mut d_beta] =
         [&call.query, &call.key, &call.value, beta].map(|tensor| Room::<E>::like(tensor, heads));

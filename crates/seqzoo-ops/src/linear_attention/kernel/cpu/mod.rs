@@ -11,7 +11,7 @@ use super::{Inputs, LinearAttentionBackend, Outputs, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::tensors::Maybe;
 use crate::matrix_memory::kernel::cpu::backward_walk::BackwardWalk;
-use crate::matrix_memory::kernel::cpu::chunks::{CHUNK, Cut};
+use crate::matrix_memory::kernel::cpu::chunks::CHUNK;
 use crate::matrix_memory::kernel::cpu::division::Division;
 use crate::matrix_memory::kernel::cpu::forward_walk::ForwardWalk;
 use crate::matrix_memory::kernel::cpu::inputs::{Inputs as Call, Room, numbers, slot_size, tokens};
@@ -36,7 +36,7 @@ impl LinearAttentionBackend for Flex {
 
     fn linear_attention_vjp(saved: Saved<Self>, upstream: Outputs<Self>, settings: Settings) -> Inputs<Self> {
         let Saved { query, key, value, decay, resets, states, products } = saved;
-        let call = Call::new([query, key, value], decay, resets, settings.scale);
+        let call = Call::new([query, key, value], decay, resets, settings.scale).with(settings.segments);
         let rest = [states, products, upstream.output, upstream.memory];
         match call.dtype() {
             DType::F64 => backward::<f64>(&call, rest),
@@ -48,7 +48,7 @@ impl LinearAttentionBackend for Flex {
 /// The outputs and, if asked for, the states and products of [`Saved`].
 fn either(inputs: Inputs<Flex>, settings: Settings, save: bool) -> (Outputs<Flex>, Option<[FlexTensor; 2]>) {
     let Inputs { query, key, value, decay, memory, resets } = inputs;
-    let call = Call::new([query, key, value], decay, resets, settings.scale);
+    let call = Call::new([query, key, value], decay, resets, settings.scale).with(settings.segments);
     match call.dtype() {
         DType::F64 => forward::<f64>(&call, memory, save),
         _ => forward::<f32>(&call, memory, save),
@@ -66,12 +66,12 @@ fn forward<E: Real + Element>(
     let mut output = Room::<E>::like(&call.value, extents.heads);
     let mut last = Room::<E>::like(&memory, extents.heads);
     let (mut states, mut products) = (None, None);
-    if extents.time == 1 && !save {
+    if extents.time == 1 && call.segments.is_none() && !save {
         let (memory, output, last) = (numbers(&memory), output.output(), last.output());
         Arch::new().dispatch(Step { sequence, resets, memory, output, last });
     } else {
-        let cut = Cut::new(&extents, resets);
-        let division = Division::of(&extents, cut.max_chunks());
+        let cut = call.cut::<E>();
+        let division = Division::of(&extents, &cut);
         let by_chunks = division == Division::Chunks;
         states = (save || by_chunks).then(|| Room::flat(cut.all_slots() * slot_size::<E>(&extents)));
         products = save.then(|| Room::flat(extents.all_heads() * extents.time * CHUNK));
@@ -101,8 +101,8 @@ fn backward<E: Real + Element>(call: &Call, rest: [FlexTensor; 4]) -> Inputs<Fle
     let sequence = call.sequence::<E>();
     let [states, products, upstream, upstream_memory] = rest.map(|tensor| tensor.to_contiguous());
     let (extents, heads) = (sequence.extents, sequence.extents.heads);
-    let cut = Cut::new(&extents, call.resets::<E>());
-    let division = Division::of(&extents, cut.max_chunks());
+    let cut = call.cut::<E>();
+    let division = Division::of(&extents, &cut);
     let by_chunks = division == Division::Chunks;
     let [mut query, mut key, mut value] =
         [&call.query, &call.key, &call.value].map(|tensor| Room::<E>::like(tensor, heads));

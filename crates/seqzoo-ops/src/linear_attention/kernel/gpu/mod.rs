@@ -33,7 +33,7 @@ impl LinearAttentionBackend for CubeBackend {
 
     fn linear_attention_forward(
         inputs: Inputs<Self>,
-        Settings { scale }: Settings,
+        Settings { scale, .. }: Settings,
     ) -> (Outputs<Self>, Saved<Self>) {
         let Inputs { query, key, value, decay, memory, resets } = contiguous(inputs);
         let factors = shared::factors(&value, decay.clone().into_option(), resets.clone().into_option());
@@ -47,7 +47,7 @@ impl LinearAttentionBackend for CubeBackend {
     fn linear_attention_vjp(
         saved: Saved<Self>,
         upstream: Outputs<Self>,
-        Settings { scale }: Settings,
+        Settings { scale, .. }: Settings,
     ) -> Inputs<Self> {
         let Saved { query, key, value, decay, resets, states, products } = saved;
         let [output, last] = [upstream.output, upstream.memory].map(into_contiguous);

@@ -82,11 +82,11 @@ pub(crate) struct BackwardWalk<'a, E, C> {
 }
 
 impl<E: Real, C> BackwardWalk<'_, E, C> {
-    /// The memory before a chunk, as it was saved; none where the chunk clears it.
+    /// The memory before a chunk of a head, as it was saved; none where the chunk clears it.
     #[inline(always)]
-    fn state<S: Simd>(&self, carry: &Carry<'_, E>, place: Place) -> Option<&[E]> {
+    fn state<S: Simd>(&self, carry: &Carry<'_, E>, head: usize, index: usize) -> Option<&[E]> {
         let size = states::slot_size(&carry.extents, Widths::of::<S, E>(&carry.extents));
-        carry.cut.slot_before(place).map(|slot| &self.states[slot * size..][..size])
+        carry.cut.slot_before(head, index).map(|slot| &self.states[slot * size..][..size])
     }
 }
 
@@ -115,13 +115,14 @@ impl<E: Real, C: BackwardChunk<E>> Walk<E> for BackwardWalk<'_, E, C> {
     ) {
         let (index, width) = (chunk_of(carry, at), Widths::of::<S, E>(&carry.extents).value);
         let place = carry.cut.place(at.0, index);
-        let next = index.checked_sub(1).map(|index| carry.cut.place(at.0, index));
-        self.chunks.list(buffers, place, next, next.and_then(|next| self.state::<S>(carry, next)));
+        let next = index.checked_sub(1);
+        let state = next.and_then(|index| self.state::<S>(carry, at.0, index));
+        self.chunks.list(buffers, place, next.map(|index| carry.cut.place(at.0, index)), state);
         self.chunks.load(buffers, place);
         let gradient = MatRef::new(&*memory_gradient, width);
         self.chunks.solve(simd, buffers, place, gradient, 0..width);
         states::to_slot(simd, &carry.extents, memory_gradient, transposed);
-        let given = Given { before: self.state::<S>(carry, place), memory_gradient: transposed };
+        let given = Given { before: self.state::<S>(carry, at.0, index), memory_gradient: transposed };
         self.chunks.tokens(simd, buffers, place, given, gradient);
         self.chunks.write(simd, buffers, place, MatMut::new(memory_gradient, width), 0..width);
     }
@@ -168,7 +169,7 @@ impl<E: Real, C: BackwardChunk<E>> Walk<E> for BackwardWalk<'_, E, C> {
         states::from_slot(simd, &carry.extents, transposed, room);
         self.chunks.load(buffers, place);
         self.chunks.recover(buffers, place);
-        let given = Given { before: self.state::<S>(carry, place), memory_gradient: transposed };
+        let given = Given { before: self.state::<S>(carry, at.0, index), memory_gradient: transposed };
         let gradient = MatRef::new(&*room, Widths::of::<S, E>(&carry.extents).value);
         self.chunks.tokens(simd, buffers, place, given, gradient);
     }

@@ -1,5 +1,6 @@
 //! Work spread over the processor's cores.
 
+use super::chunks::Cut;
 use super::extents::Extents;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use pulp::Simd;
@@ -21,9 +22,9 @@ pub(crate) enum Division {
 }
 
 impl Division {
-    /// For sequences of up to `chunks` chunks.
-    pub fn of(extents: &Extents, chunks: usize) -> Self {
-        let few = extents.all_heads() < rayon::current_num_threads() && chunks > 2;
+    /// For sequences that are cut into chunks.
+    pub fn of(extents: &Extents, cut: &Cut) -> Self {
+        let few = cut.all_heads() < rayon::current_num_threads() && cut.max_chunks() > 2;
         if few && cost(extents) >= SMALL { Self::Chunks } else { Self::Heads }
     }
 }

@@ -3,7 +3,7 @@
 use crate::kernel::cpu::lanes::{Real, lanes};
 use pulp::Simd;
 
-/// Extents of a call. The heads are those of the values.
+/// Extents of a call. The heads are those of the values. A row of the batch is one sequence, or several segments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extents {
     pub batch: usize,
@@ -14,7 +14,7 @@ pub(crate) struct Extents {
 }
 
 impl Extents {
-    /// Heads of all sequences together.
+    /// Heads of all rows of the batch together.
     pub fn all_heads(&self) -> usize {
         self.batch * self.heads
     }

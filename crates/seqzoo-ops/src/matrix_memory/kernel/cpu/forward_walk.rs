@@ -103,7 +103,7 @@ impl<E: Real, C: ForwardChunk<E>> Walk<E> for ForwardWalk<'_, E, C> {
     ) {
         let (cut, width) = (carry.cut, Widths::of::<S, E>(&carry.extents).value);
         let place = cut.place(head, index);
-        self.save(simd, carry, cut.slot_before(place), &(0..width), memory);
+        self.save(simd, carry, cut.slot_before(head, index), &(0..width), memory);
         let next = (index + 1 < cut.chunks(head)).then(|| cut.place(head, index + 1));
         self.chunks.list(buffers, place, next);
         self.chunks.load(simd, buffers, place);
@@ -124,7 +124,7 @@ impl<E: Real, C: ForwardChunk<E>> Walk<E> for ForwardWalk<'_, E, C> {
         memory: &mut [E],
     ) {
         let (place, width) = (carry.cut.place(head, index), columns.len());
-        self.save(simd, carry, carry.cut.slot_before(place), columns, memory);
+        self.save(simd, carry, carry.cut.slot_before(head, index), columns, memory);
         self.chunks.load(simd, buffers, place);
         let before = (!place.chunk.clears).then(|| MatRef::new(&*memory, width));
         self.chunks.solve(simd, buffers, place, before, columns.clone());
@@ -156,7 +156,7 @@ impl<E: Real, C: ForwardChunk<E>> Walk<E> for ForwardWalk<'_, E, C> {
         let widths = Widths::of::<S, E>(&carry.extents);
         let size = states::slot_size(&carry.extents, widths);
         let place = carry.cut.place(head, index);
-        let before = carry.cut.slot_before(place).map(|slot| {
+        let before = carry.cut.slot_before(head, index).map(|slot| {
             // SAFETY: the memories have all been written, and are only read from here on.
             let slot = unsafe { states.read(slot * size, size) };
             states::from_slot(simd, &carry.extents, slot, room);

@@ -1,5 +1,6 @@
 //! A call's tensors as slices, and what a pass fills as tensors.
 
+use super::chunks::Cut;
 use super::extents::{Extents, Widths};
 use super::sequence::{Decay, Sequence};
 use super::states;
@@ -9,6 +10,7 @@ use crate::kernel::cpu::output::{Output, filled, room};
 pub(crate) use crate::kernel::cpu::tensors::numbers;
 use crate::kernel::cpu::tensors::tensor;
 use crate::kernel::tensors::Maybe;
+use crate::segments::Segments;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata};
 use burn::tensor::{DType, Shape};
@@ -24,6 +26,8 @@ pub(crate) struct Inputs {
     pub decay: Option<FlexTensor>,
     pub resets: Option<FlexTensor>,
     pub scale: f64,
+    /// Segments, of which the memories are then.
+    pub segments: Option<Segments>,
 }
 
 impl Inputs {
@@ -37,7 +41,11 @@ impl Inputs {
         let [query, key, value] = [query, key, value].map(|tensor| tensor.to_contiguous());
         let [decay, resets] =
             [decay, resets].map(|tensor| tensor.into_option().map(|tensor| tensor.to_contiguous()));
-        Self { query, key, value, decay, resets, scale }
+        Self { query, key, value, decay, resets, scale, segments: None }
+    }
+
+    pub fn with(self, segments: Option<Segments>) -> Self {
+        Self { segments, ..self }
     }
 
     pub fn dtype(&self) -> DType {
@@ -63,6 +71,11 @@ impl Inputs {
 
     pub fn resets<E: Real + Element>(&self) -> Option<&[E]> {
         self.resets.as_ref().map(numbers)
+    }
+
+    /// The chunks of all sequences.
+    pub fn cut<E: Real + Element>(&self) -> Cut {
+        Cut::new(&self.sequence::<E>().extents, self.resets::<E>(), self.segments.as_ref())
     }
 
     /// Room for the gradient of the decay, one for every token: `[b, t, hd, 1 or k]`.

@@ -16,7 +16,7 @@ use std::ops::Range;
 pub(crate) struct Carry<'a, E> {
     pub extents: Extents,
     pub cut: &'a Cut,
-    /// Before the first step and after the last, `[b, h, k, v]`.
+    /// Before the first step and after the last, `[b, h, k, v]`, or `[n, h, k, v]` of n segments.
     pub start: &'a [E],
     pub end: Output<'a, E>,
 }
@@ -102,7 +102,7 @@ impl<E: Real, W: Walk<E>> Relay<E> for Pass<'_, E, W> {
     }
 
     fn heads(&self) -> usize {
-        self.carry.extents.all_heads()
+        self.carry.cut.all_heads()
     }
 
     fn steps(&self, head: usize) -> usize {

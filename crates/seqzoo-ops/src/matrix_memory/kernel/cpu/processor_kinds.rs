@@ -1,4 +1,4 @@
-//! A batch with resets, and what both passes over it make of it, on every kind of processor.
+//! A batch with resets, of rows or of segments, and what both passes over it make of it, on every kind of processor.
 
 use super::chunks::Cut;
 use super::division::Division;
@@ -8,6 +8,7 @@ use super::tokens::{Layout, Tokens, TokensMut};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::{Output, filled, room};
 use crate::kernel::cpu::processor_kinds::{Here, Narrow, Plain, Runner, numbers};
+use crate::segments::Segments;
 use std::mem::MaybeUninit;
 
 pub(crate) const EXTENTS: Extents = Extents { batch: 2, time: 75, heads: 4, key: 19, value: 21 };
@@ -15,7 +16,7 @@ pub(crate) const EXTENTS: Extents = Extents { batch: 2, time: 75, heads: 4, key:
 /// An upper bound of a padded row.
 pub(crate) const PADDED: usize = 64;
 
-/// How a case decays and how many heads share keys.
+/// How a case decays and how many heads share keys. Where some do, the rows are cut into segments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
     /// Channels of the decay.
@@ -53,7 +54,9 @@ pub(crate) struct Batch<E> {
 impl<E: Real> Batch<E> {
     pub fn new(kind: Kind) -> Self {
         let Extents { batch, time, heads, key, value } = EXTENTS;
-        let (tokens, memories) = (batch * time, batch * heads * EXTENTS.memory());
+        let segments = (kind.key_heads < heads).then(|| Segments::new(time, [vec![5, 0, 70], vec![time]]));
+        let sequences = segments.as_ref().map_or(batch, Segments::count);
+        let (tokens, memories) = (batch * time, sequences * heads * EXTENTS.memory());
         let positive = |count, seed, factor| -> Vec<E> {
             let all = numbers::<E>(count, seed).into_iter();
             all.map(|number| E::from_f64(factor) * (number + E::ONE)).collect()
@@ -71,7 +74,7 @@ impl<E: Real> Batch<E> {
             upstream: numbers(tokens * heads * value, 6.0),
             memory: numbers(memories, 5.0),
             upstream_memory: numbers(memories, 7.0),
-            cut: Cut::new(&EXTENTS, Some(&resets)),
+            cut: Cut::new(&EXTENTS, Some(&resets), segments.as_ref()),
             kind,
         }
     }

@@ -13,7 +13,7 @@ fn filled(extents: &Extents, columns: &Range<usize>) -> Range<usize> {
     columns.start.min(extents.value)..columns.end.min(extents.value)
 }
 
-/// Loads `columns` of the memory of head number `head` out of `[b, h, k, v]` into rows of their width.
+/// Loads `columns` of the memory of head number `head` out of `[b, h, k, v]` or `[n, h, k, v]` into rows of their width.
 pub(crate) fn load<E: Real>(
     from: &[E],
     extents: &Extents,
