@@ -1,5 +1,6 @@
 //! The operators as they climb the ladder: random inputs of every kind.
 
+pub mod causal_conv;
 pub mod complex;
 pub mod decays;
 pub mod delta_rule;
@@ -10,6 +11,7 @@ pub mod neural_memory;
 pub mod selective_scan;
 pub mod ttt;
 
+pub use causal_conv::CausalConv;
 pub use decays::Fading;
 pub use delta_rule::DeltaRule;
 pub use diagonal_ssm::DiagonalSsm;

@@ -93,7 +93,8 @@ fn no_sequences_have_no_outputs() {
             }
         }
         for (form, resets) in WHOLE.into_iter().flat_map(|form| resets(device).map(|resets| (form, resets))) {
-            let options = CausalConvOptions { resets: resets.clone(), form, ..Default::default() };
+            let segments = resets.is_some().then(|| Segments::new(5, Vec::<Vec<usize>>::new()));
+            let options = CausalConvOptions { resets: resets.clone(), segments, form, ..Default::default() };
             let (output, state) = causal_conv(zeros([0, 5, 3], device), zeros([3, 4], device), options);
             assert_eq!((output.dims(), state.dims()), ([0, 5, 3], [0, 3, 3]));
             for window in [None, Some(1), Some(3)] {

@@ -1,5 +1,6 @@
 //! Short causal depthwise convolution with its rolling state; a long one is in [`long`].
 
+mod ending;
 pub mod kernel;
 pub mod long;
 mod naive;
@@ -8,6 +9,7 @@ mod parallel;
 use crate::checks;
 use crate::form::{Form, Forms, Report};
 use crate::precision::{accumulator, to_dtype};
+use crate::segments::{Segments, Unpacking};
 use burn::tensor::{Bool, Device, Tensor, activation::silu};
 
 /// Options of [`causal_conv`].
@@ -17,11 +19,13 @@ pub struct CausalConvOptions {
     pub bias: Option<Tensor<1>>,
     /// Whether the outputs go through `silu`, `x / (1 + e^-x)`.
     pub silu: bool,
-    /// The last `width - 1` inputs before the first token, oldest first, `[B, width - 1, D]`.
-    /// `None`: zeros.
+    /// The last `width - 1` inputs before the first token, oldest first, `[B, width - 1, D]`, or
+    /// `[N, width - 1, D]` of `N` segments. `None`: zeros.
     pub initial_state: Option<Tensor<3>>,
     /// `[B, T]`, true where the state is cleared before the token.
     pub resets: Option<Tensor<2, Bool>>,
+    /// Several sequences in every row, each with a state of its own. `None`: every row is one sequence.
+    pub segments: Option<Segments>,
     /// How to compute it: this operator has the forms `Naive`, `Parallel` and `Kernel`.
     pub form: Form,
 }
@@ -39,10 +43,12 @@ pub struct CausalConvOptions {
 /// * `input`: `[B, T, D]`; `weight`: `[D, W]` with `W >= 2`.
 /// * Returns the output `[B, T, D]` and the state after the last token: the last `W - 1` inputs,
 ///   oldest first, `[B, W - 1, D]`, with zeros for tokens before the last reset.
+/// * With [`Segments`], `N` of them, a row holds several sequences: states are `[N, W - 1, D]`, before and after. The kernel
+///   takes them as they lie; other forms pad them to the longest, and the report says so.
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T` or `D` is 0, `W` is less than 2, or a form is asked for that this operator does
+/// If a shape or the segments disagree, `T` or `D` is 0, `W` is less than 2, or a form is asked for that this operator does
 /// not have.
 #[track_caller]
 pub fn causal_conv(
@@ -56,11 +62,34 @@ pub fn causal_conv(
     let (output, state) = match report.form {
         // Of no sequences the inputs are the output.
         _ if problem.input.dims()[0] == 0 => (problem.input, problem.state),
-        Form::Kernel => kernel::run(problem),
-        Form::Parallel => activated(problem, parallel::parallel),
-        _ => activated(problem, naive::naive),
+        Form::Kernel => of_segments(problem, true, kernel::run),
+        Form::Parallel => of_segments(problem, false, |problem| activated(problem, parallel::parallel)),
+        _ => of_segments(problem, false, |problem| activated(problem, naive::naive)),
     };
     (to_dtype(output, dtype), state)
+}
+
+/// Runs a form, on a batch of the segments where it does not take them as they lie, or where such a batch is cheap.
+fn of_segments(
+    problem: Problem,
+    as_they_lie: bool,
+    form: impl FnOnce(Problem) -> (Tensor<3>, Tensor<3>),
+) -> (Tensor<3>, Tensor<3>) {
+    match problem.segments.clone() {
+        Some(segments) if segments.are_even() => {
+            let (unpacking, initial) = (Unpacking::new(segments), problem.state.clone());
+            let (output, last) = form(Problem {
+                input: unpacking.unpack(problem.input),
+                state: unpacking.states(problem.state),
+                resets: problem.resets.map(|resets| unpacking.unpack_resets(resets)),
+                segments: None,
+                ..problem
+            });
+            (unpacking.pack(output), unpacking.final_states(last, initial))
+        }
+        Some(segments) if !as_they_lie => ending::at_the_ends(problem, &segments, form),
+        _ => form(problem),
+    }
 }
 
 /// Which form [`causal_conv`] takes for `time` tokens on `device` under `options`, and why.
@@ -70,7 +99,9 @@ pub fn causal_conv(
 /// As [`causal_conv`] does, if the form asked for cannot be had.
 #[track_caller]
 pub fn causal_conv_report(time: usize, options: &CausalConvOptions, device: &Device) -> Report {
-    options.form.resolve(time, &Forms::parallel(kernel::on(device)))
+    let segments = options.segments.as_ref();
+    let time = segments.map_or(time, Segments::longest);
+    options.form.resolve(time, &Forms::parallel(kernel::on(device))).with_segments(segments)
 }
 
 /// A form, and then the activation.
@@ -86,8 +117,9 @@ struct Problem {
     weight: Tensor<2>, // [d, w]
     bias: Option<Tensor<1>>,
     silu: bool,
-    state: Tensor<3>, // [b, w - 1, d]
+    state: Tensor<3>, // [b, w - 1, d], or [n, w - 1, d] of n segments
     resets: Option<Tensor<2, Bool>>,
+    segments: Option<Segments>,
 }
 
 impl Problem {
@@ -108,14 +140,15 @@ impl Problem {
         if let Some(resets) = &options.resets {
             checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
         }
+        let sequences = checks::sequences(batch, time, options.segments.as_ref());
         let wide = accumulator(input.dtype());
         let state = match options.initial_state {
             Some(state) => {
-                let wanted = [("B", batch), ("W - 1", width - 1), ("D", channels)];
+                let wanted = [sequences, ("W - 1", width - 1), ("D", channels)];
                 checks::shape("initial_state", &state.dims(), &wanted);
                 to_dtype(state, wide)
             }
-            None => Tensor::zeros([batch, width - 1, channels], (&input.device(), wide)),
+            None => Tensor::zeros([sequences.1, width - 1, channels], (&input.device(), wide)),
         };
         Self {
             input: to_dtype(input, wide),
@@ -124,6 +157,7 @@ impl Problem {
             silu: options.silu,
             state,
             resets: options.resets,
+            segments: options.segments,
         }
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn parallel(problem: Problem) -> (Tensor<3>, Tensor<3>) {
     let [batch, time, channels] = input.dims();
     let width = weight.dims()[1];
     let extended = Tensor::cat(vec![state, input], 1); // [b, w - 1 + t, d]
-    let segments = resets.map(|resets| Segments::new(resets, width));
+    let counts = resets.map(|resets| ResetCounts::new(resets, width));
 
     let mut output = match bias {
         Some(bias) => bias.unsqueeze::<3>().expand([batch, time, channels]),
@@ -18,45 +18,45 @@ pub(super) fn parallel(problem: Problem) -> (Tensor<3>, Tensor<3>) {
     };
     for tap in 0..width {
         let mut shifted = extended.clone().narrow(1, tap, time);
-        if let Some(segments) = segments.as_ref().filter(|_| tap + 1 < width) {
-            let hidden = segments.differ_from_current(tap, time).unsqueeze_dim::<3>(2);
+        if let Some(counts) = counts.as_ref().filter(|_| tap + 1 < width) {
+            let hidden = counts.differ_from_current(tap, time).unsqueeze_dim::<3>(2);
             shifted = shifted.mask_fill(hidden.expand([batch, time, channels]), 0.0);
         }
         output = output + shifted * weight.clone().narrow(1, tap, 1).reshape([1, 1, channels]);
     }
 
     let mut state = tail(extended, width - 1);
-    if let Some(segments) = segments {
-        let stale = segments.differ_from_last(time).unsqueeze_dim::<3>(2);
+    if let Some(counts) = counts {
+        let stale = counts.differ_from_last(time).unsqueeze_dim::<3>(2);
         state = state.mask_fill(stale.expand([batch, width - 1, channels]), 0.0);
     }
     (output, state)
 }
 
-/// Segment ids of the state's entries (0) and of the tokens.
-struct Segments {
-    ids: Tensor<2, Int>, // [b, w - 1 + t]
+/// The number of resets up to each of the state's entries (0) and of the tokens.
+struct ResetCounts {
+    counts: Tensor<2, Int>, // [b, w - 1 + t]
     width: usize,
 }
 
-impl Segments {
+impl ResetCounts {
     fn new(resets: Tensor<2, Bool>, width: usize) -> Self {
-        let ids = reset_counts(resets);
-        let [batch, _] = ids.dims();
-        let before = ids.clone().narrow(1, 0, 1).zeros_like().expand([batch, width - 1]);
-        Self { ids: Tensor::cat(vec![before, ids], 1), width }
+        let counts = reset_counts(resets);
+        let [batch, _] = counts.dims();
+        let before = counts.clone().narrow(1, 0, 1).zeros_like().expand([batch, width - 1]);
+        Self { counts: Tensor::cat(vec![before, counts], 1), width }
     }
 
-    /// True where the input under `tap` belongs to another segment than the current token.
+    /// True where a reset lies between the input under `tap` and the current token.
     fn differ_from_current(&self, tap: usize, time: usize) -> Tensor<2, Bool> {
-        let current = self.ids.clone().narrow(1, self.width - 1, time);
-        self.ids.clone().narrow(1, tap, time).not_equal(current)
+        let current = self.counts.clone().narrow(1, self.width - 1, time);
+        self.counts.clone().narrow(1, tap, time).not_equal(current)
     }
 
     /// True where one of the last `width - 1` inputs lies before the last reset.
     fn differ_from_last(&self, time: usize) -> Tensor<2, Bool> {
-        let kept = self.ids.clone().narrow(1, time, self.width - 1);
-        let last = self.ids.clone().narrow(1, self.width + time - 2, 1).expand(kept.dims());
+        let kept = self.counts.clone().narrow(1, time, self.width - 1);
+        let last = self.counts.clone().narrow(1, self.width + time - 2, 1).expand(kept.dims());
         kept.not_equal(last)
     }
 }

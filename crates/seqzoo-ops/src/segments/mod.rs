@@ -1,9 +1,13 @@
 //! Several sequences in one row, each with a state of its own.
 
 mod gather;
+#[cfg(feature = "flex")]
+mod spans;
 mod unpacking;
 
 pub(crate) use gather::gather;
+#[cfg(feature = "flex")]
+pub(crate) use spans::{Span, sequences, spans};
 pub(crate) use unpacking::Unpacking;
 
 use std::ops::Range;

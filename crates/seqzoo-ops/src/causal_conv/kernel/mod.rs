@@ -8,6 +8,7 @@ use crate::kernel::Kernel;
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
 use crate::precision::to_dtype;
+use crate::segments::Segments;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Device, Tensor};
 
@@ -22,7 +23,7 @@ pub(super) fn on(device: &Device) -> Option<Kernel> {
 pub(crate) struct Inputs<B: Backend> {
     pub input: FloatTensor<B>,  // [b, t, d]
     pub weight: FloatTensor<B>, // [d, w]
-    pub state: FloatTensor<B>,  // [b, w - 1, d]
+    pub state: FloatTensor<B>,  // [b, w - 1, d] or [n, w - 1, d]
     #[extension_type]
     pub bias: Maybe<B>, // [d]
     #[extension_type]
@@ -35,14 +36,16 @@ tensors!(Inputs[5]: input, weight, state; maybe bias, resets);
 #[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
 pub(crate) struct Outputs<B: Backend> {
     pub output: FloatTensor<B>, // [b, t, d]
-    pub state: FloatTensor<B>,  // [b, w - 1, d]
+    pub state: FloatTensor<B>,  // [b, w - 1, d] or [n, w - 1, d]
 }
 tensors!(Outputs[2]: output, state);
 
-/// Whether the outputs go through `silu`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// Whether the outputs go through `silu`.
     pub silu: bool,
+    /// Segments, of which the states are then.
+    pub segments: Option<Segments>,
 }
 
 /// The short convolution as backends with a kernel implement it. The backward pass reads the arguments alone.
@@ -74,7 +77,7 @@ on_tape!(CausalConv[5, 2]: CausalConvBackend { causal_conv, causal_conv_forward,
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem) -> (Tensor<3>, Tensor<3>) {
     let dtype = problem.input.dtype();
-    let Problem { input, weight, bias, silu, state, resets } = problem;
+    let Problem { input, weight, bias, silu, state, resets, segments } = problem;
     let resets = resets.map(|resets| to_dtype(resets.float(), dtype).into_dispatch());
     let Outputs { output, state } = Dispatch::causal_conv(
         Inputs {
@@ -84,7 +87,7 @@ pub(super) fn run(problem: Problem) -> (Tensor<3>, Tensor<3>) {
             bias: Maybe::new(bias.map(Tensor::into_dispatch)),
             resets: Maybe::new(resets),
         },
-        Settings { silu },
+        Settings { silu, segments },
     );
     (Tensor::from_dispatch(output), Tensor::from_dispatch(state))
 }

@@ -1,6 +1,6 @@
 //! The forward pass: a block of channels along the sequence.
 
-use super::window::Sequence;
+use super::window::Sequences;
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::channels::blocks::{Block, Blocks};
 use crate::kernel::cpu::channels::rows::{pack, store};
@@ -9,11 +9,12 @@ use crate::kernel::cpu::functions::sigmoid;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
+use crate::segments::Span;
 use pulp::{Simd, WithSimd};
 
 /// The whole pass.
 pub(super) struct Forward<'a, E> {
-    pub sequence: Sequence<'a, E>,
+    pub sequences: Sequences<'a, E>,
     pub output: Output<'a, E>,
     pub last: Output<'a, E>,
 }
@@ -22,20 +23,20 @@ impl<E: Real> WithSimd for Forward<'_, E> {
     type Output = ();
 
     fn with_simd<S: Simd>(self, simd: S) {
-        let extents = self.sequence.extents;
+        let Sequences { extents, spans, .. } = self.sequences;
         let blocks = Blocks::of::<S, E>(extents.channels, 1).all;
-        let work = extents.batch * extents.time * extents.channels * extents.width;
+        let work = extents.tokens * extents.channels * extents.width;
         let taps = || Buffer::new(extents.width * lanes::<S, E>());
-        each(extents.batch * blocks.len(), work, taps, |taps, index| {
-            let (row, block) = (index / blocks.len(), blocks[index % blocks.len()]);
-            vectorized(simd, Run { pass: &self, row, block, taps });
+        each(spans.len() * blocks.len(), work, taps, |taps, index| {
+            let (span, block) = (spans[index / blocks.len()], blocks[index % blocks.len()]);
+            vectorized(simd, Run { pass: &self, span, block, taps });
         });
     }
 }
 
 struct Run<'a, 'b, E> {
     pass: &'a Forward<'b, E>,
-    row: usize,
+    span: Span,
     block: Block,
     taps: &'a mut Buffer<E>,
 }
@@ -45,28 +46,28 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { pass: Forward { sequence, output, last }, row, block, taps } = self;
-        let extents = sequence.extents;
-        pack(simd, sequence.weight, 0, block, extents.width, taps);
+        let Self { pass: Forward { sequences, output, last }, span, block, taps } = self;
+        let extents = sequences.extents;
+        pack(simd, sequences.weight, 0, block, extents.width, taps);
         let taps = E::vectors::<S>(taps);
         let mut before = 0;
-        for token in 0..extents.time {
-            let first = sequence.first(row, token, &mut before);
-            let mut y = sequence.sum(simd, row, token, first, block, taps);
-            if sequence.silu {
+        for token in 0..span.length {
+            let first = sequences.first(span, token, &mut before);
+            let mut y = sequences.sum(simd, span, token, first, block, taps);
+            if sequences.silu {
                 y = E::times(simd, y, sigmoid::<S, E>(simd, y));
             }
             // SAFETY: these channels of this token are this task's alone.
-            unsafe { store::<S, E>(output, (row * extents.time + token) * extents.channels, block, y) };
+            unsafe { store::<S, E>(output, (span.first + token) * extents.channels, block, y) };
         }
         for kept in 0..extents.width - 1 {
-            let position = extents.time + kept;
+            let position = span.length + kept;
             let x = if position < before {
                 E::splat(simd, E::default())
             } else {
-                sequence.at(simd, row, position, block)
+                sequences.at(simd, span, position, block)
             };
-            let place = (row * (extents.width - 1) + kept) * extents.channels;
+            let place = (span.number * (extents.width - 1) + kept) * extents.channels;
             // SAFETY: as above, of this input that is kept.
             unsafe { store::<S, E>(last, place, block, x) };
         }

@@ -11,20 +11,21 @@ use crate::kernel::cpu::channels::sums::over_batch;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::tensors::numbers;
 use crate::kernel::tensors::Maybe;
+use crate::segments::{Span, spans};
 use backward::Backward;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata};
 use burn::tensor::DType;
 use forward::Forward;
 use pulp::Arch;
-use window::{Extents, Sequence};
+use window::{Extents, Sequences};
 
 impl CausalConvBackend for Flex {
     fn causal_conv(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
         let inputs = contiguous(inputs);
         match inputs.input.dtype() {
-            DType::F64 => forward::<f64>(&inputs, settings),
-            _ => forward::<f32>(&inputs, settings),
+            DType::F64 => forward::<f64>(&inputs, &settings),
+            _ => forward::<f32>(&inputs, &settings),
         }
     }
 
@@ -36,8 +37,8 @@ impl CausalConvBackend for Flex {
     fn causal_conv_vjp(saved: Saved<Self>, upstream: Outputs<Self>, settings: Settings) -> Inputs<Self> {
         let inputs = contiguous(saved);
         match inputs.input.dtype() {
-            DType::F64 => backward::<f64>(&inputs, upstream, settings),
-            _ => backward::<f32>(&inputs, upstream, settings),
+            DType::F64 => backward::<f64>(&inputs, upstream, &settings),
+            _ => backward::<f32>(&inputs, upstream, &settings),
         }
     }
 }
@@ -50,7 +51,17 @@ fn contiguous(inputs: Inputs<Flex>) -> Inputs<Flex> {
     Inputs { input, weight, state, bias, resets }
 }
 
-fn sequence<E: Real + Element>(inputs: &Inputs<Flex>, settings: Settings) -> Sequence<'_, E> {
+/// The sequences of a call.
+fn all_spans(inputs: &Inputs<Flex>, settings: &Settings) -> Vec<Span> {
+    let [batch, time, _] = inputs.input.shape().dims();
+    spans(batch, time, settings.segments.as_ref())
+}
+
+fn sequences<'a, E: Real + Element>(
+    inputs: &'a Inputs<Flex>,
+    settings: &Settings,
+    spans: &'a [Span],
+) -> Sequences<'a, E> {
     fn maybe<E: Real + Element>(tensor: &Maybe<Flex>) -> Option<&[E]> {
         match tensor {
             Maybe::Absent => None,
@@ -59,8 +70,9 @@ fn sequence<E: Real + Element>(inputs: &Inputs<Flex>, settings: Settings) -> Seq
     }
     let [batch, time, channels] = inputs.input.shape().dims();
     let [_, width] = inputs.weight.shape().dims();
-    Sequence {
-        extents: Extents { batch, time, channels, width },
+    Sequences {
+        spans,
+        extents: Extents { tokens: batch * time, channels, width },
         input: numbers(&inputs.input),
         weight: numbers(&inputs.weight),
         start: numbers(&inputs.state),
@@ -70,11 +82,12 @@ fn sequence<E: Real + Element>(inputs: &Inputs<Flex>, settings: Settings) -> Seq
     }
 }
 
-fn forward<E: Real + Element>(inputs: &Inputs<Flex>, settings: Settings) -> Outputs<Flex> {
-    let sequence = sequence::<E>(inputs, settings);
+fn forward<E: Real + Element>(inputs: &Inputs<Flex>, settings: &Settings) -> Outputs<Flex> {
+    let spans = all_spans(inputs, settings);
+    let sequences = sequences::<E>(inputs, settings, &spans);
     let mut output = Room::<E>::new(inputs.input.shape());
     let mut last = Room::<E>::new(inputs.state.shape());
-    Arch::new().dispatch(Forward { sequence, output: output.output(), last: last.output() });
+    Arch::new().dispatch(Forward { sequences, output: output.output(), last: last.output() });
     // SAFETY: a pass fills the outputs of all tokens and all inputs that are kept.
     unsafe { Outputs { output: output.filled(), state: last.filled() } }
 }
@@ -82,17 +95,18 @@ fn forward<E: Real + Element>(inputs: &Inputs<Flex>, settings: Settings) -> Outp
 fn backward<E: Real + Element>(
     inputs: &Inputs<Flex>,
     upstream: Outputs<Flex>,
-    settings: Settings,
+    settings: &Settings,
 ) -> Inputs<Flex> {
-    let sequence = sequence::<E>(inputs, settings);
-    let Extents { batch, channels, width, .. } = sequence.extents;
+    let spans = all_spans(inputs, settings);
+    let sequences = sequences::<E>(inputs, settings, &spans);
+    let Extents { channels, width, .. } = sequences.extents;
     let [upstream, upstream_last] = [upstream.output, upstream.state].map(|tensor| tensor.to_contiguous());
     let mut input = Room::<E>::new(inputs.input.shape());
     let mut start = Room::<E>::new(inputs.state.shape());
-    let mut weight = Room::<E>::new([batch, channels, width]);
-    let mut bias = sequence.bias.map(|_| Room::<E>::new([batch, channels]));
+    let mut weight = Room::<E>::new([spans.len(), channels, width]);
+    let mut bias = sequences.bias.map(|_| Room::<E>::new([spans.len(), channels]));
     Arch::new().dispatch(Backward {
-        sequence,
+        sequences,
         upstream: numbers(&upstream),
         upstream_last: numbers(&upstream_last),
         d_input: input.output(),

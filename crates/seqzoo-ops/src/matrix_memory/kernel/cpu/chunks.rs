@@ -2,7 +2,7 @@
 
 use super::extents::Extents;
 use crate::kernel::cpu::lanes::Real;
-use crate::segments::{Segment, Segments};
+use crate::segments::{Segment, Segments, sequences};
 use std::ops::Range;
 
 /// Tokens per chunk.
@@ -84,17 +84,15 @@ impl Cut {
     pub fn new<E: Real>(extents: &Extents, resets: Option<&[E]>, segments: Option<&Segments>) -> Self {
         let Extents { batch, time, heads, .. } = *extents;
         let mut total = 0;
-        let mut sequence = |Segment { row, start, length }| {
+        let sequence = |Segment { row, start, length }| {
             let resets = resets.map(|resets| &resets[row * time..(row + 1) * time]);
             let chunks = chunks(start..start + length, resets);
             let first = total;
             total += slots(&chunks);
             Sequence { row, chunks, slots: first..total }
         };
-        let sequences = match segments {
-            None => (0..batch).map(|row| sequence(Segment { row, start: 0, length: time })).collect(),
-            Some(segments) => segments.all().iter().map(|segment| sequence(*segment)).collect(),
-        };
+        let all = sequences(batch, time, segments).into_iter();
+        let sequences = all.map(sequence).collect();
         Self { heads, sequences }
     }
 

@@ -1,5 +1,7 @@
 //! The short convolution: forms, finite differences, splits, packing, causality.
 
+mod segments;
+
 use burn::tensor::{Bool, DType, Device, FloatDType, Tensor};
 use proptest::prelude::*;
 use seqzoo::ops::Form;
@@ -48,6 +50,7 @@ impl Case {
             silu: self.silu,
             initial_state: state,
             resets: self.resets.clone().map(|resets| resets.narrow(1, from, to - from)),
+            segments: None,
             form,
         };
         causal_conv(self.input.clone().narrow(1, from, to - from), self.weight.clone(), options)
