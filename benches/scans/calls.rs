@@ -95,7 +95,7 @@ pub fn complex(shape: &[usize], device: &Device) -> Box<dyn Call> {
     let (length, angle) = (factors(shape, device), normal(shape, device).detach());
     let factor = Complex::new(leaf(length.clone() * angle.clone().cos()), leaf(length * angle.sin()));
     Box::new(move |form| {
-        let options = LinearScanOptions { form, initial_state: None, resets: None };
+        let options = LinearScanOptions { form, initial_state: None, resets: None, segments: None };
         let states = complex_linear_scan(input.clone(), ComplexFactor::PerToken(factor.clone()), options).0;
         vec![states.re, states.im]
     })

@@ -2,12 +2,13 @@
 
 use super::complex;
 use crate::Inputs;
+use crate::ladder::segments::Segmented;
 use crate::ladder::{Change, Operator, Tolerance};
 use burn::tensor::{Bool, Device, Tensor};
 use seqzoo::ops::linear_scan::{
     ComplexFactor, Factor, LinearScanOptions, complex_linear_scan, linear_scan, linear_scan_report,
 };
-use seqzoo::ops::{Complex, Form, Report};
+use seqzoo::ops::{Complex, Form, Report, Segments};
 
 /// Which factors there are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,11 +92,32 @@ impl Operator for LinearScan {
         form: Form,
     ) -> (Tensor<3>, Tensor<2>) {
         let Self { input, factor } = self.clone();
-        linear_scan(input, factor, LinearScanOptions { initial_state, resets, form })
+        linear_scan(input, factor, LinearScanOptions { initial_state, resets, form, ..Default::default() })
     }
 
     fn report(time: usize, form: Form, device: &Device) -> Report {
         linear_scan_report(time, &LinearScanOptions::<Tensor<2>> { form, ..Default::default() }, device)
+    }
+}
+
+impl Segmented for LinearScan {
+    fn resized([_, _, channels]: [usize; 3], batch: usize, time: usize) -> [usize; 3] {
+        [batch, time, channels]
+    }
+
+    fn run_segments(
+        &self,
+        segments: Segments,
+        initial_state: Option<Tensor<2>>,
+        resets: Option<Tensor<2, Bool>>,
+        form: Form,
+    ) -> (Tensor<3>, Tensor<2>) {
+        let Self { input, factor } = self.clone();
+        linear_scan(
+            input,
+            factor,
+            LinearScanOptions { initial_state, resets, segments: Some(segments), form },
+        )
     }
 }
 
@@ -170,10 +192,32 @@ impl Operator for ComplexLinearScan {
         form: Form,
     ) -> (Complex<3>, Complex<2>) {
         let Self { input, factor } = self.clone();
-        complex_linear_scan(input, factor, LinearScanOptions { initial_state, resets, form })
+        complex_linear_scan(
+            input,
+            factor,
+            LinearScanOptions { initial_state, resets, form, ..Default::default() },
+        )
     }
 
     fn report(time: usize, form: Form, device: &Device) -> Report {
         LinearScan::report(time, form, device)
+    }
+}
+
+impl Segmented for ComplexLinearScan {
+    fn resized([_, _, channels]: [usize; 3], batch: usize, time: usize) -> [usize; 3] {
+        [batch, time, channels]
+    }
+
+    fn run_segments(
+        &self,
+        segments: Segments,
+        initial_state: Option<Complex<2>>,
+        resets: Option<Tensor<2, Bool>>,
+        form: Form,
+    ) -> (Complex<3>, Complex<2>) {
+        let Self { input, factor } = self.clone();
+        let options = LinearScanOptions { initial_state, resets, segments: Some(segments), form };
+        complex_linear_scan(input, factor, options)
     }
 }

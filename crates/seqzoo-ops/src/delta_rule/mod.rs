@@ -18,7 +18,7 @@ pub(crate) use kernel::GROUP;
 use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;
-use crate::segments::Segments;
+use crate::segments::{Segments, Unpacking};
 use burn::tensor::{Device, Tensor};
 use problem::Problem;
 
@@ -103,7 +103,7 @@ pub fn delta_rule(
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
     };
-    let (output, memory) = match problem.tokens.unpacking(report.kernel) {
+    let (output, memory) = match Unpacking::wanted(problem.tokens.segments.as_ref(), report.kernel) {
         None => run(problem),
         Some(unpacking) => {
             let initial = problem.tokens.memory.clone();

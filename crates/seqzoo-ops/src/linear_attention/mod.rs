@@ -13,7 +13,7 @@ pub use options::{LinearAttentionOptions, LinearAttentionState};
 use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;
-use crate::segments::Segments;
+use crate::segments::{Segments, Unpacking};
 use burn::tensor::{Device, Tensor};
 use problem::Problem;
 
@@ -86,7 +86,7 @@ pub fn linear_attention(
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
     };
-    let (output, state) = match problem.tokens.unpacking(report.kernel) {
+    let (output, state) = match Unpacking::wanted(problem.tokens.segments.as_ref(), report.kernel) {
         // Of no sequences the values are the output, and the state stays as it is.
         _ if problem.tokens.is_empty() => (problem.tokens.value.clone(), problem.state()),
         None => run(problem),

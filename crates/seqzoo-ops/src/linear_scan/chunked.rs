@@ -4,7 +4,7 @@ use super::problem::Problem;
 use crate::scan::doubling::{Numbers, doubling};
 
 pub(super) fn chunked<N: Numbers>(problem: Problem<N>, size: usize) -> (N, N) {
-    let Problem { input, factor, mut state, resets } = problem;
+    let Problem { input, factor, mut state, resets, .. } = problem;
     let shape = [0, 1, 2].map(|axis| input.extent(axis));
     let [_, time, _] = shape;
     let mut factors = factor.repeated(&shape);

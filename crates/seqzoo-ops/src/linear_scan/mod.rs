@@ -13,6 +13,7 @@ use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;
 use crate::scan::doubling::Numbers;
+use crate::segments::{Segments, Unpacking};
 use burn::tensor::{Device, Tensor};
 use problem::Problem;
 
@@ -28,12 +29,13 @@ use problem::Problem;
 ///
 /// * `input` (`x`): `[B, T, D]`; `factor` (`a`): see [`Factor`].
 /// * Returns all states, `[B, T, D]`, and the last one, `[B, D]`.
+/// * With [`Segments`], `N` of them, a row holds several sequences: first and last states are `[N, D]`.
 ///
 /// Both are differentiable in every argument, the initial state included.
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T` or `D` is 0, the chunk size is not a power of two, or a form is asked for that this
+/// If a shape or the segments disagree, `T` or `D` is 0, the chunk size is not a power of two, or a form is asked for that this
 /// operator does not have.
 ///
 /// # Finite numbers
@@ -63,8 +65,7 @@ use problem::Problem;
 pub fn linear_scan(input: Tensor<3>, factor: Factor, options: LinearScanOptions) -> (Tensor<3>, Tensor<2>) {
     let dtype = input.dtype();
     let report = linear_scan_report(input.dims()[1], &options, &input.device());
-    let (states, last) =
-        solve(Problem::<Tensor<3>>::checked(input, factor, options), report.form, kernel::run);
+    let (states, last) = solve(Problem::<Tensor<3>>::checked(input, factor, options), report, kernel::run);
     (to_dtype(states, dtype), last.squeeze_dim(1))
 }
 
@@ -84,18 +85,32 @@ pub fn complex_linear_scan(
     let dtype = input.re.dtype();
     let report = linear_scan_report(input.dims()[1], &options, &input.re.device());
     let (states, last) =
-        solve(Problem::<Complex<3>>::checked(input, factor, options), report.form, kernel::run_complex);
+        solve(Problem::<Complex<3>>::checked(input, factor, options), report, kernel::run_complex);
     (states.in_dtype(dtype), last.map(|part| part.squeeze_dim(1)))
 }
 
-/// All states, `[b, t, d]`, and the last, `[b, 1, d]`.
-fn solve<N: Numbers>(problem: Problem<N>, form: Form, kernel: impl FnOnce(Problem<N>) -> (N, N)) -> (N, N) {
-    match form {
-        // Of no sequences the inputs are the states, and the state stays as it is.
-        _ if problem.input.extent(0) == 0 => (problem.input, problem.state),
+/// All states, `[b, t, d]`, and the last, `[b, 1, d]`, or `[n, 1, d]` of n segments.
+fn solve<N: Numbers<Part = Tensor<3>>>(
+    problem: Problem<N>,
+    report: Report,
+    kernel: impl FnOnce(Problem<N>) -> (N, N),
+) -> (N, N) {
+    let run = |problem| match report.form {
         Form::Kernel => kernel(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
+    };
+    match Unpacking::wanted(problem.segments.as_ref(), report.kernel) {
+        // Of no sequences the inputs are the states, and the state stays as it is.
+        _ if problem.input.extent(0) == 0 => (problem.input, problem.state),
+        None => run(problem),
+        Some(unpacking) => {
+            let initial = problem.state.clone();
+            let (states, _) = run(problem.unpacked(&unpacking));
+            let last = states.clone().map_parts(|part| unpacking.last(part));
+            let last = last.zip_parts(initial, |last, initial| unpacking.final_states(last, initial));
+            (states.map_parts(|part| unpacking.pack(part)), last)
+        }
     }
 }
 
@@ -106,5 +121,7 @@ fn solve<N: Numbers>(problem: Problem<N>, form: Form, kernel: impl FnOnce(Proble
 /// As they do, if the form asked for cannot be had.
 #[track_caller]
 pub fn linear_scan_report<S>(time: usize, options: &LinearScanOptions<S>, device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(Kernel::on(device)))
+    let segments = options.segments.as_ref();
+    let time = segments.map_or(time, Segments::longest);
+    options.form.resolve(time, &Forms::chunked(Kernel::on(device))).with_segments(segments)
 }

@@ -4,7 +4,7 @@ use super::problem::Problem;
 use crate::scan::doubling::Numbers;
 
 pub(super) fn naive<N: Numbers>(problem: Problem<N>) -> (N, N) {
-    let Problem { input, factor, mut state, resets } = problem;
+    let Problem { input, factor, mut state, resets, .. } = problem;
     let time = input.extent(1);
     let mut states = Vec::with_capacity(time);
     for t in 0..time {

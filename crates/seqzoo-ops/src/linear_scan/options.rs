@@ -1,6 +1,6 @@
 //! Factors and options.
 
-use crate::{Complex, Form};
+use crate::{Complex, Form, Segments};
 use burn::tensor::{Bool, Tensor};
 
 /// The factor `a` by which a token multiplies the state.
@@ -25,16 +25,18 @@ pub enum ComplexFactor {
 /// [`complex_linear_scan`](super::complex_linear_scan), whose state is a [`Complex<2>`](Complex).
 #[derive(Clone, Debug)]
 pub struct LinearScanOptions<S = Tensor<2>> {
-    /// The state before the first token, `[B, D]`. `None`: zeros.
+    /// The state before the first token, `[B, D]`, or `[N, D]` of `N` segments. `None`: zeros.
     pub initial_state: Option<S>,
     /// `[B, T]`, true where the state is cleared before the token.
     pub resets: Option<Tensor<2, Bool>>,
+    /// Several sequences in every row, each with a state of its own. `None`: every row is one sequence.
+    pub segments: Option<Segments>,
     /// How to compute it.
     pub form: Form,
 }
 
 impl<S> Default for LinearScanOptions<S> {
     fn default() -> Self {
-        Self { initial_state: None, resets: None, form: Form::Auto }
+        Self { initial_state: None, resets: None, segments: None, form: Form::Auto }
     }
 }

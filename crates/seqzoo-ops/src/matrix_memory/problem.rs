@@ -3,7 +3,6 @@
 use super::decay::Decay;
 use crate::checks;
 use crate::heads::repeat_heads;
-use crate::kernel::Kernel;
 use crate::precision::{accumulator, to_dtype};
 use crate::segments::{Segments, Unpacking};
 use burn::tensor::{Bool, DType, Tensor};
@@ -78,13 +77,6 @@ impl Problem {
             decay: self.decay.map(|log| repeat_heads(log, heads)),
             ..self
         }
-    }
-
-    /// How segments become sequences of a batch, where there are some and the form that runs knows nothing of them: all
-    /// forms but the CPU `kernel` do not, and it is cheap where nothing is padded.
-    pub fn unpacking(&self, kernel: Option<Kernel>) -> Option<Unpacking> {
-        let unpacking = Unpacking::new(self.segments.clone()?);
-        (unpacking.is_even() || kernel != Some(Kernel::Cpu)).then_some(unpacking)
     }
 
     /// The same problem with the segments that have tokens as sequences. What pads them neither writes nor fades.

@@ -2,10 +2,18 @@
 
 use super::reset;
 use crate::complex::Complex;
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
 /// Tensors that the recurrence runs over: real or complex.
 pub(crate) trait Numbers: Clone {
+    /// A tensor of reals.
+    type Part;
+
+    fn device(&self) -> Device;
+    /// `change` of every part.
+    fn map_parts(self, change: impl Fn(Self::Part) -> Self::Part) -> Self;
+    /// `change` of every part with that of `other`.
+    fn zip_parts(self, other: Self, change: impl Fn(Self::Part, Self::Part) -> Self::Part) -> Self;
     fn extent(&self, axis: usize) -> usize;
     fn slice(&self, axis: usize, from: usize, length: usize) -> Self;
     fn join(parts: Vec<Self>, axis: usize) -> Self;
@@ -22,6 +30,20 @@ pub(crate) trait Numbers: Clone {
 }
 
 impl<const D: usize> Numbers for Tensor<D> {
+    type Part = Self;
+
+    fn device(&self) -> Device {
+        Tensor::device(self)
+    }
+
+    fn map_parts(self, change: impl Fn(Self) -> Self) -> Self {
+        change(self)
+    }
+
+    fn zip_parts(self, other: Self, change: impl Fn(Self, Self) -> Self) -> Self {
+        change(self, other)
+    }
+
     fn extent(&self, axis: usize) -> usize {
         self.dims()[axis]
     }
@@ -60,6 +82,20 @@ impl<const D: usize> Numbers for Tensor<D> {
 }
 
 impl<const D: usize> Numbers for Complex<D> {
+    type Part = Tensor<D>;
+
+    fn device(&self) -> Device {
+        self.re.device()
+    }
+
+    fn map_parts(self, change: impl Fn(Tensor<D>) -> Tensor<D>) -> Self {
+        self.map(change)
+    }
+
+    fn zip_parts(self, other: Self, change: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<D>) -> Self {
+        Self { re: change(self.re, other.re), im: change(self.im, other.im) }
+    }
+
     fn extent(&self, axis: usize) -> usize {
         self.dims()[axis]
     }

@@ -1,6 +1,7 @@
 //! Segments as a batch, for forms that know nothing of them.
 
 use super::{Segments, gather};
+use crate::kernel::Kernel;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 /// The segments that have tokens as the rows of a batch `[n, l, ...]`, where `l` is the length of the longest. Shorter
@@ -19,6 +20,13 @@ impl Unpacking {
         let (filled, empty) = (0..segments.count()).partition(|number| segments.all()[*number].length > 0);
         let (longest, even) = (segments.longest(), segments.are_even());
         Self { segments, filled, empty, longest, even }
+    }
+
+    /// Where the form that runs does not take segments as they lie: all but the CPU `kernel` do not, and where nothing is
+    /// padded a batch is cheap for all.
+    pub fn wanted(segments: Option<&Segments>, kernel: Option<Kernel>) -> Option<Self> {
+        let unpacking = Self::new(segments?.clone());
+        (unpacking.even || kernel != Some(Kernel::Cpu)).then_some(unpacking)
     }
 
     /// Whether nothing is padded.
@@ -43,6 +51,35 @@ impl Unpacking {
             return resets.reshape([self.filled.len(), self.longest]);
         }
         self.unpack(resets.float()).bool()
+    }
+
+    /// Resets `[b, t]` as `[n, l]`, with one before every token behind a segment, where what it left in a state could go on
+    /// to grow.
+    pub fn unpack_resets_closing(
+        &self,
+        resets: Option<Tensor<2, Bool>>,
+        device: &Device,
+    ) -> Option<Tensor<2, Bool>> {
+        let resets = resets.map(|resets| self.unpack_resets(resets));
+        if self.even {
+            return resets;
+        }
+        let lengths = self.filled.iter().map(|number| self.segments.all()[*number].length);
+        let flags: Vec<bool> =
+            lengths.flat_map(|length| (0..self.longest).map(move |place| place >= length)).collect();
+        let shape = [self.filled.len(), self.longest];
+        let closing = Tensor::<2, Bool>::from_data(TensorData::new(flags, shape), device);
+        Some(match resets {
+            Some(resets) => resets.bool_or(closing),
+            None => closing,
+        })
+    }
+
+    /// The last token of every segment, `[n, 1, ...]`, of unpacked ones.
+    pub fn last<const D: usize>(&self, tokens: Tensor<D>) -> Tensor<D> {
+        let rows = self.filled.iter().enumerate();
+        let ends = rows.map(|(row, number)| row * self.longest + self.segments.all()[*number].length - 1);
+        gather(tokens, self.filled.len(), ends.map(Some))
     }
 
     /// The states of all segments, `[N, ...]`, of those that have tokens alone.

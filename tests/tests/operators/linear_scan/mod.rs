@@ -4,6 +4,7 @@ mod arguments;
 mod golden;
 mod held;
 mod identities;
+mod segments;
 
 mod real {
     use seqzoo_tests::operators::LinearScan;

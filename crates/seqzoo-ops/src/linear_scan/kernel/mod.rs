@@ -12,6 +12,7 @@ use crate::Complex;
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
 use crate::precision::to_dtype;
+use crate::segments::Segments;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Bool, Tensor};
 
@@ -21,7 +22,7 @@ use burn::tensor::{Bool, Tensor};
 pub(crate) struct Inputs<B: Backend> {
     pub input: FloatTensor<B>,  // [b, t, d]
     pub factor: FloatTensor<B>, // [b, t, d], or [1, 1, d] where it is the same for every token
-    pub state: FloatTensor<B>,  // [b, 1, d], before the first token
+    pub state: FloatTensor<B>,  // [b, 1, d] or [n, 1, d], before the first token
     #[extension_type]
     pub input_im: Maybe<B>,
     #[extension_type]
@@ -37,7 +38,7 @@ tensors!(Inputs[7]: input, factor, state; maybe input_im, factor_im, state_im, r
 #[extension_type(fusion: cfg(all(feature = "cube", feature = "fusion")))]
 pub(crate) struct Outputs<B: Backend> {
     pub states: FloatTensor<B>, // [b, t, d]
-    pub last: FloatTensor<B>,   // [b, 1, d]
+    pub last: FloatTensor<B>,   // [b, 1, d] or [n, 1, d]
     #[extension_type]
     pub states_im: Maybe<B>,
     #[extension_type]
@@ -62,9 +63,11 @@ pub(crate) struct Saved<B: Backend> {
     pub resets: Maybe<B>,
 }
 
-/// There are none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings;
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Segments, of which the states are then. Only the kernel on the CPU is given any.
+    pub segments: Option<Segments>,
+}
 
 /// The linear scan as backends with a kernel implement it.
 #[backend_extension(
@@ -97,17 +100,17 @@ on_tape!(LinearScan[7, 4]: LinearScanBackend { linear_scan, linear_scan_forward,
 
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem<Tensor<3>>) -> (Tensor<3>, Tensor<3>) {
-    let Problem { input, factor, state, resets } = problem;
-    let Outputs { states, last, .. } = call([input, factor, state], None, resets);
+    let Problem { input, factor, state, resets, segments } = problem;
+    let Outputs { states, last, .. } = call([input, factor, state], None, resets, segments);
     (Tensor::from_dispatch(states), Tensor::from_dispatch(last))
 }
 
 /// Runs the kernel of the device that the tensors are on, on complex numbers.
 pub(super) fn run_complex(problem: Problem<Complex<3>>) -> (Complex<3>, Complex<3>) {
-    let Problem { input, factor, state, resets } = problem;
+    let Problem { input, factor, state, resets, segments } = problem;
     let imaginary = [input.im, factor.im, state.im];
     let Outputs { states, last, states_im, last_im } =
-        call([input.re, factor.re, state.re], Some(imaginary), resets);
+        call([input.re, factor.re, state.re], Some(imaginary), resets, segments);
     let complex = |re, im: Maybe<Dispatch>| {
         let im = im.into_option().expect("complex inputs have complex outputs");
         Complex::new(Tensor::from_dispatch(re), Tensor::from_dispatch(im))
@@ -120,6 +123,7 @@ fn call(
     real: [Tensor<3>; 3],
     imaginary: Option<[Tensor<3>; 3]>,
     resets: Option<Tensor<2, Bool>>,
+    segments: Option<Segments>,
 ) -> Outputs<Dispatch> {
     let dtype = real[0].dtype();
     let resets = resets.map(|resets| to_dtype(resets.float(), dtype).into_dispatch());
@@ -130,5 +134,5 @@ fn call(
     };
     let resets = Maybe::new(resets);
     let inputs = Inputs { input, factor, state, input_im, factor_im, state_im, resets };
-    Dispatch::linear_scan(inputs, Settings)
+    Dispatch::linear_scan(inputs, Settings { segments })
 }

@@ -4,6 +4,7 @@ use super::numbers::Numbers;
 use super::pass::{Extents, Walk};
 use super::rows::{Row, Rows, RowsMut, Source, plus, vector};
 use crate::kernel::cpu::lanes::{Real, lanes};
+use crate::segments::Span;
 use pulp::Simd;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -13,7 +14,7 @@ const SUMMED: usize = 64;
 
 #[derive(Clone, Copy)]
 pub(super) struct Backward<'a, E, A, const P: usize> {
-    pub extents: Extents,
+    pub extents: Extents<'a>,
     pub factor: Rows<'a, E, P>,
     /// The state before the first token.
     pub start: Rows<'a, E, P>,
@@ -26,30 +27,29 @@ pub(super) struct Backward<'a, E, A, const P: usize> {
     pub upstream: Source<'a, E, P>,
     pub upstream_last: Rows<'a, E, P>,
     pub d_input: RowsMut<'a, E, P>,
-    /// `[b, t, d]`; or `[b, d]`, the sums over the tokens, where they share a factor.
+    /// `[b, t, d]`; or one for every sequence, the sums over its tokens, where they share a factor.
     pub d_factor: RowsMut<'a, E, P>,
     pub d_start: RowsMut<'a, E, P>,
     pub numbers: PhantomData<A>,
 }
 
 impl<E: Real, A: Numbers<P>, const P: usize> Walk<E> for Backward<'_, E, A, P> {
-    fn extents(&self) -> Extents {
+    fn extents(&self) -> Extents<'_> {
         self.extents
     }
 
     #[inline(always)]
-    fn walk<S: Simd>(self, simd: S, sequence: usize, channels: Range<usize>) {
-        let time = self.extents.time;
+    fn walk<S: Simd>(self, simd: S, sequence: Span, channels: Range<usize>) {
         let shared = self.factor.stride == 0;
         let row = || Row::<E, P>::new(simd, channels.len());
         let mut made = Made { flow: row(), d_input: row(), d_factor: row() };
         let (mut few, mut sum) = (row(), row());
-        made.flow.copy(self.upstream_last.row(sequence, &channels));
-        for t in (0..time).rev() {
-            let token = sequence * time + t;
+        made.flow.copy(self.upstream_last.row(sequence.number, &channels));
+        for t in (0..sequence.length).rev() {
+            let token = sequence.first + t;
             let a = self.factor.row(token, &channels);
             let before = match t {
-                0 => self.start.row(sequence, &channels),
+                0 => self.start.row(sequence.number, &channels),
                 // SAFETY: every channel of every sequence is one task's, which writes a token when it has read it.
                 _ => unsafe { self.d_factor.source(&self.states, token - 1, &channels) },
             };
@@ -83,9 +83,9 @@ impl<E: Real, A: Numbers<P>, const P: usize> Walk<E> for Backward<'_, E, A, P> {
         // SAFETY: as above.
         unsafe {
             if shared {
-                self.d_factor.write(sequence, &channels, &sum);
+                self.d_factor.write(sequence.number, &channels, &sum);
             }
-            self.d_start.write(sequence, &channels, &made.flow);
+            self.d_start.write(sequence.number, &channels, &made.flow);
         }
     }
 }

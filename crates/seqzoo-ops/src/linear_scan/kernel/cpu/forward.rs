@@ -4,13 +4,14 @@ use super::numbers::Numbers;
 use super::pass::{Extents, Walk};
 use super::rows::{Row, Rows, RowsMut, Source, vector};
 use crate::kernel::cpu::lanes::{Real, lanes};
+use crate::segments::Span;
 use pulp::Simd;
 use std::marker::PhantomData;
 use std::ops::Range;
 
 #[derive(Clone, Copy)]
 pub(super) struct Forward<'a, E, A, const P: usize> {
-    pub extents: Extents,
+    pub extents: Extents<'a>,
     /// In place where the states are written over it.
     pub input: Source<'a, E, P>,
     pub factor: Rows<'a, E, P>,
@@ -23,16 +24,15 @@ pub(super) struct Forward<'a, E, A, const P: usize> {
 }
 
 impl<E: Real, A: Numbers<P>, const P: usize> Walk<E> for Forward<'_, E, A, P> {
-    fn extents(&self) -> Extents {
+    fn extents(&self) -> Extents<'_> {
         self.extents
     }
 
     #[inline(always)]
-    fn walk<S: Simd>(self, simd: S, sequence: usize, channels: Range<usize>) {
-        let time = self.extents.time;
+    fn walk<S: Simd>(self, simd: S, sequence: Span, channels: Range<usize>) {
         let mut state = Row::<E, P>::new(simd, channels.len());
-        state.copy(self.start.row(sequence, &channels));
-        for token in sequence * time..(sequence + 1) * time {
+        state.copy(self.start.row(sequence.number, &channels));
+        for token in sequence.first..sequence.first + sequence.length {
             if self.resets.is_some_and(|resets| resets[token] != E::default()) {
                 state.clear();
             }
@@ -50,7 +50,7 @@ impl<E: Real, A: Numbers<P>, const P: usize> Walk<E> for Forward<'_, E, A, P> {
             unsafe { self.states.write(token, &channels, &state) };
         }
         // SAFETY: as above.
-        unsafe { self.last.write(sequence, &channels, &state) };
+        unsafe { self.last.write(sequence.number, &channels, &state) };
     }
 }
 

@@ -14,6 +14,7 @@ use super::{Inputs, LinearScanBackend, Outputs, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::tensors::numbers;
 use crate::kernel::tensors::Maybe;
+use crate::segments::spans;
 use backward::Backward;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata};
@@ -27,17 +28,18 @@ use rows::{Rows, Source};
 use std::marker::PhantomData;
 
 impl LinearScanBackend for Flex {
-    fn linear_scan(inputs: Inputs<Self>, _: Settings) -> Outputs<Self> {
+    fn linear_scan(inputs: Inputs<Self>, settings: Settings) -> Outputs<Self> {
         let Inputs { input, factor, state, input_im, factor_im, state_im, resets } = inputs;
         let real = [input, factor, state];
         match all_present([input_im, factor_im, state_im]) {
             None => {
-                let [[states], [last]] = forward::<RealNumbers, 1>(real.map(|part| [part]), resets);
+                let [[states], [last]] =
+                    forward::<RealNumbers, 1>(real.map(|part| [part]), resets, &settings);
                 Outputs { states, last, states_im: Maybe::Absent, last_im: Maybe::Absent }
             }
             Some(imaginary) => {
                 let [[states, states_im], [last, last_im]] =
-                    forward::<ComplexNumbers, 2>(paired(real, imaginary), resets);
+                    forward::<ComplexNumbers, 2>(paired(real, imaginary), resets, &settings);
                 let [states_im, last_im] = [states_im, last_im].map(Maybe::Present);
                 Outputs { states, last, states_im, last_im }
             }
@@ -51,20 +53,20 @@ impl LinearScanBackend for Flex {
         (outputs, Saved { factor, state, states, factor_im, state_im, states_im, resets })
     }
 
-    fn linear_scan_vjp(saved: Saved<Self>, upstream: Outputs<Self>, _: Settings) -> Inputs<Self> {
+    fn linear_scan_vjp(saved: Saved<Self>, upstream: Outputs<Self>, settings: Settings) -> Inputs<Self> {
         let Saved { factor, state, states, factor_im, state_im, states_im, resets } = saved;
         let real = [factor, state, states, upstream.states, upstream.last];
         let imaginary = [factor_im, state_im, states_im, upstream.states_im, upstream.last_im];
         match all_present(imaginary) {
             None => {
                 let [[input], [factor], [state]] =
-                    backward::<RealNumbers, 1>(real.map(|part| [part]), resets);
+                    backward::<RealNumbers, 1>(real.map(|part| [part]), resets, &settings);
                 let [input_im, factor_im, state_im, resets] = [const { Maybe::Absent }; 4];
                 Inputs { input, factor, state, input_im, factor_im, state_im, resets }
             }
             Some(imaginary) => {
                 let [[input, input_im], [factor, factor_im], [state, state_im]] =
-                    backward::<ComplexNumbers, 2>(paired(real, imaginary), resets);
+                    backward::<ComplexNumbers, 2>(paired(real, imaginary), resets, &settings);
                 let [input_im, factor_im, state_im] = [input_im, factor_im, state_im].map(Maybe::Present);
                 Inputs { input, factor, state, input_im, factor_im, state_im, resets: Maybe::Absent }
             }
@@ -88,24 +90,27 @@ fn paired<const N: usize>(real: [FlexTensor; N], imaginary: [FlexTensor; N]) -> 
 fn forward<A: Numbers<P>, const P: usize>(
     tensors: [[FlexTensor; P]; 3],
     resets: Maybe<Flex>,
+    settings: &Settings,
 ) -> [[FlexTensor; P]; 2] {
     let (tensors, resets) =
         (tensors.map(contiguous), resets.into_option().map(|resets| resets.to_contiguous()));
     match tensors[0][0].dtype() {
-        DType::F64 => forward_in::<f64, A, P>(tensors, resets.as_ref()),
-        _ => forward_in::<f32, A, P>(tensors, resets.as_ref()),
+        DType::F64 => forward_in::<f64, A, P>(tensors, resets.as_ref(), settings),
+        _ => forward_in::<f32, A, P>(tensors, resets.as_ref(), settings),
     }
 }
 
 fn forward_in<E: Real + Element, A: Numbers<P>, const P: usize>(
     [input, factor, state]: [[FlexTensor; P]; 3],
     resets: Option<&FlexTensor>,
+    settings: &Settings,
 ) -> [[FlexTensor; P]; 2] {
     let [batch, time, channels] = input[0].shape().dims();
+    let spans = spans(batch, time, settings.segments.as_ref());
     let (mut states, input) = Room::<E, P>::over(input);
-    let mut last = Room::<E, P>::new([batch, 1, channels]);
+    let mut last = Room::<E, P>::new([spans.len(), 1, channels]);
     Arch::new().dispatch(Pass::<E, _>::new(Forward {
-        extents: Extents { batch, time, channels },
+        extents: Extents { spans: &spans, tokens: batch * time, channels },
         input: source(&input),
         factor: rows(&factor),
         start: rows(&state),
@@ -122,29 +127,32 @@ fn forward_in<E: Real + Element, A: Numbers<P>, const P: usize>(
 fn backward<A: Numbers<P>, const P: usize>(
     tensors: [[FlexTensor; P]; 5],
     resets: Maybe<Flex>,
+    settings: &Settings,
 ) -> [[FlexTensor; P]; 3] {
     let (tensors, resets) =
         (tensors.map(contiguous), resets.into_option().map(|resets| resets.to_contiguous()));
     match tensors[0][0].dtype() {
-        DType::F64 => backward_in::<f64, A, P>(tensors, resets.as_ref()),
-        _ => backward_in::<f32, A, P>(tensors, resets.as_ref()),
+        DType::F64 => backward_in::<f64, A, P>(tensors, resets.as_ref(), settings),
+        _ => backward_in::<f32, A, P>(tensors, resets.as_ref(), settings),
     }
 }
 
 fn backward_in<E: Real + Element, A: Numbers<P>, const P: usize>(
     [factor, state, states, upstream, upstream_last]: [[FlexTensor; P]; 5],
     resets: Option<&FlexTensor>,
+    settings: &Settings,
 ) -> [[FlexTensor; P]; 3] {
     let [batch, time, channels] = states[0].shape().dims();
+    let spans = spans(batch, time, settings.segments.as_ref());
     let shared = rows::<E, P>(&factor).stride == 0;
     let (mut d_input, upstream) = Room::<E, P>::over(upstream);
     let (mut d_factor, states) = match shared {
-        true => (Room::new([batch, 1, channels]), Some(states)),
+        true => (Room::new([spans.len(), 1, channels]), Some(states)),
         false => Room::over(states),
     };
-    let mut d_state = Room::<E, P>::new([batch, 1, channels]);
+    let mut d_state = Room::<E, P>::new([spans.len(), 1, channels]);
     Arch::new().dispatch(Pass::<E, _>::new(Backward {
-        extents: Extents { batch, time, channels },
+        extents: Extents { spans: &spans, tokens: batch * time, channels },
         factor: rows(&factor),
         start: rows(&state),
         states: source(&states),

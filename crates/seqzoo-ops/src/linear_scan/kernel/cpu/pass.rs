@@ -2,6 +2,7 @@
 
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::vectorized::vectorized;
+use crate::segments::Span;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::marker::PhantomData;
@@ -15,17 +16,19 @@ const PAGE: usize = 4096;
 const SMALL: usize = 1 << 15;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extents {
-    pub batch: usize,
-    pub time: usize,
+pub(super) struct Extents<'a> {
+    /// The sequences.
+    pub spans: &'a [Span],
+    /// Of all sequences together.
+    pub tokens: usize,
     pub channels: usize,
 }
 
 /// What is done with the channels of a sequence, apart from all others.
 pub(super) trait Walk<E: Real>: Copy + Sync {
-    fn extents(&self) -> Extents;
+    fn extents(&self) -> Extents<'_>;
 
-    fn walk<S: Simd>(self, simd: S, sequence: usize, channels: Range<usize>);
+    fn walk<S: Simd>(self, simd: S, sequence: Span, channels: Range<usize>);
 }
 
 /// A pass on all cores.
@@ -51,11 +54,11 @@ impl<E: Real, W: Walk<E>> WithSimd for Pass<E, W> {
         let task = |index: usize| {
             let start = index % blocks * block;
             let channels = start..extents.channels.min(start + block);
-            let (walk, sequence) = (self.walk, index / blocks);
+            let (walk, sequence) = (self.walk, extents.spans[index / blocks]);
             vectorized(simd, Task { walk, sequence, channels, element: PhantomData::<E> });
         };
-        let tasks = extents.batch * blocks;
-        match extents.batch * extents.time * extents.channels {
+        let tasks = extents.spans.len() * blocks;
+        match extents.tokens * extents.channels {
             0..SMALL => (0..tasks).for_each(task),
             _ => (0..tasks).into_par_iter().with_max_len(1).for_each(task),
         }
@@ -64,7 +67,7 @@ impl<E: Real, W: Walk<E>> WithSimd for Pass<E, W> {
 
 struct Task<W, E> {
     walk: W,
-    sequence: usize,
+    sequence: Span,
     channels: Range<usize>,
     element: PhantomData<E>,
 }
