@@ -1,10 +1,11 @@
 //! Cases of the selective scan.
 
+use crate::ladder::segments::Segmented;
 use crate::ladder::{Case, Change, Operator, Tolerance};
 use crate::{Inputs, autodiff};
 use burn::tensor::{Bool, DType, Device, Tensor};
 use seqzoo::ops::selective_scan::{SelectiveScanOptions, selective_scan, selective_scan_report};
-use seqzoo::ops::{Form, Report};
+use seqzoo::ops::{Form, Report, Segments};
 
 /// The size of the states: not a multiple of what a kernel takes at once.
 const SIZE: usize = 5;
@@ -59,6 +60,41 @@ impl SelectiveScan {
             z: full.then(|| inputs.uniform(*shape)),
             limits: full.then_some((0.02, 1.5)),
         }
+    }
+}
+
+impl SelectiveScan {
+    /// A call with these options, and those that the case has.
+    fn call(&self, options: SelectiveScanOptions) -> (Tensor<3>, Tensor<3>) {
+        let Self { input, delta, a, b, c, delta_bias, d, z, limits } = self.clone();
+        let delta_softplus = delta_bias.is_some();
+        let options = SelectiveScanOptions {
+            a_log: delta_softplus,
+            delta_bias,
+            delta_softplus,
+            delta_limits: limits,
+            d,
+            z,
+            ..options
+        };
+        selective_scan(input, delta, a, b, c, options)
+    }
+}
+
+impl Segmented for SelectiveScan {
+    fn resized([_, _, channels]: [usize; 3], batch: usize, time: usize) -> [usize; 3] {
+        [batch, time, channels]
+    }
+
+    fn run_segments(
+        &self,
+        segments: Segments,
+        initial_state: Option<Tensor<3>>,
+        resets: Option<Tensor<2, Bool>>,
+        form: Form,
+    ) -> (Tensor<3>, Tensor<3>) {
+        let segments = Some(segments);
+        self.call(SelectiveScanOptions { initial_state, resets, segments, form, ..Default::default() })
     }
 }
 
@@ -138,20 +174,7 @@ impl Operator for SelectiveScan {
         resets: Option<Tensor<2, Bool>>,
         form: Form,
     ) -> (Tensor<3>, Tensor<3>) {
-        let Self { input, delta, a, b, c, delta_bias, d, z, limits } = self.clone();
-        let delta_softplus = delta_bias.is_some();
-        let options = SelectiveScanOptions {
-            a_log: delta_softplus,
-            delta_bias,
-            delta_softplus,
-            delta_limits: limits,
-            d,
-            z,
-            initial_state,
-            resets,
-            form,
-        };
-        selective_scan(input, delta, a, b, c, options)
+        self.call(SelectiveScanOptions { initial_state, resets, form, ..Default::default() })
     }
 
     fn report(time: usize, form: Form, device: &Device) -> Report {

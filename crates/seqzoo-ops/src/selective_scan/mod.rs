@@ -11,6 +11,7 @@ pub use options::SelectiveScanOptions;
 use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;
 use crate::precision::to_dtype;
+use crate::segments::{Segments, Unpacking};
 use burn::tensor::{Device, Tensor};
 use problem::Problem;
 
@@ -30,12 +31,13 @@ use problem::Problem;
 /// * `input` (`u`) and `delta`: `[B, T, E]`; `a`: `[E, N]`.
 /// * `b`, `c`: `[B, T, G, N]`; `G` divides `E`, and channel `e` reads group `e / (E / G)`.
 /// * Returns the output `[B, T, E]` and the state after the last token, `[B, E, N]`.
+/// * With [`Segments`], a row holds several sequences: states have their number in place of `B`, before and after.
 ///
 /// Both returned tensors are differentiable in every argument, the initial state included.
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `T`, `E` or `N` is 0, the chunk size is not a power of two, or a form is asked for that this
+/// If a shape or the segments disagree, `T`, `E` or `N` is 0, the chunk size is not a power of two, or a form is asked for that this
 /// operator does not have.
 ///
 /// # Source
@@ -69,12 +71,20 @@ pub fn selective_scan(
     let dtype = input.dtype();
     let report = selective_scan_report(input.dims()[1], &options, &input.device());
     let problem = Problem::checked(input, delta, a, b, c, options);
-    let (output, state) = match report.form {
-        // Of no sequences the inputs are the output, and the state stays as it is.
-        _ if problem.is_empty() => (problem.input, problem.state),
+    let run = |problem| match report.form {
         Form::Kernel => kernel::run(problem),
         Form::Chunked { size } => chunked::chunked(problem, size),
         _ => naive::naive(problem),
+    };
+    let (output, state) = match Unpacking::wanted(problem.segments.as_ref(), report.kernel) {
+        // Of no sequences the inputs are the output, and the state stays as it is.
+        _ if problem.is_empty() => (problem.input, problem.state),
+        None => run(problem),
+        Some(unpacking) => {
+            let initial = problem.state.clone();
+            let (output, last) = run(problem.unpacked(&unpacking));
+            (unpacking.pack(output), unpacking.final_states(last, initial))
+        }
     };
     (to_dtype(output, dtype), state)
 }
@@ -86,5 +96,7 @@ pub fn selective_scan(
 /// As [`selective_scan`] does, if the form asked for cannot be had.
 #[track_caller]
 pub fn selective_scan_report(time: usize, options: &SelectiveScanOptions, device: &Device) -> Report {
-    options.form.resolve(time, &Forms::chunked(Kernel::on(device)))
+    let segments = options.segments.as_ref();
+    let time = segments.map_or(time, Segments::longest);
+    options.form.resolve(time, &Forms::chunked(Kernel::on(device))).with_segments(segments)
 }

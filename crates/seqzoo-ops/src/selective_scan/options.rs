@@ -1,6 +1,6 @@
 //! Options.
 
-use crate::Form;
+use crate::{Form, Segments};
 use burn::tensor::{Bool, Tensor};
 
 /// Options of [`selective_scan`](super::selective_scan). `Default` is the bare recurrence.
@@ -18,10 +18,12 @@ pub struct SelectiveScanOptions {
     pub d: Option<Tensor<1>>,
     /// The gate `z`, `[B, T, E]`: multiplies the output, the skip included, by `silu(z)`.
     pub z: Option<Tensor<3>>,
-    /// The state before the first token, `[B, E, N]`. `None`: zeros.
+    /// The state before the first token, `[B, E, N]`; with segments, with their number in place of `B`. `None`: zeros.
     pub initial_state: Option<Tensor<3>>,
     /// `[B, T]`, true where the state is cleared before the token.
     pub resets: Option<Tensor<2, Bool>>,
+    /// Several sequences in every row, each with a state of its own. `None`: every row is one sequence.
+    pub segments: Option<Segments>,
     /// How to compute it.
     pub form: Form,
 }

@@ -3,6 +3,7 @@
 use super::options::SelectiveScanOptions;
 use crate::checks;
 use crate::precision::{accumulator, to_dtype};
+use crate::segments::{Segments, Unpacking};
 use burn::tensor::{Bool, DType, Tensor, activation::softplus};
 
 /// Arguments after checking, in the accumulator's dtype.
@@ -16,8 +17,9 @@ pub(super) struct Problem {
     pub step: StepRule,
     pub d: Option<Tensor<1>>,
     pub z: Option<Tensor<3>>,
-    pub state: Tensor<3>, // [b, e, n]
+    pub state: Tensor<3>, // [b, e, n], or with the number of segments in place of b
     pub resets: Option<Tensor<2, Bool>>,
+    pub segments: Option<Segments>,
 }
 
 /// How a step is made of `delta`.
@@ -86,12 +88,16 @@ impl Problem {
                 "The argument `delta_limits` is ({least}, {most}), but a least and a greatest step are wanted."
             );
         }
+        let sequences = match checks::sequences(batch, time, options.segments.as_ref()) {
+            ("N", count) => ("segments", count), // `N` is the size of the states here
+            rows => rows,
+        };
         let state = match options.initial_state {
             Some(state) => {
-                checks::shape("initial_state", &state.dims(), &[("B", batch), ("E", channels), ("N", size)]);
+                checks::shape("initial_state", &state.dims(), &[sequences, ("E", channels), ("N", size)]);
                 to_dtype(state, wide)
             }
-            None => Tensor::zeros([batch, channels, size], (&input.device(), wide)),
+            None => Tensor::zeros([sequences.1, channels, size], (&input.device(), wide)),
         };
         Self {
             input: to_dtype(input, wide),
@@ -109,6 +115,28 @@ impl Problem {
             z: options.z.map(|gate| to_dtype(gate, wide)),
             state,
             resets: options.resets,
+            segments: options.segments,
+        }
+    }
+
+    /// The same problem with the segments that have tokens as sequences. What pads them has steps of zero, in which a state
+    /// stays as it is.
+    pub fn unpacked(self, unpacking: &Unpacking) -> Self {
+        let (delta, step) = match unpacking.is_even() {
+            true => (self.delta, self.step),
+            false => (self.step.steps(self.delta), StepRule { bias: None, softplus: false, limits: None }),
+        };
+        Self {
+            input: unpacking.unpack(self.input),
+            delta: unpacking.unpack(delta),
+            b: unpacking.unpack(self.b),
+            c: unpacking.unpack(self.c),
+            step,
+            z: self.z.map(|gate| unpacking.unpack(gate)),
+            state: unpacking.states(self.state),
+            resets: self.resets.map(|resets| unpacking.unpack_resets(resets)),
+            segments: None,
+            ..self
         }
     }
 

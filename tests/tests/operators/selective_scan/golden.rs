@@ -31,6 +31,7 @@ fn outcome(golden: &Golden, softplus: bool, form: Form) -> Outcome {
         z: z.as_ref().map(tokens),
         initial_state: state.clone(),
         resets: None,
+        segments: None,
         form,
     };
     let shared = |x: &Tensor<3>| tokens(x).unsqueeze_dim::<4>(2);

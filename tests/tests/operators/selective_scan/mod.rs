@@ -4,6 +4,7 @@ mod arguments;
 mod golden;
 mod hostile;
 mod identities;
+mod segments;
 
 mod ladder {
     use seqzoo_tests::operators::SelectiveScan;

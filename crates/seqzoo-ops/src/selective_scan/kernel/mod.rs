@@ -11,6 +11,7 @@ use super::problem::Problem;
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
 use crate::precision::to_dtype;
+use crate::segments::Segments;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
@@ -23,7 +24,7 @@ pub(crate) struct Inputs<B: Backend> {
     pub a: FloatTensor<B>,     // [e, n]
     pub b: FloatTensor<B>,     // [b, t, g, n]
     pub c: FloatTensor<B>,     // [b, t, g, n]
-    pub state: FloatTensor<B>, // [b, e, n], before the first token
+    pub state: FloatTensor<B>, // [b, e, n], before the first token; or of segments in place of rows
     #[extension_type]
     pub delta_bias: Maybe<B>, // [e]
     #[extension_type]
@@ -54,12 +55,13 @@ pub(crate) struct Saved<B: Backend> {
     pub states: FloatTensor<B>,
 }
 
-/// Whether `a` holds `ln(-A)`, and how a step is made of `delta`.
-#[derive(Clone, Copy, Debug)]
+/// Whether `a` holds `ln(-A)`, how a step is made of `delta`, and the segments, which only the kernel on the CPU is given.
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub a_log: bool,
     pub softplus: bool,
     pub limits: Option<(f64, f64)>,
+    pub segments: Option<Segments>,
 }
 
 /// The selective scan as backends with a kernel implement it.
@@ -94,8 +96,8 @@ on_tape!(SelectiveScan[10, 2]: SelectiveScanBackend { selective_scan, selective_
 /// Runs the kernel of the device that the tensors are on.
 pub(super) fn run(problem: Problem) -> (Tensor<3>, Tensor<3>) {
     let dtype = problem.dtype();
-    let Problem { input, delta, a, a_log, b, c, step, d, z, state, resets } = problem;
-    let settings = Settings { a_log, softplus: step.softplus, limits: step.limits };
+    let Problem { input, delta, a, a_log, b, c, step, d, z, state, resets, segments } = problem;
+    let settings = Settings { a_log, softplus: step.softplus, limits: step.limits, segments };
     let resets = resets.map(|resets| to_dtype(resets.float(), dtype).into_dispatch());
     let Outputs { output, state } = Dispatch::selective_scan(
         Inputs {

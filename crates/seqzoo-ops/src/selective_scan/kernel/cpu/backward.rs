@@ -11,6 +11,7 @@ use crate::kernel::cpu::functions::sigmoid;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
+use crate::segments::Span;
 use pulp::{Simd, WithSimd};
 use std::f64::consts::LN_2;
 
@@ -29,7 +30,7 @@ pub(super) struct Backward<'a, E> {
     pub d_delta: Output<'a, E>,
     pub d_z: Option<Output<'a, E>>,
     pub d_start: Output<'a, E>,
-    /// Of every sequence its own: `[b, e, n]`, `[b, e]`, `[b, e]`.
+    /// Of every sequence its own: `[b, e, n]`, `[b, e]`, `[b, e]`, or of segments in place of rows.
     pub d_a: Output<'a, E>,
     pub d_d: Option<Output<'a, E>>,
     pub d_bias: Option<Output<'a, E>>,
@@ -42,13 +43,13 @@ impl<E: Real> WithSimd for Backward<'_, E> {
     type Output = ();
 
     fn with_simd<S: Simd>(self, simd: S) {
-        let extents = self.sequence.extents;
+        let Sequence { extents, spans, .. } = self.sequence;
         let blocks = Blocks::of::<S, E>(extents.channels, extents.groups);
         let tasks = blocks.tasks.len();
         let scratch = || Scratch::new::<S>(&blocks, extents.size);
-        each(extents.batch * tasks, extents.steps(), scratch, |scratch, index| {
-            let (row, task) = (index / tasks, index % tasks);
-            vectorized(simd, Run { pass: &self, blocks: &blocks, row, task, scratch });
+        each(spans.len() * tasks, extents.steps(), scratch, |scratch, index| {
+            let (span, task) = (spans[index / tasks], index % tasks);
+            vectorized(simd, Run { pass: &self, blocks: &blocks, span, task, scratch });
         });
     }
 }
@@ -98,7 +99,7 @@ impl<E: Real> Scratch<E> {
 struct Run<'a, 'b, E> {
     pass: &'a Backward<'b, E>,
     blocks: &'a Blocks,
-    row: usize,
+    span: Span,
     task: usize,
     scratch: &'a mut Scratch<E>,
 }
@@ -108,7 +109,7 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { pass, blocks, row, task: number, scratch } = self;
+        let Self { pass, blocks, span, task: number, scratch } = self;
         let task = &blocks.tasks[number];
         let sequence = &pass.sequence;
         let extents = sequence.extents;
@@ -116,7 +117,7 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
             scratch;
         let lanes = lanes::<S, E>();
         let slot = extents.size * lanes;
-        let before = row * extents.channels * extents.size;
+        let before = span.number * extents.channels * extents.size;
         let own = blocks.blocks_of(task);
         for (k, block) in own.iter().enumerate() {
             pack_rates(simd, sequence, *block, &mut rates[k * slot..][..slot]);
@@ -126,31 +127,31 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
         skip_gradients.fill(E::default());
         bias_gradients.fill(E::default());
 
-        let chunks = extents.time.div_ceil(CHUNK);
-        for chunk in (0..chunks).rev() {
+        for chunk in (0..span.length.div_ceil(CHUNK)).rev() {
             let from = chunk * CHUNK;
-            let length = CHUNK.min(extents.time - from);
+            let length = CHUNK.min(span.length - from);
             within.b[..length * slot].fill(E::default());
             within.c[..length * slot].fill(E::default());
             for (k, block) in own.iter().enumerate() {
-                let slots = row * chunks + chunk;
+                let slots = sequence.chunks[span.number] + chunk;
                 let states = &pass.states[(slots * blocks.all.len() + task.first + k) * slot..][..slot];
-                within.begin(simd, pass, row, from, length, *block);
+                within.begin(simd, pass, span, from, length, *block);
                 let mut numbers = Numbers {
                     rates: &rates[k * slot..][..slot],
                     states,
                     gradients: &mut gradients[k * slot..][..slot],
                     rate_gradients: &mut rate_gradients[k * slot..][..slot],
                 };
-                let place = Place { row, from, length, group: task.group };
+                let place = Place { span, from, length, group: task.group };
                 retreat(simd, sequence, place, &mut numbers, within);
                 let skip = &mut skip_gradients[k * lanes..][..lanes];
                 let bias = &mut bias_gradients[k * lanes..][..lanes];
-                within.finish(simd, pass, row, from, length, *block, skip, bias);
+                within.finish(simd, pass, span, from, length, *block, skip, bias);
             }
+            let (row, start) = (span.first / extents.time, span.first % extents.time);
             let row_of_task = row * blocks.tasks.len() + number;
             for i in 0..length {
-                let at = (row_of_task * extents.time + from + i) * extents.size;
+                let at = (row_of_task * extents.time + start + from + i) * extents.size;
                 // SAFETY: these rows are of this sequence, task and token alone.
                 unsafe {
                     sum_lanes::<S, E>(simd, &within.b[i * slot..][..slot], &pass.d_b, at);
@@ -174,10 +175,10 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
                 unpack(simd, &gradients[k * slot..][..slot], &pass.d_start, before, *block, extents.size);
                 unpack(simd, &rate_gradients[k * slot..][..slot], &pass.d_a, before, *block, extents.size);
                 if let Some(d_d) = &pass.d_d {
-                    store::<S, E>(d_d, row * extents.channels, *block, E::vectors::<S>(skip)[0]);
+                    store::<S, E>(d_d, span.number * extents.channels, *block, E::vectors::<S>(skip)[0]);
                 }
                 if let Some(d_bias) = &pass.d_bias {
-                    store::<S, E>(d_bias, row * extents.channels, *block, E::vectors::<S>(bias)[0]);
+                    store::<S, E>(d_bias, span.number * extents.channels, *block, E::vectors::<S>(bias)[0]);
                 }
             }
         }
@@ -203,18 +204,18 @@ impl<E: Real> ChunkScratch<E> {
         &mut self,
         simd: S,
         pass: &Backward<'_, E>,
-        row: usize,
+        span: Span,
         from: usize,
         length: usize,
         block: Block,
     ) {
         let sequence = &pass.sequence;
-        self.tokens.begin(simd, sequence, row, from, length, block);
+        self.tokens.begin(simd, sequence, span, from, length, block);
         let upstream = &mut E::vectors_mut::<S>(&mut self.upstream)[..length];
         let through_writes = &mut E::vectors_mut::<S>(&mut self.through_writes)[..length];
         let through_factors = &mut E::vectors_mut::<S>(&mut self.through_factors)[..length];
         for i in 0..length {
-            let token = sequence.extents.token(row, from + i);
+            let token = sequence.extents.token(span, from + i);
             let mut gradient = load(simd, pass.upstream, token, block);
             if let Some(z) = sequence.z {
                 let z = load(simd, z, token, block);
@@ -233,7 +234,7 @@ impl<E: Real> ChunkScratch<E> {
         &mut self,
         simd: S,
         pass: &Backward<'_, E>,
-        row: usize,
+        span: Span,
         from: usize,
         length: usize,
         block: Block,
@@ -251,7 +252,7 @@ impl<E: Real> ChunkScratch<E> {
         let through_factors = &E::vectors::<S>(&self.through_factors)[..length];
         let ln_2 = E::splat(simd, E::from_f64(LN_2));
         for i in 0..length {
-            let token = sequence.extents.token(row, from + i);
+            let token = sequence.extents.token(span, from + i);
             let u = load(simd, sequence.input, token, block);
             let mut d_u = E::times(simd, steps[i], through_writes[i]);
             let mut y = reads[i];
@@ -318,7 +319,7 @@ fn retreat<S: Simd, E: Real>(
 fn retreat_some<S: Simd, E: Real, const W: usize>(
     simd: S,
     sequence: &Sequence<'_, E>,
-    Place { row, from, length, group }: Place,
+    Place { span, from, length, group }: Place,
     first: usize,
     numbers: &mut Numbers<'_, E>,
     within: &mut ChunkScratch<E>,
@@ -334,10 +335,10 @@ fn retreat_some<S: Simd, E: Real, const W: usize>(
 
     let mut h: [_; W] = std::array::from_fn(|n| E::vectors::<S>(numbers.states)[first + n]);
     for i in 0..length {
-        let at = sequence.extents.shared(row, from + i, group);
+        let at = sequence.extents.shared(span, from + i, group);
         let b = sequence.of_token(sequence.b, at, first, W);
         let c = sequence.of_token(sequence.c, at, first, W);
-        let clears = sequence.clears(row, from + i);
+        let clears = sequence.clears(span, from + i);
         let mut read = reads[i];
         for n in 0..W {
             let factor = E::exp2(simd, E::times(simd, steps[i], rates[n]));
@@ -359,7 +360,7 @@ fn retreat_some<S: Simd, E: Real, const W: usize>(
     let mut g: [_; W] = std::array::from_fn(|n| gradients[first + n]);
     let mut d_rate: [_; W] = std::array::from_fn(|n| rate_gradients[first + n]);
     for i in (0..length).rev() {
-        let at = sequence.extents.shared(row, from + i, group);
+        let at = sequence.extents.shared(span, from + i, group);
         let b = sequence.of_token(sequence.b, at, first, W);
         let c = sequence.of_token(sequence.c, at, first, W);
         let d_b = &mut d_b[i * size + first..][..W];

@@ -9,6 +9,7 @@ use crate::kernel::cpu::functions::sigmoid;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
+use crate::segments::Span;
 use pulp::{Simd, WithSimd};
 use std::f64::consts::LOG2_E;
 
@@ -20,26 +21,26 @@ pub(super) struct Forward<'a, E> {
     pub sequence: Sequence<'a, E>,
     pub output: Output<'a, E>,
     pub last: Output<'a, E>,
-    /// The states before the chunks, `[b, chunks, blocks, n, lanes]`, if they are to be saved.
+    /// The states before the chunks, `[chunks, blocks, n, lanes]`, if they are to be saved.
     pub states: Option<Output<'a, E>>,
 }
 
-/// Numbers in the states of one sequence before its chunks.
-pub(super) fn saved_size<S: Simd, E: Real>(time: usize, blocks: &Blocks, size: usize) -> usize {
-    time.div_ceil(CHUNK) * blocks.all.len() * size * lanes::<S, E>()
+/// Numbers in the states before one chunk.
+pub(super) fn saved_size<S: Simd, E: Real>(blocks: &Blocks, size: usize) -> usize {
+    blocks.all.len() * size * lanes::<S, E>()
 }
 
 impl<E: Real> WithSimd for Forward<'_, E> {
     type Output = ();
 
     fn with_simd<S: Simd>(self, simd: S) {
-        let extents = self.sequence.extents;
+        let Sequence { extents, spans, .. } = self.sequence;
         let blocks = Blocks::of::<S, E>(extents.channels, extents.groups);
         let tasks = blocks.tasks.len();
         let scratch = || Scratch::new::<S>(&blocks, extents.size);
-        each(extents.batch * tasks, extents.steps(), scratch, |scratch, index| {
-            let (row, task) = (index / tasks, &blocks.tasks[index % tasks]);
-            vectorized(simd, Run { pass: &self, blocks: &blocks, row, task, scratch });
+        each(spans.len() * tasks, extents.steps(), scratch, |scratch, index| {
+            let (span, task) = (spans[index / tasks], &blocks.tasks[index % tasks]);
+            vectorized(simd, Run { pass: &self, blocks: &blocks, span, task, scratch });
         });
     }
 }
@@ -72,7 +73,7 @@ impl<E: Real> Tokens<E> {
         &mut self,
         simd: S,
         sequence: &Sequence<'_, E>,
-        row: usize,
+        span: Span,
         from: usize,
         length: usize,
         block: Block,
@@ -81,7 +82,7 @@ impl<E: Real> Tokens<E> {
         let writes = &mut E::vectors_mut::<S>(&mut self.writes)[..length];
         let reads = &mut E::vectors_mut::<S>(&mut self.reads)[..length];
         for i in 0..length {
-            let token = sequence.extents.token(row, from + i);
+            let token = sequence.extents.token(span, from + i);
             steps[i] = super::steps::step(simd, sequence, token, block);
             writes[i] = E::times(simd, steps[i], load(simd, sequence.input, token, block));
             reads[i] = E::splat(simd, E::default());
@@ -113,7 +114,7 @@ pub(super) fn pack_rates<S: Simd, E: Real>(simd: S, sequence: &Sequence<'_, E>, 
 struct Run<'a, 'b, E> {
     pass: &'a Forward<'b, E>,
     blocks: &'a Blocks,
-    row: usize,
+    span: Span,
     task: &'a Task,
     scratch: &'a mut Scratch<E>,
 }
@@ -123,32 +124,32 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { pass, blocks, row, task, scratch } = self;
+        let Self { pass, blocks, span, task, scratch } = self;
         let Forward { sequence, output, last, states: saved } = pass;
         let extents = sequence.extents;
         let Scratch { rates, states, tokens } = scratch;
         let slot = extents.size * lanes::<S, E>();
-        let before = row * extents.channels * extents.size;
+        let before = span.number * extents.channels * extents.size;
         let own = blocks.blocks_of(task);
         for (k, block) in own.iter().enumerate() {
             pack_rates(simd, sequence, *block, &mut rates[k * slot..][..slot]);
             pack(simd, sequence.start, before, *block, extents.size, &mut states[k * slot..][..slot]);
         }
-        for (chunk, from) in (0..extents.time).step_by(CHUNK).enumerate() {
-            let length = CHUNK.min(extents.time - from);
+        for (chunk, from) in (0..span.length).step_by(CHUNK).enumerate() {
+            let length = CHUNK.min(span.length - from);
             for (k, block) in own.iter().enumerate() {
                 let (rates, states) = (&rates[k * slot..][..slot], &mut states[k * slot..][..slot]);
                 if let Some(saved) = saved {
-                    let slots = row * extents.time.div_ceil(CHUNK) + chunk;
+                    let slots = sequence.chunks[span.number] + chunk;
                     // SAFETY: this slot is of this sequence, chunk and block alone.
                     unsafe { saved.write((slots * blocks.all.len() + task.first + k) * slot, states) };
                 }
-                tokens.begin(simd, sequence, row, from, length, *block);
-                let place = Place { row, from, length, group: task.group };
+                tokens.begin(simd, sequence, span, from, length, *block);
+                let place = Place { span, from, length, group: task.group };
                 advance(simd, sequence, place, rates, states, tokens);
                 let reads = &E::vectors::<S>(&tokens.reads)[..length];
                 for (i, read) in reads.iter().enumerate() {
-                    let token = extents.token(row, from + i);
+                    let token = extents.token(span, from + i);
                     let mut y = *read;
                     if let Some(d) = sequence.d {
                         let u = load(simd, sequence.input, token, *block);
@@ -173,7 +174,7 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
 /// Tokens of a sequence, seen from the channels of a group.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
-    pub row: usize,
+    pub span: Span,
     pub from: usize,
     pub length: usize,
     pub group: usize,
@@ -206,7 +207,7 @@ fn advance<S: Simd, E: Real>(
 fn advance_some<S: Simd, E: Real, const W: usize>(
     simd: S,
     sequence: &Sequence<'_, E>,
-    Place { row, from, length, group }: Place,
+    Place { span, from, length, group }: Place,
     first: usize,
     rates: &[E::Vector<S>; W],
     states: &mut [E::Vector<S>; W],
@@ -217,10 +218,10 @@ fn advance_some<S: Simd, E: Real, const W: usize>(
     let reads = &mut E::vectors_mut::<S>(&mut tokens.reads)[..length];
     let mut h = *states;
     for i in 0..length {
-        if sequence.clears(row, from + i) {
+        if sequence.clears(span, from + i) {
             h = [E::splat(simd, E::default()); W];
         }
-        let at = sequence.extents.shared(row, from + i, group);
+        let at = sequence.extents.shared(span, from + i, group);
         let b = sequence.of_token(sequence.b, at, first, W);
         let c = sequence.of_token(sequence.c, at, first, W);
         let mut read = reads[i];

@@ -53,14 +53,14 @@ fn either(call: &Call, save: bool) -> (Outputs<Flex>, Option<FlexTensor>) {
     }
 }
 
-/// How the channels are divided here, and the numbers that a forward pass saves of one sequence.
+/// How the channels are divided here, and the numbers that a forward pass saves of one chunk.
 fn division<E: Real>(extents: &Extents) -> (Blocks, usize) {
     struct Division<'a, E>(&'a Extents, PhantomData<E>);
     impl<E: Real> WithSimd for Division<'_, E> {
         type Output = (Blocks, usize);
         fn with_simd<S: Simd>(self, _: S) -> (Blocks, usize) {
             let blocks = Blocks::of::<S, E>(self.0.channels, self.0.groups);
-            let saved = saved_size::<S, E>(self.0.time, &blocks, self.0.size);
+            let saved = saved_size::<S, E>(&blocks, self.0.size);
             (blocks, saved)
         }
     }
@@ -72,8 +72,8 @@ fn forward<E: Real + Element>(call: &Call, save: bool) -> (Outputs<Flex>, Option
     let extents = sequence.extents;
     let mut output = Room::<E>::new(call.inputs().input.shape());
     let mut last = Room::<E>::new(call.inputs().state.shape());
-    let mut states = save.then(|| Room::<E>::new([extents.batch * division::<E>(&extents).1]));
-    if extents.time == 1 && !save {
+    let mut states = save.then(|| Room::<E>::new([call.chunks() * division::<E>(&extents).1]));
+    if extents.time == 1 && call.has_rows() && !save {
         Arch::new().dispatch(Step { sequence, output: output.output(), last: last.output() });
     } else {
         let states = states.as_mut().map(Room::output);
@@ -88,7 +88,7 @@ fn forward<E: Real + Element>(call: &Call, save: bool) -> (Outputs<Flex>, Option
 
 fn backward<E: Real + Element>(call: &Call, states: &FlexTensor, upstream: Outputs<Flex>) -> Inputs<Flex> {
     let sequence = call.sequence::<E>();
-    let (inputs, extents) = (call.inputs(), sequence.extents);
+    let (inputs, extents, count) = (call.inputs(), sequence.extents, call.count());
     let Extents { batch, time, channels, size, .. } = extents;
     let (blocks, _) = division::<E>(&extents);
     let [states, upstream, upstream_last] =
@@ -97,9 +97,9 @@ fn backward<E: Real + Element>(call: &Call, states: &FlexTensor, upstream: Outpu
     let mut delta = Room::<E>::new(inputs.delta.shape());
     let mut z = sequence.z.map(|_| Room::<E>::new(inputs.input.shape()));
     let mut start = Room::<E>::new(inputs.state.shape());
-    let mut a = Room::<E>::new([batch, channels, size]);
-    let mut d = sequence.d.map(|_| Room::<E>::new([batch, channels]));
-    let mut bias = sequence.bias.map(|_| Room::<E>::new([batch, channels]));
+    let mut a = Room::<E>::new([count, channels, size]);
+    let mut d = sequence.d.map(|_| Room::<E>::new([count, channels]));
+    let mut bias = sequence.bias.map(|_| Room::<E>::new([count, channels]));
     let mut b = Room::<E>::new([batch, blocks.tasks.len(), time, size]);
     let mut c = Room::<E>::new([batch, blocks.tasks.len(), time, size]);
     Arch::new().dispatch(Backward {

@@ -10,6 +10,7 @@ use crate::kernel::cpu::functions::sigmoid;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use crate::kernel::cpu::vectorized::vectorized;
+use crate::segments::Span;
 use pulp::{Simd, WithSimd};
 
 /// The whole step.
@@ -23,14 +24,14 @@ impl<E: Real> WithSimd for Step<'_, E> {
     type Output = ();
 
     fn with_simd<S: Simd>(self, simd: S) {
-        let extents = self.sequence.extents;
+        let Sequence { extents, spans, .. } = self.sequence;
         let blocks = Blocks::of::<S, E>(extents.channels, extents.groups);
         let tasks = blocks.tasks.len();
         let scratch = || Buffer::new(2 * lanes::<S, E>());
-        each(extents.batch * tasks, extents.steps(), scratch, |scratch, index| {
-            let (row, task) = (index / tasks, &blocks.tasks[index % tasks]);
+        each(spans.len() * tasks, extents.steps(), scratch, |scratch, index| {
+            let (span, task) = (spans[index / tasks], &blocks.tasks[index % tasks]);
             for block in blocks.blocks_of(task) {
-                vectorized(simd, Run { step: &self, row, group: task.group, block: *block, scratch });
+                vectorized(simd, Run { step: &self, span, group: task.group, block: *block, scratch });
             }
         });
     }
@@ -38,7 +39,7 @@ impl<E: Real> WithSimd for Step<'_, E> {
 
 struct Run<'a, 'b, E> {
     step: &'a Step<'b, E>,
-    row: usize,
+    span: Span,
     group: usize,
     block: Block,
     scratch: &'a mut Buffer<E>,
@@ -49,23 +50,23 @@ impl<E: Real> WithSimd for Run<'_, '_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { step: Step { sequence, output, last }, row, group, block, scratch } = self;
+        let Self { step: Step { sequence, output, last }, span, group, block, scratch } = self;
         let extents = sequence.extents;
         let (size, lanes) = (extents.size, lanes::<S, E>());
-        let token = extents.token(row, 0);
+        let token = extents.token(span, 0);
         let steps = step(simd, sequence, token, block);
         let writes = E::times(simd, steps, load(simd, sequence.input, token, block));
         let vectors = E::vectors_mut::<S>(scratch);
         (vectors[0], vectors[1]) = (steps, writes);
 
         let zero = E::splat(simd, E::default());
-        let clears = sequence.clears(row, 0);
-        let at = extents.shared(row, 0, group);
+        let clears = sequence.clears(span, 0);
+        let at = extents.shared(span, 0, group);
         let (b, c) = (sequence.of_token(sequence.b, at, 0, size), sequence.of_token(sequence.c, at, 0, size));
         for lane in 0..block.channels {
             let channel = block.first + lane;
             let rates = &sequence.a[channel * size..][..size];
-            let start = (row * extents.channels + channel) * size;
+            let start = (span.number * extents.channels + channel) * size;
             let before = &sequence.start[start..][..size];
             let (dt, write) = (E::splat(simd, scratch[lane]), E::splat(simd, scratch[lanes + lane]));
             let mut sum = zero;
