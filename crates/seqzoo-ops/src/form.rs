@@ -165,6 +165,20 @@ mod tests {
     }
 
     #[test]
+    fn only_the_cpu_takes_uneven_segments_as_they_lie() {
+        let (uneven, even) = (Segments::in_one_row([3, 0, 2]), Segments::in_one_row([3, 0, 3]));
+        let said = |kernel, segments| {
+            let report = Form::Auto.resolve(3, &Forms::chunked(kernel));
+            report.with_segments(segments).to_string()
+        };
+        assert_eq!(said(Some(Kernel::Cpu), Some(&uneven)), "native CPU kernel (the device has it)");
+        assert_eq!(said(Some(Kernel::Gpu), Some(&uneven)), "CubeCL kernel (segments padded to the longest)");
+        assert_eq!(said(Some(Kernel::Gpu), Some(&even)), "CubeCL kernel (the device has it)");
+        assert_eq!(said(None, Some(&uneven)), "chunked in 64 tokens (segments padded to the longest)");
+        assert_eq!(said(None, None), "chunked in 64 tokens (the device has no kernel)");
+    }
+
+    #[test]
     #[should_panic(expected = "use `Form::Auto` or `Form::Parallel`")]
     fn chunks_are_refused_where_there_are_none() {
         Form::Chunked { size: 64 }.resolve(100, &Forms::parallel(None));

@@ -30,6 +30,10 @@ pub struct Segment {
 /// own and ends with a final state of its own, as if it had been given alone. The final state of an empty segment is its
 /// initial state. Rows need not agree in the number of their segments, nor in their lengths.
 ///
+/// The kernels on the CPU take them as they lie, and a call costs what its tokens cost. All other forms and kernels pad them
+/// to the longest, behind a report that says so: one long segment among many short ones is expensive there. Where all that
+/// have tokens are equally long, every form takes them as the rows of a batch.
+///
 /// This is numbers on the host, shared by clones. Flash-linear-attention calls it `cu_seqlens`.
 ///
 /// # Example

@@ -68,6 +68,7 @@ fn slots(chunks: &[Chunk]) -> usize {
 #[derive(Debug)]
 pub(crate) struct Cut {
     heads: usize,
+    longest: usize,
     sequences: Vec<Sequence>,
 }
 
@@ -83,17 +84,18 @@ struct Sequence {
 impl Cut {
     pub fn new<E: Real>(extents: &Extents, resets: Option<&[E]>, segments: Option<&Segments>) -> Self {
         let Extents { batch, time, heads, .. } = *extents;
-        let mut total = 0;
+        let (mut total, mut longest) = (0, 0);
         let sequence = |Segment { row, start, length }| {
             let resets = resets.map(|resets| &resets[row * time..(row + 1) * time]);
             let chunks = chunks(start..start + length, resets);
             let first = total;
+            longest = length.max(longest);
             total += slots(&chunks);
             Sequence { row, chunks, slots: first..total }
         };
         let all = sequences(batch, time, segments).into_iter();
         let sequences = all.map(sequence).collect();
-        Self { heads, sequences }
+        Self { heads, longest, sequences }
     }
 
     /// The heads of all sequences together.
@@ -151,6 +153,11 @@ impl Cut {
         heads.flat_map(|index| (0..self.chunks(index)).map(move |chunk| (index, chunk))).collect()
     }
 
+    /// The largest number of tokens of a sequence.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// The largest number of chunks of a sequence.
     pub fn max_chunks(&self) -> usize {
         self.sequences.iter().map(|sequence| sequence.chunks.len()).max().unwrap_or(0)
@@ -191,7 +198,7 @@ mod tests {
         let mut resets = [0.0f32; 80];
         (resets[37], resets[40]) = (1.0, 1.0);
         let cut = Cut::new(&extents, Some(&resets), Some(&segments));
-        assert_eq!((cut.all_heads(), cut.max_chunks()), (12, 2));
+        assert_eq!((cut.all_heads(), cut.longest(), cut.max_chunks()), (12, 40, 2));
         let places = |sequence: usize| -> Vec<_> {
             let head = 3 * sequence + 1;
             let places = (0..cut.chunks(head)).map(|chunk| cut.place(head, chunk));

@@ -16,7 +16,7 @@ const SMALL: usize = 1 << 20;
 pub(crate) enum Division {
     /// Every head of every sequence is walked once, by one core at a time: see [`relay`](crate::kernel::cpu::relay::relay).
     Heads,
-    /// There are fewer of them than cores. A first pass carries the memory from chunk to chunk, parallel
+    /// There are fewer of them than cores, or one is longer than a core's share of all. A first pass carries the memory from chunk to chunk, parallel
     /// over the columns of the values, and a second computes the chunks, parallel over these.
     Chunks,
 }
@@ -24,8 +24,10 @@ pub(crate) enum Division {
 impl Division {
     /// For sequences that are cut into chunks.
     pub fn of(extents: &Extents, cut: &Cut) -> Self {
-        let few = cut.all_heads() < rayon::current_num_threads() && cut.max_chunks() > 2;
-        if few && cost(extents) >= SMALL { Self::Chunks } else { Self::Heads }
+        // The tokens of a head of the longest sequence, and a core's share of those of all heads.
+        let share = extents.batch * extents.time * extents.heads / rayon::current_num_threads();
+        let uneven = cut.longest() > share && cut.max_chunks() > 2;
+        if uneven && cost(extents) >= SMALL { Self::Chunks } else { Self::Heads }
     }
 }
 
