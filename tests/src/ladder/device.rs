@@ -1,11 +1,12 @@
 //! The kernel of another device in `f32` against the law in `f64` on the CPU.
 
 use super::change::{Times, View};
+use super::segments::{Packed, Segmented, uneven};
 use super::{Case, MemoryOperator, Operator, hostile, returned};
 use crate::operators::{Fading, Shape, shape};
 use crate::{autodiff, plain};
 use burn::tensor::{DType, Device};
-use seqzoo::ops::Form;
+use seqzoo::ops::{Form, Segments};
 
 /// Tokens in a chunk of the kernels with a matrix memory.
 const CHUNK: usize = 16;
@@ -65,6 +66,20 @@ pub fn resets_anywhere<O: Operator>(device: &Device) {
         assert_kernel_is_the_law(device, case.clone().with_resets_at(&[0, 7]));
         let whole_chunk: Vec<usize> = (CHUNK..2 * CHUNK).collect();
         assert_kernel_is_the_law(device, case.with_resets_at(&whole_chunk));
+    }
+}
+
+/// Segments that are padded on the device, and some of one length, which are not.
+pub fn segments_equal_separate_sequences<O: Segmented>(device: &Device) {
+    for kind in O::KINDS {
+        for segments in [uneven(), Segments::new(40, [vec![20, 0, 20], vec![20, 20]])] {
+            let Packed { case, segments } = Packed::<O>::random(*kind, segments, 3).with_resets(0.1);
+            let case = case.on(&autodiff(), DType::F32).on(&autodiff(), DType::F64);
+            let packed = Packed { case, segments };
+            let on_device = packed.case.clone().on(device, DType::F32);
+            let found = on_device.outcome_of(|case| packed.run(case, Form::Kernel));
+            found.assert_close(&packed.outcome_one_by_one(Form::Naive), CLOSE);
+        }
     }
 }
 

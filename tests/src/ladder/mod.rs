@@ -156,6 +156,8 @@ macro_rules! ladder {
             segments_without_a_tape_give_the_same,
             a_thousand_streams_of_different_lengths_equal_separate_sequences,
             the_number_of_cores_changes_no_bit,
+            single_precision_is_as_good_as_its_type,
+            no_rows_have_no_segments,
             #[should_panic(expected = "The argument `segments` has 2 rows, but B = 3 are wanted.")]
             segments_of_other_rows_are_refused,
             #[should_panic(expected = "The argument `segments` has 7 tokens in every row, but T = 9 are wanted.")]
@@ -191,6 +193,7 @@ macro_rules! ladder {
             the_device_has_a_kernel_and_auto_takes_it,
             awkward_lengths,
             resets_anywhere,
+            segments_equal_separate_sequences,
             a_reset_before_the_first_token_clears_even_an_infinite_state,
             any_split_gives_the_same,
             single_tokens_give_the_same_with_gradients,
@@ -245,6 +248,7 @@ macro_rules! ladder {
             the_device_has_a_kernel_and_auto_takes_it,
             awkward_lengths,
             resets_anywhere,
+            segments_equal_separate_sequences,
             a_reset_before_the_first_token_clears_even_an_infinite_state,
             any_split_gives_the_same,
             single_tokens_give_the_same_with_gradients,

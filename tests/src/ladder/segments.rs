@@ -150,7 +150,7 @@ impl Change for Below {
 }
 
 /// Two rows of 43 tokens that disagree, with segments beyond a chunk of the kernel, of one token and of none.
-fn uneven() -> Segments {
+pub fn uneven() -> Segments {
     Segments::new(43, [vec![0, 34, 1, 0, 8], vec![5, 38, 0]])
 }
 
@@ -248,6 +248,23 @@ pub fn the_number_of_cores_changes_no_bit<O: Segmented>() {
             with(threads).assert_close(&one, 0.0);
         }
         one.assert_close(&packed.outcome_one_by_one(Form::Auto), O::TOLERANCE.exact);
+    }
+}
+
+pub fn single_precision_is_as_good_as_its_type<O: Segmented>() {
+    super::device::segments_equal_separate_sequences::<O>(&autodiff());
+}
+
+pub fn no_rows_have_no_segments<O: Segmented>() {
+    for kind in O::KINDS {
+        let packed = Packed::<O>::random(*kind, Segments::new(5, Vec::<Vec<usize>>::new()), 13);
+        for form in available::<O>(O::FORMS) {
+            let (output, state) = packed.run(&packed.case, form);
+            let returned = super::returned::<O>(&output, &state);
+            for name in returned.names() {
+                assert!(returned.values(name).is_empty(), "{kind:?}, {form:?}: {name}");
+            }
+        }
     }
 }
 
