@@ -42,7 +42,7 @@ pub fn the_device_has_a_kernel_and_auto_takes_it<O: Operator>(device: &Device) {
 }
 
 pub fn awkward_lengths<O: Operator>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         for time in [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5, 100] {
             let case = Case::<O>::random(*kind, &O::shape(time), time as u64, &autodiff());
             assert_kernel_is_the_law(device, case);
@@ -60,7 +60,7 @@ pub fn at_widths<O: MemoryOperator>(device: &Device, kind: O::Kind, widths: &[(u
 }
 
 pub fn resets_anywhere<O: Operator>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         let case = Case::<O>::random(*kind, &O::shape(53), 3, &autodiff());
         assert_kernel_is_the_law(device, case.clone().with_resets(8, 0.2));
         assert_kernel_is_the_law(device, case.clone().with_resets_at(&[0, 7]));
@@ -84,7 +84,7 @@ pub fn segments_equal_separate_sequences<O: Segmented>(device: &Device) {
 }
 
 pub fn a_reset_before_the_first_token_clears_even_an_infinite_state<O: Operator>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         for time in [1, 20, 100] {
             let mut case = Case::<O>::random(*kind, &O::shape(time), 3, &plain()).with_resets_at(&[0]);
             let wanted = case.returned(Form::Naive);
@@ -96,7 +96,7 @@ pub fn a_reset_before_the_first_token_clears_even_an_infinite_state<O: Operator>
 }
 
 pub fn any_split_gives_the_same<O: Operator>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         for split in [1, 15, 16, 17, 39] {
             let case = Case::<O>::random(*kind, &O::shape(40), 4, &autodiff());
             assert_is_the_law(device, case, |case| case.in_parts([split, 40], Form::Kernel));
@@ -105,14 +105,14 @@ pub fn any_split_gives_the_same<O: Operator>(device: &Device) {
 }
 
 pub fn single_tokens_give_the_same_with_gradients<O: Operator>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         let case = Case::<O>::random(*kind, &O::shape(19), 4, &autodiff()).with_resets_at(&[0, 7]);
         assert_is_the_law(device, case, |case| case.in_parts(1..=19, Form::Kernel));
     }
 }
 
 pub fn single_tokens_give_the_same_without_a_tape<O: Operator>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         let case = Case::<O>::random(*kind, &O::shape(19), 4, &plain()).with_resets_at(&[0, 7]);
         let wanted = case.returned(Form::Naive);
         let (output, state) = case.on(&device.clone().inner(), DType::F32).in_parts(1..=19, Form::Kernel);
@@ -140,7 +140,7 @@ pub fn an_output_that_the_loss_never_uses_costs_no_gradient<O: MemoryOperator>(d
 }
 
 pub fn inputs_may_be_views<O: Operator>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         for time in [1, 20, 100] {
             let case = Case::<O>::random(*kind, &O::shape(time), 3, &plain());
             let case = case.on(&device.clone().inner(), DType::F32);
@@ -152,7 +152,7 @@ pub fn inputs_may_be_views<O: Operator>(device: &Device) {
 
 /// Scans have chunks of 64 tokens, and 64 channels that meet nowhere in a cube.
 pub fn scans_at_the_edges_of_chunks_and_cubes<O: Operator<Shape = [usize; 3]>>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         for (time, channels) in [(63, 3), (64, 65), (65, 1), (128, 4), (200, 70)] {
             let case = Case::<O>::random(*kind, &[2, time, channels], 4, &autodiff());
             assert_kernel_is_the_law(device, case.clone());
@@ -162,7 +162,7 @@ pub fn scans_at_the_edges_of_chunks_and_cubes<O: Operator<Shape = [usize; 3]>>(d
 }
 
 pub fn a_chunk_of_nothing_but_resets_keeps_only_the_last_token<O: Operator>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         let resets: Vec<usize> = (64..128).collect();
         let case = Case::<O>::random(*kind, &O::shape(200), 5, &autodiff());
         assert_kernel_is_the_law(device, case.with_resets_at(&resets));
@@ -170,7 +170,7 @@ pub fn a_chunk_of_nothing_but_resets_keeps_only_the_last_token<O: Operator>(devi
 }
 
 pub fn what_others_hold_is_not_overwritten<O: Operator>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         for time in [1, 20, 100] {
             let case = Case::<O>::random(*kind, &O::shape(time), 3, &autodiff()).on(device, DType::F32);
             let first = case.clone().outcome(Form::Kernel);
@@ -181,7 +181,7 @@ pub fn what_others_hold_is_not_overwritten<O: Operator>(device: &Device) {
 
 /// Long enough for many chunks, and too long for the recurrence: the CPU kernel in `f64` stands for the law.
 pub fn scans_of_many_chunks<O: Operator<Shape = [usize; 3]>>(device: &Device) {
-    for kind in O::KINDS {
+    for kind in O::DEVICE_KINDS {
         let case = Case::<O>::random(*kind, &[2, 3000, 7], 6, &autodiff()).with_resets(8, 0.001);
         let rounded = case.on(&autodiff(), DType::F32).on(&autodiff(), DType::F64);
         let found = rounded.clone().on(device, DType::F32).outcome(Form::Kernel);

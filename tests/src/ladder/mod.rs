@@ -46,6 +46,8 @@ pub trait Operator: Clone + Debug + Send + Sync + 'static {
 
     /// All kinds.
     const KINDS: &'static [Self::Kind];
+    /// Those of which other devices have a kernel.
+    const DEVICE_KINDS: &'static [Self::Kind] = Self::KINDS;
     /// How far two forms may be apart.
     const TOLERANCE: Tolerance;
     /// Whether it has a kernel on the CPU.
@@ -202,6 +204,19 @@ macro_rules! ladder {
             the_gradient_of_a_tiny_decay_has_as_many_digits_as_any_other,
             an_output_that_the_loss_never_uses_costs_no_gradient,
             inputs_may_be_views,
+        }
+    };
+    (memory_device, $operator:ty, $device:expr) => {
+        $crate::ladder! { @ device, $operator, (&$device);
+            the_device_has_a_kernel_and_auto_takes_it,
+            awkward_lengths,
+            resets_anywhere,
+            a_reset_before_the_first_token_clears_even_an_infinite_state,
+            any_split_gives_the_same,
+            single_tokens_give_the_same_with_gradients,
+            single_tokens_give_the_same_without_a_tape,
+            inputs_may_be_views,
+            what_others_hold_is_not_overwritten,
         }
     };
     (chunks, $operator:ty) => {

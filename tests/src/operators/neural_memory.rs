@@ -61,6 +61,13 @@ impl Operator for NeuralMemory {
         Kind { depth: 2, chunk: 5 },
         Kind { depth: 3, chunk: 16 },
     ];
+    /// A linear memory, with chunks that are shorter and longer than blocks, and as long.
+    const DEVICE_KINDS: &'static [Kind] = &[
+        Kind { depth: 1, chunk: 1 },
+        Kind { depth: 1, chunk: 7 },
+        Kind { depth: 1, chunk: 16 },
+        Kind { depth: 1, chunk: 40 },
+    ];
     const TOLERANCE: Tolerance = Tolerance { exact: 1e-10, harsh: 1e-10, single: 5e-5 };
 
     fn shape(time: usize) -> Shape {
@@ -156,7 +163,7 @@ impl Operator for NeuralMemory {
     }
 
     fn report(time: usize, form: Form, device: &Device) -> Report {
-        neural_memory_report(time, &NeuralMemoryOptions { form, ..Default::default() }, device)
+        neural_memory_report(time, 1, &NeuralMemoryOptions { form, ..Default::default() }, device)
     }
 }
 

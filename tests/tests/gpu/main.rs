@@ -4,6 +4,7 @@
 mod delta_rule;
 mod linear_attention;
 mod linear_scan;
+mod neural_memory;
 mod selective_scan;
 
 /// The device under test, recording gradients.

@@ -3,6 +3,8 @@
 use super::places::{Places, Rows};
 use crate::segments::gather;
 use burn::tensor::{Device, Tensor, TensorData};
+#[cfg(feature = "cube")]
+use std::ops::Range;
 
 /// Every sequence cut into blocks of `width` slots, of which no edge of a chunk lies inside one. Slots that hold no
 /// token are padding.
@@ -14,14 +16,28 @@ pub(crate) struct Layout {
     time: usize,
 }
 
+/// What a block holds: tokens that follow each other.
+#[cfg(feature = "cube")]
+pub(crate) struct Held {
+    /// The first of them, if there is one.
+    pub token: Option<usize>,
+    /// The slots of the block that they are in.
+    pub slots: Range<usize>,
+}
+
 impl Layout {
     /// Blocks of `size` tokens, or of a chunk where that is shorter.
     pub fn new(places: &Places, size: usize, chunk: usize) -> Self {
-        let width = size.min(chunk);
+        let tokens = size.min(chunk);
+        Self::in_slots(places, tokens, tokens)
+    }
+
+    /// Blocks of at most `tokens` tokens in `width` slots.
+    pub fn in_slots(places: &Places, tokens: usize, width: usize) -> Self {
         let slots = places.positions.iter().map(|positions| {
             let mut block = 0;
             let slots = positions.iter().enumerate().map(|(token, place)| {
-                let slot = place % width;
+                let slot = place % tokens;
                 block += usize::from(slot == 0 && token > 0);
                 block * width + slot
             });
@@ -48,9 +64,16 @@ impl Layout {
 
     /// Tokens `[b, t, h, d]` in their slots, `[b, h, n, c, d]`, with zeros in the others.
     pub fn split(&self, tokens: Tensor<4>) -> Tensor<5> {
+        let [batch, _, heads, channels] = tokens.dims();
+        let placed = self.placed(tokens);
+        placed.swap_dims(1, 2).reshape([batch, heads, self.blocks, self.width, channels])
+    }
+
+    /// The same in the order of tokens, `[b, n · c, h, d]`.
+    pub fn placed(&self, tokens: Tensor<4>) -> Tensor<4> {
         let [batch, time, heads, channels] = tokens.dims();
         let slots = self.blocks * self.width;
-        let placed = match self.first() {
+        match self.first() {
             Some(0) if slots == time => tokens,
             Some(first) => {
                 let zeros = |count| {
@@ -65,8 +88,7 @@ impl Layout {
                 Tensor::cat(parts.into_iter().flatten().collect(), 1)
             }
             None => gather(tokens, batch, self.sources()),
-        };
-        placed.swap_dims(1, 2).reshape([batch, heads, self.blocks, self.width, channels])
+        }
     }
 
     /// For every slot of every sequence the token that it holds, if it holds one.
@@ -84,14 +106,33 @@ impl Layout {
     /// What [`split`](Self::split) took apart, `[b, t, h, d]`.
     pub fn join(&self, blocks: Tensor<5>) -> Tensor<4> {
         let [batch, heads, count, width, channels] = blocks.dims();
-        let slots = count * width;
-        let placed = blocks.reshape([batch, heads, slots, channels]).swap_dims(1, 2);
+        self.taken(blocks.reshape([batch, heads, count * width, channels]).swap_dims(1, 2))
+    }
+
+    /// What [`placed`](Self::placed) put into slots, `[b, t, h, d]`.
+    pub fn taken(&self, placed: Tensor<4>) -> Tensor<4> {
+        let [batch, slots, _, _] = placed.dims();
         if let Some(first) = self.first() {
             return placed.narrow(1, first, self.time);
         }
         let rows = self.slots.iter().enumerate();
         let sources = rows.flat_map(|(row, places)| places.iter().map(move |slot| Some(row * slots + slot)));
         gather(placed, batch, sources)
+    }
+
+    /// What the blocks of a sequence hold.
+    #[cfg(feature = "cube")]
+    pub fn held_by(&self, row: usize) -> impl Iterator<Item = Held> {
+        let slots = &self.slots[row];
+        (0..self.blocks).map(move |block| {
+            let from = block * self.width;
+            let first = slots.partition_point(|slot| *slot < from);
+            let after = slots.partition_point(|slot| *slot < from + self.width);
+            match slots[first..after] {
+                [] => Held { token: None, slots: 0..0 },
+                [start, ..] => Held { token: Some(first), slots: start - from..start - from + after - first },
+            }
+        })
     }
 
     /// 1 in the slots that hold a token and 0 in the others, `[b, 1, n, c, 1]`.

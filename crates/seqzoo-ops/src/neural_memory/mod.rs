@@ -1,7 +1,6 @@
 #![doc = include_str!("README.md")]
 
 mod chunked;
-#[cfg(feature = "flex")]
 pub(crate) mod kernel;
 mod memory;
 mod mixing;
@@ -17,7 +16,6 @@ pub use surprise::Surprise;
 use crate::checks;
 use crate::fast_weights::{layout, places};
 use crate::form::{Form, Forms, Report};
-use crate::kernel::Kernel;
 use crate::precision::to_dtype;
 use burn::tensor::{DType, Device, Tensor};
 use network::Network;
@@ -98,7 +96,7 @@ pub fn neural_memory(
     options: NeuralMemoryOptions,
 ) -> (Tensor<4>, NeuralMemoryState) {
     let dtype = query.dtype();
-    let report = neural_memory_report(query.dims()[1], &options, &query.device());
+    let report = neural_memory_report(query.dims()[1], weights.len(), &options, &query.device());
     let problem = Problem::checked(query, key, value, gates, weights, options);
     if problem.is_empty() {
         // Of no sequences the values are the output, and the memory stays as it is.
@@ -107,7 +105,6 @@ pub fn neural_memory(
     }
     let (output, state) = match report.form {
         Form::Chunked { size } => chunked::chunked(problem, size),
-        #[cfg(feature = "flex")]
         Form::Kernel => kernel::run(problem),
         _ => naive::naive(problem),
     };
@@ -154,13 +151,19 @@ pub fn retrieve(query: Tensor<4>, weights: &[Tensor<4>], residual: bool) -> Tens
     to_dtype(answer.swap_dims(1, 2), dtype)
 }
 
-/// Which form [`neural_memory`] takes for `time` tokens on `device` under `options`, and why.
+/// Which form [`neural_memory`] takes for `time` tokens and a memory of so many layers on `device` under `options`, and
+/// why. The native CPU kernel takes any number of layers, the CubeCL kernel one.
 ///
 /// # Panics
 ///
 /// As [`neural_memory`] does, if the form asked for cannot be had.
 #[track_caller]
-pub fn neural_memory_report(time: usize, options: &NeuralMemoryOptions, device: &Device) -> Report {
+pub fn neural_memory_report(
+    time: usize,
+    layers: usize,
+    options: &NeuralMemoryOptions,
+    device: &Device,
+) -> Report {
     assert!(
         options.form != Form::Kernel || !options.surprise,
         "The form `Kernel` was asked for, but no kernel tells surprise; use `Form::Auto`."
@@ -170,7 +173,7 @@ pub fn neural_memory_report(time: usize, options: &NeuralMemoryOptions, device: 
         let form = if time == 1 || options.chunk == 1 { Form::Naive } else { many_tokens };
         return Report::form(form, "surprise is asked for, which no kernel tells");
     }
-    let kernel = Kernel::on(device).filter(|kernel| *kernel == Kernel::Cpu);
+    let kernel = kernel::on(device, layers);
     if options.form == Form::Auto && options.chunk == 1 && kernel.is_none() {
         return Report::form(Form::Naive, "chunks of one token; the device has no kernel");
     }

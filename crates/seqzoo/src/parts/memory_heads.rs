@@ -184,7 +184,7 @@ impl MemoryHeads {
 
     /// Which form the memory takes for `time` tokens.
     pub(crate) fn report(&self, time: usize, device: &Device) -> Report {
-        neural_memory_report(time, &self.options(), device)
+        neural_memory_report(time, self.weights.len(), &self.options(), device)
     }
 }
 

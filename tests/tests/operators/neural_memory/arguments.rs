@@ -80,7 +80,7 @@ fn forms_that_are_not_there_are_refused() {
     assert_eq!(NeuralMemory::report(1, Form::Auto, &plain()).form, Form::Kernel);
     let report = |chunk, form| {
         let options = NeuralMemoryOptions { chunk, surprise: true, form, ..Default::default() };
-        neural_memory_report(9, &options, &plain()).form
+        neural_memory_report(9, 1, &options, &plain()).form
     };
     assert_eq!(
         [1, 5, 100].map(|chunk| report(chunk, Form::Auto)),

@@ -1,16 +1,10 @@
 //! The memory from chunk to chunk, and what every token finds wrong in it.
 
+use crate::matrix_memory::kernel::gpu::columns::{PARTIAL, ROWS, SLICES, UNITS, add_found, found, lay_down};
 use crate::matrix_memory::kernel::gpu::tile::{
     CHUNK, Place, WIDTH, at, factor_of, fade, load_chunk, value_row,
 };
 use cubecl::prelude::*;
-
-/// Units per cube: each has one column of the memory and every `SLICES`-th of its rows.
-pub(super) const UNITS: usize = 256;
-const SLICES: usize = UNITS / WIDTH;
-
-/// Output that a unit has in a tile of `WIDTH`.
-const ROWS: usize = WIDTH / SLICES;
 
 /// Forward: the difference of every value from what the memory holds under its key, the memory before every chunk
 /// and after the last. With `k` the keys, `L` their overlaps inside the chunk and `u = β ⊙ r` what is written,
@@ -20,7 +14,7 @@ const ROWS: usize = WIDTH / SLICES;
 /// ```
 ///
 /// In reverse: the gradient of everything written, that of the memory after every chunk and before the first. With
-/// `w` and `X` what [`upstream`](super::upstream::upstream) has found, and `dr = β ⊙ du`,
+/// `w` and `X` what [`upstream`](crate::matrix_memory::kernel::gpu::launch::upstream) has found, and `dr = β ⊙ du`,
 ///
 /// ```text
 /// du_i = w_i + Dᵀ (k_i ⊙ after_i) − Σ_{m>i} L_mi dr_m           D' = diag(factors) D + X − (k ⊙ through)ᵀ dr
@@ -66,7 +60,7 @@ pub(super) fn carry<F: Float>(
     let mut key_tile = Shared::<[F]>::new_slice(CHUNK * WIDTH);
     let mut whole = Shared::<[F]>::new_slice(WIDTH);
     let mut overlap = Shared::<[F]>::new_slice(CHUNK * CHUNK);
-    let mut partial = Shared::<[F]>::new_slice(CHUNK * UNITS / 2);
+    let mut partial = Shared::<[F]>::new_slice(PARTIAL);
     let mut betas = Shared::<[F]>::new_slice(CHUNK * WIDTH);
     // The right-hand sides, and then what is written.
     let mut written = Shared::<[F]>::new_slice(CHUNK * WIDTH);
@@ -214,8 +208,6 @@ fn find<F: Float>(
     #[comptime] reverse: bool,
     #[comptime] channels: bool,
 ) {
-    let slice = UNIT_POS as usize / WIDTH;
-    let column = UNIT_POS as usize % WIDTH;
     // Every unit sums over its own rows.
     let mut sums = Array::<F>::new(CHUNK);
     #[unroll]
@@ -229,32 +221,10 @@ fn find<F: Float>(
         // A read has faded through its token; a write fades from after its token on.
         fade::<F>(key_tile, whole, factors, place, from, key_width, WIDTH, reverse, channels);
         sync_cube();
-        #[unroll]
-        for r in 0..ROWS {
-            let number = memory[tile * ROWS + r];
-            #[unroll]
-            for i in 0..CHUNK {
-                sums[i] += key_tile[i * WIDTH + slice + r * SLICES] * number;
-            }
-        }
+        add_found::<F>(&mut sums, &*key_tile, memory, tile);
         sync_cube();
     }
-
-    // The sums of two units meet: those of all at once would not fit.
-    #[unroll]
-    for i in 0..CHUNK {
-        if slice >= SLICES / 2 {
-            partial[(i * (SLICES / 2) + slice - SLICES / 2) * WIDTH + column] = sums[i];
-        }
-    }
-    sync_cube();
-    #[unroll]
-    for i in 0..CHUNK {
-        if slice < SLICES / 2 {
-            partial[(i * (SLICES / 2) + slice) * WIDTH + column] += sums[i];
-        }
-    }
-    sync_cube();
+    lay_down::<F>(partial, &sums);
 }
 
 /// The right-hand sides of the chunk's equations, and its betas.
@@ -277,11 +247,7 @@ fn collect<F: Float>(
     for r in 0..CHUNK / SLICES {
         let i = slice + r * SLICES;
         let token = place.from + i;
-        let mut found = F::new(0.0_f32);
-        #[unroll]
-        for part in 0..SLICES / 2 {
-            found += partial[(i * (SLICES / 2) + part) * WIDTH + column];
-        }
+        let found = found::<F>(partial, i, column);
         let mut number = F::new(0.0_f32);
         let mut own_beta = F::new(0.0_f32);
         if token < time && value < value_width {

@@ -1,7 +1,8 @@
 //! The programs of the delta rule alone as functions of tensors.
 
-use super::{carry, step, upstream};
+use super::{carry, step};
 use crate::kernel::gpu::launch::{Direction, cubes, empty, own, scalar, units};
+use crate::matrix_memory::kernel::gpu::columns::UNITS;
 use crate::matrix_memory::kernel::gpu::launch::{Factors, chunks};
 use crate::matrix_memory::kernel::gpu::tile::WIDTH;
 use burn::backend::cubecl::dtype_to_storage_type;
@@ -24,7 +25,7 @@ pub(super) fn carry(
     let [batch, time, heads, value] = values.meta.shape().dims();
     let memories = upstream.unwrap_or_else(|| empty(keys, [batch, heads, chunks(time), key, value]));
     let (values, last) = (own(values), own(start));
-    let (count, dim) = cubes(&keys.client, batch * heads * value.div_ceil(WIDTH), carry::UNITS as u32);
+    let (count, dim) = cubes(&keys.client, batch * heads * value.div_ceil(WIDTH), UNITS as u32);
     carry::carry::launch(
         &keys.client,
         count,
@@ -42,37 +43,6 @@ pub(super) fn carry(
         dtype_to_storage_type(keys.dtype),
     );
     (values, memories, last)
-}
-
-/// The gradients of a chunk's writes and of the memory before it, from its outputs.
-pub(super) fn upstream(
-    query: &CubeTensor,
-    output: &CubeTensor,
-    factors: &Factors,
-    products: &CubeTensor,
-    scale: f64,
-) -> (CubeTensor, CubeTensor) {
-    let [_, _, _, key] = query.meta.shape().dims();
-    let [batch, time, heads, value] = output.meta.shape().dims();
-    let of_written = empty(query, [batch, time, heads, value]);
-    let of_memories = empty(query, [batch, heads, chunks(time), key, value]);
-    let blocks = value.div_ceil(WIDTH);
-    let (count, dim) = cubes(&query.client, batch * heads * chunks(time) * blocks, upstream::UNITS as u32);
-    upstream::upstream::launch(
-        &query.client,
-        count,
-        dim,
-        query.clone().into_tensor_arg(),
-        output.clone().into_tensor_arg(),
-        factors.values.clone().into_tensor_arg(),
-        products.clone().into_tensor_arg(),
-        of_written.clone().into_tensor_arg(),
-        of_memories.clone().into_tensor_arg(),
-        scalar(query, scale),
-        factors.channels,
-        dtype_to_storage_type(query.dtype),
-    );
-    (of_written, of_memories)
 }
 
 /// The output and the memory after one token.

@@ -11,7 +11,6 @@
 mod carry;
 mod launch;
 mod step;
-mod upstream;
 
 use super::{DeltaRuleBackend, Inputs, Outputs, Saved, Settings};
 use crate::kernel::gpu::launch::Direction::{Forward, Reverse};
@@ -67,7 +66,7 @@ impl DeltaRuleBackend for CubeBackend {
         let written = product(&beta, &differences);
 
         // The gradient of everything written: first from the outputs of its own chunk, then from later chunks.
-        let (d_written, from_outputs) = launch::upstream(&query, &output, &factors, &products, scale);
+        let (d_written, from_outputs) = shared::upstream(&query, &output, &factors, &products, scale);
         let (d_written, state_gradients, d_memory) =
             launch::carry(&key, d_written, &beta, &factors, &overlaps, Some(from_outputs), last, Reverse);
         let d_value = product(&beta, &d_written);

@@ -1,6 +1,7 @@
 //! The programs as functions of tensors. All tensors are contiguous and of one dtype.
 
-use super::{factors, memory_overlap, products, read, spread, tile::CHUNK, tile::WIDTH, within};
+use super::columns::UNITS;
+use super::{factors, memory_overlap, products, read, spread, tile::CHUNK, tile::WIDTH, upstream, within};
 use crate::kernel::gpu::launch::{Direction, cubes, empty, or_unread, scalar, units};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::tensor::CubeTensor;
@@ -184,4 +185,35 @@ pub(crate) fn within(
         factors.channels,
         dtype_to_storage_type(query.dtype),
     );
+}
+
+/// The gradients of a chunk's writes and of the memory before it, from its outputs.
+pub(crate) fn upstream(
+    query: &CubeTensor,
+    output: &CubeTensor,
+    factors: &Factors,
+    products: &CubeTensor,
+    scale: f64,
+) -> (CubeTensor, CubeTensor) {
+    let [_, _, _, key] = query.meta.shape().dims();
+    let [batch, time, heads, value] = output.meta.shape().dims();
+    let of_written = empty(query, [batch, time, heads, value]);
+    let of_memories = empty(query, [batch, heads, chunks(time), key, value]);
+    let blocks = value.div_ceil(WIDTH);
+    let (count, dim) = cubes(&query.client, batch * heads * chunks(time) * blocks, UNITS as u32);
+    upstream::upstream::launch(
+        &query.client,
+        count,
+        dim,
+        query.clone().into_tensor_arg(),
+        output.clone().into_tensor_arg(),
+        factors.values.clone().into_tensor_arg(),
+        products.clone().into_tensor_arg(),
+        of_written.clone().into_tensor_arg(),
+        of_memories.clone().into_tensor_arg(),
+        scalar(query, scale),
+        factors.channels,
+        dtype_to_storage_type(query.dtype),
+    );
+    (of_written, of_memories)
 }

@@ -6,6 +6,7 @@
     reason = "`comptime!` is decided when a program is built, the `if` in it when it runs"
 )]
 
+pub(crate) mod columns;
 mod factors;
 pub(crate) mod launch;
 mod memory_overlap;
@@ -15,6 +16,7 @@ mod read;
 pub(crate) mod specs;
 mod spread;
 pub(crate) mod tile;
+mod upstream;
 mod within;
 
 use burn::backend::ops::FloatTensorOps;

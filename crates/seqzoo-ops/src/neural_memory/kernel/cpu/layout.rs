@@ -1,6 +1,6 @@
 //! How the matrices of a memory lie in the buffers of a task: rows of whole vectors.
 
-use super::super::Layers;
+use super::super::tokens::Layers;
 use crate::kernel::cpu::lanes::{Real, lanes};
 use crate::kernel::cpu::output::Output;
 use pulp::Simd;

@@ -16,10 +16,11 @@ mod tests;
 pub(crate) use plan::BLOCK;
 pub(crate) use square::STRIP;
 
-use super::{Inputs, NeuralMemoryBackend, Outputs, Saved, Settings};
+use super::tokens::{Inputs, NeuralMemoryBackend, Saved, Settings};
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::relay::{Relay, relay};
 use crate::kernel::tensors::Maybe;
+use crate::matrix_memory::kernel::Outputs;
 use crate::matrix_memory::kernel::cpu::division::cores;
 use crate::matrix_memory::kernel::cpu::extents::Extents;
 use crate::matrix_memory::kernel::cpu::inputs::{Room, numbers, tokens};

@@ -1,6 +1,6 @@
 //! The kernel gives the same on every kind of processor that this one can stand in for.
 
-use super::super::Layers;
+use super::super::tokens::Layers;
 use super::backward::Backward;
 use super::forward::{Forward, Save};
 use super::gates::Gates;

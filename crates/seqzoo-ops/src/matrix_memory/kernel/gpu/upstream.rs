@@ -1,11 +1,8 @@
 //! The gradients that the outputs of a chunk give to its writes and to the memory before it.
 
-use crate::matrix_memory::kernel::gpu::tile::{CHUNK, Place, WIDTH, fade, load_chunk, value_row};
+use super::columns::{SLICES, UNITS};
+use super::tile::{CHUNK, Place, WIDTH, fade, load_chunk, value_row};
 use cubecl::prelude::*;
-
-/// Units per cube: each has one column and every `SLICES`-th row.
-pub(super) const UNITS: usize = 256;
-const SLICES: usize = UNITS / WIDTH;
 
 /// From the gradients `do` of the outputs, `Aᵀ do` `[b, t, h, v]`, the part of the gradients of what is written that
 /// stays inside the chunk, and `(scale · q ⊙ through)ᵀ do` `[b, h, n, k, v]`, the part of the gradient of the memory
