@@ -31,6 +31,16 @@ impl ReferenceGradients {
         self.put(name.to_string(), gradient);
     }
 
+    /// Records the gradients of projections that are one here, side by side: a name and a width for each.
+    pub fn joined(&mut self, parts: &[(String, usize)], linear: &Linear, gradients: &Gradients) {
+        let weight = linear.weight.val().grad(gradients).expect("the weight has a gradient");
+        let mut from = 0;
+        for (name, width) in parts {
+            self.put(format!("{name}.weight"), weight.clone().narrow(1, from, *width).transpose());
+            from += width;
+        }
+    }
+
     fn put<const D: usize>(&mut self, name: String, gradient: Tensor<D>) {
         let values = gradient.into_data().try_to_vec().expect("gradients are f64");
         self.0.insert(name, values);

@@ -21,6 +21,11 @@ fn packed_sequences_equal_separate_ones() {
 }
 
 #[test]
+fn segments_are_as_if_every_one_had_been_given_alone() {
+    each(&autodiff(), Trial::segments);
+}
+
+#[test]
 fn a_token_changes_nothing_before_it() {
     each(&plain(), Trial::causality);
 }

@@ -31,6 +31,11 @@ fn selected_sequences_go_on_as_they_would_have() {
 }
 
 #[test]
+fn sequences_taken_out_of_a_state_come_back() {
+    each(&plain(), Trial::replacement);
+}
+
+#[test]
 fn a_fork_leaves_the_original_alone() {
     each(&plain(), Trial::fork);
 }

@@ -19,6 +19,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let gated_delta = GatedDeltaNetConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let kimi = KimiDeltaAttentionConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let product = GatedDeltaProductConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
+    let mixture = MixtureOfMemoriesConfig::new(CHANNELS).with_num_heads(2).with_head_dim(3);
     let memory = NeuralMemoryConfig::new(CHANNELS).with_num_heads(2).with_expand_hidden(0.7).with_chunk(4);
     let ttt = TttConfig::new(CHANNELS).with_num_heads(2).with_chunk(4);
     let mamba = MambaConfig::new(CHANNELS).with_d_state(3);
@@ -136,6 +137,33 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_forget_gate(false)
                     .with_output_gate(false)
                     .with_conv_size(None),
+            ),
+        ),
+        ("mixture of memories".into(), MixerConfig::MixtureOfMemories(mixture.clone())),
+        (
+            "mixture of memories, convolutions in the memories, one projection, no shared one, no gate"
+                .into(),
+            MixerConfig::MixtureOfMemories(
+                mixture
+                    .clone()
+                    .with_conv_place(ConvolutionPlace::Memory)
+                    .with_conv_size(Some(3))
+                    .with_conv_bias(true)
+                    .with_single_projection(true)
+                    .with_shared_memory(false)
+                    .with_output_gate(false)
+                    .with_expand_v(2.0),
+            ),
+        ),
+        (
+            "mixture of memories, all of them".into(),
+            MixerConfig::MixtureOfMemories(
+                mixture
+                    .clone()
+                    .with_conv_place(ConvolutionPlace::Memory)
+                    .with_rule(MemoryRule::DeltaRule)
+                    .with_num_memories(3)
+                    .with_top_k(3),
             ),
         ),
         ("neural memory".into(), MixerConfig::NeuralMemory(memory.clone())),
@@ -347,6 +375,19 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             ),
         ),
     ];
+    for rule in [
+        MemoryRule::LinearAttention,
+        MemoryRule::Retention,
+        MemoryRule::GatedLinearAttention,
+        MemoryRule::DeltaRule,
+        MemoryRule::Mamba2,
+    ] {
+        let config = mixture.clone().with_rule(rule).with_conv_size(None);
+        all.push((
+            format!("mixture of memories, {rule:?}, no convolution"),
+            MixerConfig::MixtureOfMemories(config),
+        ));
+    }
     for map in [
         FeatureMapKind::Identity,
         FeatureMapKind::Relu,

@@ -10,7 +10,7 @@ pub const VOCABULARY: usize = 23;
 /// What makes a layer small that is published for hundreds or thousands of channels.
 pub fn small(kind: &str) -> Value {
     match kind {
-        "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" => {
+        "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" | "mixture_of_memories" => {
             json!({"num_heads": 2, "head_dim": 4})
         }
         "neural_memory" | "titans_mac" | "titans_mag" | "titans_mal" => {

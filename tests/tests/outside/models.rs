@@ -15,7 +15,7 @@ pub const VOCABULARY: usize = 11;
 pub fn small() -> Vec<LanguageModel> {
     let layer = |kind: &str| {
         let options = match kind {
-            "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" => {
+            "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" | "mixture_of_memories" => {
                 serde_json::json!({"num_heads": 2, "head_dim": 4})
             }
             "mamba2" => serde_json::json!({"head_dim": 4, "d_state": 3}),

@@ -7,7 +7,8 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Tensor, activation::log_softmax};
 use seqzoo::models::LanguageModel;
 
-/// One step of AdamW on the mean cross-entropy of the supervised positions.
+/// One step of AdamW on the mean cross-entropy of the supervised positions, which is what it returns, and on what layers
+/// want added to it.
 pub(super) fn step(
     model: LanguageModel,
     optimizer: &mut ModuleOptimizer,
@@ -15,13 +16,18 @@ pub(super) fn step(
     rate: f64,
     clip_norm: Option<f64>,
 ) -> (LanguageModel, Tensor<1>) {
-    let (hidden, _) = model.hidden(batch.tokens.clone(), None, None);
+    let (hidden, state) = model.hidden(batch.tokens.clone(), None, None);
     let [rows, time, channels] = hidden.dims();
     // The head is most of a small model's work, and most positions are filler.
     let asked = hidden.reshape([rows * time, channels]).select(0, batch.positions.clone());
     let said = log_softmax(answer_logits(&model, asked, batch.answer_tokens), 1);
     let loss = said.gather(1, batch.targets.clone().unsqueeze_dim(1)).mean().neg();
     let value = loss.clone().inner();
+    // What layers ask for beside the task: a router's balance.
+    let loss = match model.auxiliary_loss(&state) {
+        Some(more) => loss + more,
+        None => loss,
+    };
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
     let gradients = match clip_norm {
         Some(max) => clip(&model, gradients, max),

@@ -1,7 +1,7 @@
 //! The contract of every layer.
 
-use super::entrance;
-use crate::ops::{Form, Report};
+use super::{entrance, segments};
+use crate::ops::{Form, Report, Segments};
 use crate::{MixerState, StateError};
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Bool, Device, Tensor};
@@ -70,6 +70,33 @@ pub trait SequenceMixer: Module + ModuleDisplay {
         self.mix(input, resets, state)
     }
 
+    /// Several sequences in every row, each with a state of its own: `[B, T, D]` to `[B, T, D]`, with a state of `N`
+    /// sequences for `N` [`Segments`], which continue from `state` (or from the beginning). As if every one had been given
+    /// alone; nothing is padded. A segment without tokens keeps its state.
+    ///
+    /// This is how a server advances streams that have different numbers of tokens to read. It takes one call of
+    /// [`forward`](Self::forward) for every power of two in the lengths, at most `log₂(longest) + 1`, and copies the state
+    /// as often.
+    ///
+    /// # Panics
+    ///
+    /// If a shape disagrees, there are no tokens, the state is of another layer or number of sequences, or the sequences
+    /// of a batch share something in it: a position, a cache, or the inputs of a convolution that grow with the tokens.
+    #[track_caller]
+    fn forward_segments(
+        &self,
+        input: Tensor<3>,
+        segments: &Segments,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State) {
+        segments::check(self, &input, segments, state.as_ref());
+        if input.dims()[0] == 0 {
+            return entrance::pass_empty(self, input, state);
+        }
+        let state = state.unwrap_or_else(|| self.init_state(segments.count(), &input.device()));
+        segments::forward(self, input, segments, state)
+    }
+
     /// One token: `[B, D]` to `[B, D]`.
     ///
     /// # Panics
@@ -88,6 +115,15 @@ pub trait SequenceMixer: Module + ModuleDisplay {
     fn report(&self, time: usize, device: &Device) -> Report {
         let _ = (time, device);
         Report::form(Form::Parallel, "plain tensor operations")
+    }
+
+    /// What the layer wants added to the loss for the call that returned `state`, `[1]`, if anything. A state that was
+    /// changed, saved or loaded since then has none.
+    ///
+    /// Default: nothing.
+    fn auxiliary_loss(&self, state: &Self::State) -> Option<Tensor<1>> {
+        let _ = state;
+        None
     }
 
     /// Reads a state that [`MixerState::save`] wrote.

@@ -3,6 +3,7 @@
 mod entrance;
 mod layer;
 mod mixer;
+mod segments;
 
 pub use layer::{Layer, LayerConfig};
 pub use mixer::SequenceMixer;

@@ -10,6 +10,7 @@
 //! | [`GatedDeltaNet`] | the same, fading at a learned rate per token | `H·K·V` |
 //! | [`KimiDeltaAttention`] | the same, fading at a learned rate per token and channel | `H·K·V` |
 //! | [`GatedDeltaProduct`] | several replacements per token, fading at a learned rate | `H·K·V` |
+//! | [`MixtureOfMemories`] | several memories, of which every token goes to a few | `(M+1)·H·K·V` |
 //! | [`NeuralMemory`] | a network per head that learns to answer keys with values | `3·H·P` |
 //! | [`TitansMac`] | the same, asked before attention to a segment and written after it | `3·H·P`, and the segment |
 //! | [`TitansMag`] | the same as a gate of attention to a window | `3·H·P`, and the window |
@@ -43,6 +44,7 @@ mod linear_attention;
 mod lmu;
 mod mamba;
 mod mamba2;
+mod mixture_of_memories;
 mod multi_scale_retention;
 mod neural_memory;
 mod rg_lru;
@@ -72,6 +74,10 @@ pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttenti
 pub use lmu::{Lmu, LmuActivation, LmuConfig, LmuState};
 pub use mamba::{Mamba, MambaConfig, MambaState};
 pub use mamba2::{Mamba2, Mamba2Config, Mamba2State};
+pub use mixture_of_memories::{
+    ConvolutionPlace, MemoryOfMixture, MemoryRule, MixtureOfMemories, MixtureOfMemoriesConfig,
+    MixtureOfMemoriesState, RuleParameters,
+};
 pub use multi_scale_retention::{MultiScaleRetention, MultiScaleRetentionConfig, MultiScaleRetentionState};
 pub use neural_memory::{NeuralMemory, NeuralMemoryConfig, NeuralMemoryState};
 pub use rg_lru::{RgLru, RgLruConfig, RgLruState};

@@ -6,14 +6,14 @@ use crate::ops::linear_attention::{
 use crate::ops::{Report, accumulator, repeat_heads};
 use crate::parts::{
     ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, ShortConvs, join_heads, projection,
-    split_heads,
+    retention_decay, split_heads,
 };
 use crate::state::advanced;
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor};
 
 crate::layer!(MultiScaleRetention, "multi_scale_retention", MultiScaleRetentionConfig);
 
@@ -137,15 +137,6 @@ crate::state! {
     }
 }
 
-impl MultiScaleRetention {
-    /// `ln γ_h` of every head.
-    fn log_decay(&self, like: &Tensor<4>) -> Tensor<1> {
-        let heads = self.layout.heads;
-        let logs: Vec<f64> = (0..heads).map(|head| (-(2f64.powi(-5 - head as i32))).ln_1p()).collect();
-        Tensor::from_data(TensorData::new(logs, [heads]), (&like.device(), accumulator(like.dtype())))
-    }
-}
-
 impl SequenceMixer for MultiScaleRetention {
     type State = MultiScaleRetentionState;
 
@@ -180,7 +171,7 @@ impl SequenceMixer for MultiScaleRetention {
         let gate = split_heads(self.gate.forward(input), heads);
 
         let rotation = self.rotary.at(state.position, time, key_dim, query.dtype(), &query.device());
-        let decay = Decay::PerHead(self.log_decay(&query));
+        let decay = Decay::PerHead(retention_decay(heads, accumulator(query.dtype()), &query.device()));
         let options = LinearAttentionOptions {
             initial_state: Some(op::LinearAttentionState { memory: state.memory, key_sum: None }),
             resets,

@@ -137,6 +137,13 @@ macro_rules! zoo {
                     $(Self::$layer(layer) => layer.report(time, device),)*
                 }
             }
+
+            fn auxiliary_loss(&self, state: &AnyState) -> Option<Tensor<1>> {
+                match (self, state) {
+                    $((Self::$layer(layer), AnyState::$layer(state)) => layer.auxiliary_loss(state),)*
+                    _ => None,
+                }
+            }
         }
 
         impl MixerState for AnyState {
@@ -164,6 +171,7 @@ zoo! {
     GatedDeltaNet,
     KimiDeltaAttention,
     GatedDeltaProduct,
+    MixtureOfMemories,
     NeuralMemory,
     TitansMac,
     TitansMag,

@@ -1,5 +1,6 @@
 //! One layer of a model: pre-norm sequence mixing, then pre-norm channel mixing.
 
+use crate::ops::Segments;
 use crate::parts::{RmsNorm, SwiGlu};
 use crate::{Mixer, SequenceMixer};
 use burn::config::Config;
@@ -93,11 +94,30 @@ impl<M: SequenceMixer> Block<M> {
         state: Option<M::State>,
     ) -> (Tensor<3>, M::State) {
         let (mixed, state) = self.mixer.forward_packed(self.mixer_norm.forward(input.clone()), resets, state);
-        let hidden = input + mixed;
-        let output = match &self.channels {
+        (self.after_mixing(input + mixed), state)
+    }
+
+    /// The same of several sequences in every row: see [`SequenceMixer::forward_segments`].
+    ///
+    /// # Panics
+    ///
+    /// As the mixer does.
+    #[track_caller]
+    pub fn forward_segments(
+        &self,
+        input: Tensor<3>,
+        segments: &Segments,
+        state: Option<M::State>,
+    ) -> (Tensor<3>, M::State) {
+        let normed = self.mixer_norm.forward(input.clone());
+        let (mixed, state) = self.mixer.forward_segments(normed, segments, state);
+        (self.after_mixing(input + mixed), state)
+    }
+
+    fn after_mixing(&self, hidden: Tensor<3>) -> Tensor<3> {
+        match &self.channels {
             Some(channels) => hidden.clone() + channels.swiglu.forward(channels.norm.forward(hidden)),
             None => hidden,
-        };
-        (output, state)
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::block::{Block, Norm};
 use super::config::LanguageModelConfig;
-use crate::ops::checks;
+use crate::ops::{Segments, checks};
 use crate::parts::{empty_product, project};
 use crate::state::{StateField, StateMapper, advanced};
 use crate::{AnyState, Mixer, MixerState, SequenceMixer, StateError};
@@ -89,23 +89,49 @@ impl<M: SequenceMixer> LanguageModel<M> {
         state: Option<ModelState<M::State>>,
     ) -> (Tensor<3>, ModelState<M::State>) {
         let time = tokens.dims()[1];
-        checks::not_empty("tokens", "time", time);
+        self.through(tokens, time, state, |block, hidden, state| block.forward(hidden, resets.clone(), state))
+    }
+
+    /// [`hidden`](Self::hidden) of several sequences in every row, each with a state of its own: see
+    /// [`SequenceMixer::forward_segments`]. The state is of `N` sequences for `N` segments; its position counts the tokens
+    /// of the longest.
+    ///
+    /// # Panics
+    ///
+    /// As [`SequenceMixer::forward_segments`].
+    #[track_caller]
+    pub fn hidden_segments(
+        &self,
+        tokens: Tensor<2, Int>,
+        segments: &Segments,
+        state: Option<ModelState<M::State>>,
+    ) -> (Tensor<3>, ModelState<M::State>) {
+        let time = segments.longest();
+        self.through(tokens, time, state, |block, hidden, state| {
+            block.forward_segments(hidden, segments, state)
+        })
+    }
+
+    /// Tokens through the embedding and all blocks, with a state that is `time` tokens further.
+    #[track_caller]
+    fn through(
+        &self,
+        tokens: Tensor<2, Int>,
+        time: usize,
+        state: Option<ModelState<M::State>>,
+        forward: impl Fn(&Block<M>, Tensor<3>, Option<M::State>) -> (Tensor<3>, M::State),
+    ) -> (Tensor<3>, ModelState<M::State>) {
+        checks::not_empty("tokens", "time", tokens.dims()[1]);
         let position = advanced(state.as_ref().map_or(0, |state| state.position), time);
         let mut states = match state {
             Some(state) => state.layers.into_iter().map(Some).collect(),
             None => vec![None; self.blocks.len()],
         };
-        assert_eq!(
-            states.len(),
-            self.blocks.len(),
-            "The argument `state` holds the states of {} layers, but the model has {}.",
-            states.len(),
-            self.blocks.len()
-        );
+        self.check_layers(states.len());
         let mut hidden = self.embedding.forward(tokens);
         let mut layers = Vec::with_capacity(self.blocks.len());
         for (block, state) in self.blocks.iter().zip(&mut states) {
-            let (output, state) = block.forward(hidden, resets.clone(), state.take());
+            let (output, state) = forward(block, hidden, state.take());
             hidden = output;
             layers.push(state);
         }
@@ -127,6 +153,28 @@ impl<M: SequenceMixer> LanguageModel<M> {
             None if empty => empty_product(normed, self.config.vocab_size),
             None => burn::tensor::module::linear(normed, self.embedding.weight.val().transpose(), None),
         }
+    }
+
+    /// What the layers want added to the loss for the call that returned `state`, `[1]`, if any of them want anything: see
+    /// [`SequenceMixer::auxiliary_loss`].
+    ///
+    /// # Panics
+    ///
+    /// If the state is of another number of layers.
+    #[track_caller]
+    pub fn auxiliary_loss(&self, state: &ModelState<M::State>) -> Option<Tensor<1>> {
+        self.check_layers(state.layers.len());
+        let layers = self.blocks.iter().zip(&state.layers);
+        layers.filter_map(|(block, state)| block.mixer.auxiliary_loss(state)).reduce(|sum, loss| sum + loss)
+    }
+
+    #[track_caller]
+    fn check_layers(&self, found: usize) {
+        let wanted = self.blocks.len();
+        assert_eq!(
+            found, wanted,
+            "The argument `state` holds the states of {found} layers, but the model has {wanted}."
+        );
     }
 
     /// Reads a state that [`MixerState::save`] wrote.

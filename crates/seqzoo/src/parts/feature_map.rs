@@ -106,7 +106,7 @@ impl FeatureMap {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match self.kind {
             FeatureMapKind::Identity => x,
-            FeatureMapKind::EluPlusOne => x.clone().clamp_max(0.0).exp() + relu(x),
+            FeatureMapKind::EluPlusOne => elu_plus_one(x),
             FeatureMapKind::Relu => relu(x),
             FeatureMapKind::SquaredRelu => relu(x).square(),
             FeatureMapKind::Taylor => taylor(x),
@@ -162,4 +162,9 @@ fn identity(width: usize, device: &Device) -> Linear {
     );
     linear.bias = Some(Initializer::Zeros.init([width], device));
     linear
+}
+
+/// `elu(x) + 1`.
+pub(crate) fn elu_plus_one(x: Tensor<4>) -> Tensor<4> {
+    x.clone().clamp_max(0.0).exp() + relu(x)
 }

@@ -21,7 +21,9 @@ mod memory_reader;
 mod norm;
 mod projection;
 mod real_gated_lru;
+mod retention;
 mod rotary;
+mod router;
 mod same_sequence;
 mod short_conv;
 mod short_convs;
@@ -47,6 +49,7 @@ pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use real_gated_lru::{BlockLinear, RealGatedLru};
 pub use rotary::{Rotary, Rotation};
+pub use router::{Router, Routing};
 pub use short_conv::{ShortConv, ShortConvConfig};
 pub use short_convs::{ConvStates, ShortConvs};
 pub use ssd::{SsdOptions, ssd};
@@ -59,6 +62,7 @@ pub(crate) use crate::ops::exact_gelu;
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use fast_weights::{check_tokens, head_width, matrix_shapes};
+pub(crate) use feature_map::elu_plus_one;
 pub(crate) use forget_gate::ForgetGate;
 pub(crate) use implicit_filter::ImplicitFilterOptions;
 pub(crate) use memory_heads::MemoryOptions;
@@ -66,4 +70,5 @@ pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,
     with_bias,
 };
+pub(crate) use retention::retention_decay;
 pub(crate) use time_steps::{TimeSteps, inverse_softplus};

@@ -2,8 +2,8 @@
 
 use crate::ConfigError;
 use crate::config::{check_channels, check_numbers};
-use crate::ops::accumulator;
 use crate::ops::causal_conv::{CausalConvOptions, causal_conv};
+use crate::ops::{Segments, accumulator};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -78,13 +78,34 @@ impl ShortConv {
         resets: Option<Tensor<2, Bool>>,
         state: Option<Tensor<3>>,
     ) -> (Tensor<3>, Tensor<3>) {
-        let options = CausalConvOptions {
-            bias: self.bias.as_ref().map(Param::val),
+        causal_conv(input, self.weight.val(), self.options(resets, None, state))
+    }
+
+    /// The same of several sequences in every row, of which there are `N` states, `[N, W - 1, D]`.
+    pub fn forward_segments(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        segments: Segments,
+        state: Option<Tensor<3>>,
+    ) -> (Tensor<3>, Tensor<3>) {
+        causal_conv(input, self.weight.val(), self.options(resets, Some(segments), state))
+    }
+
+    fn options(
+        &self,
+        resets: Option<Tensor<2, Bool>>,
+        segments: Option<Segments>,
+        initial_state: Option<Tensor<3>>,
+    ) -> CausalConvOptions {
+        let bias = self.bias.as_ref().map(Param::val);
+        CausalConvOptions {
+            bias,
             silu: self.activation,
-            initial_state: state,
+            initial_state,
             resets,
+            segments,
             ..Default::default()
-        };
-        causal_conv(input, self.weight.val(), options)
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{ShortConv, ShortConvConfig};
 use crate::ConfigError;
+use crate::ops::Segments;
 use crate::state::{StateField, StateMapper, StatePart};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
@@ -57,7 +58,35 @@ impl ShortConvs {
         &self,
         projected: [Tensor<3>; 3],
         resets: Option<&Tensor<2, Bool>>,
+        states: ConvStates,
+    ) -> ([Tensor<3>; 3], ConvStates) {
+        self.each(projected, states, |conv, tokens, state| conv.forward(tokens, resets.cloned(), Some(state)))
+    }
+
+    /// The same of several sequences in every row, of which there are `N` states.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    #[track_caller]
+    pub fn forward_segments(
+        &self,
+        projected: [Tensor<3>; 3],
+        resets: Option<&Tensor<2, Bool>>,
+        segments: &Segments,
+        states: ConvStates,
+    ) -> ([Tensor<3>; 3], ConvStates) {
+        self.each(projected, states, |conv, tokens, state| {
+            conv.forward_segments(tokens, resets.cloned(), segments.clone(), Some(state))
+        })
+    }
+
+    #[track_caller]
+    fn each(
+        &self,
+        projected: [Tensor<3>; 3],
         ConvStates(states): ConvStates,
+        forward: impl Fn(&ShortConv, Tensor<3>, Tensor<3>) -> (Tensor<3>, Tensor<3>),
     ) -> ([Tensor<3>; 3], ConvStates) {
         assert_eq!(
             states.len(),
@@ -68,7 +97,7 @@ impl ShortConvs {
         );
         let (mut tokens, mut after) = (projected, Vec::with_capacity(states.len()));
         for ((tokens, conv), state) in tokens.iter_mut().zip(&self.convs).zip(states) {
-            let (output, state) = conv.forward(tokens.clone(), resets.cloned(), Some(state));
+            let (output, state) = forward(conv, tokens.clone(), state);
             *tokens = output;
             after.push(state);
         }

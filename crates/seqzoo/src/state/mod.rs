@@ -1,7 +1,7 @@
 //! What a layer remembers: a plain struct that the caller owns, `f32` or wider.
 //!
 //! [`MixerState`] gives every state, that of a whole model included, the same operations: fork it
-//! (`clone`), [`select`](MixerState::select) sequences of the batch, [`detach`](MixerState::detach)
+//! (`clone`), [`select`](MixerState::select) sequences of the batch and [`put`](MixerState::put) them back, [`detach`](MixerState::detach)
 //! it from the tape, count its [`bytes`](MixerState::bytes), [`save`](MixerState::save) and
 //! [`load`](MixerState::load) it without loss.
 
@@ -11,11 +11,13 @@ mod file;
 mod mappers;
 mod misfit;
 mod position;
+mod put;
 
 pub use bytes::StateBytes;
 pub use declare::{StateField, StateTensor};
 pub use mappers::{Scoped, StateMapper, StatePart};
 pub(crate) use position::{MAX_NUMBER, advanced};
+pub(crate) use put::shared_by_all;
 
 use crate::StateError;
 use burn::tensor::{Bool, Device, Int, Tensor};
@@ -40,6 +42,19 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
     /// The state of the sequences `indices` of the batch, in that order; an index may repeat.
     fn select(self, indices: Tensor<1, Int>) -> Self {
         self.map_state(&mut Select(indices))
+    }
+
+    /// The same state with the sequences `indices` replaced by those of `others`, in that order: the counterpart of
+    /// [`select`](Self::select). A server keeps the states of its streams in one, and takes those out that have tokens.
+    ///
+    /// # Panics
+    ///
+    /// If `others` is not of as many sequences as there are indices, an index is none of a sequence, or the two states
+    /// cannot be one: they are of other layers, or at other positions where all sequences share one, or have caches of
+    /// other lengths.
+    #[track_caller]
+    fn put(self, indices: &[usize], others: Self) -> Self {
+        put::put(self, indices, others)
     }
 
     /// The same numbers, cut from the tape: gradients do not flow into earlier tokens.

@@ -3,6 +3,8 @@
 use super::outcome::{Outcome, state_loss, tracked};
 use super::random::Random;
 use super::{double, flags};
+use crate::ops::Segments;
+use crate::state::shared_by_all;
 use crate::{MixerState, SequenceMixer};
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Device, Int, Tensor};
@@ -41,10 +43,12 @@ impl Trial {
         self.law(layer);
         self.fresh_start(layer);
         self.packing(layer);
+        self.segments(layer);
         self.causality(layer);
         self.state_on_disk(layer);
         self.untouched_state_on_disk(layer);
         self.selection(layer);
+        self.replacement(layer);
         self.fork(layer);
         self.detachment(layer);
     }
@@ -88,11 +92,23 @@ impl Trial {
         let mut random = self.random(5);
         let input = random.uniform(shape).require_grad();
         let initial = tracked(start(&mut random, layer.init_state(2, &self.device)));
-        let (output, last) = in_parts(layer, &input, initial.clone(), ends);
+        let after = in_parts(layer, &input, initial.clone(), ends);
+        self.recorded(layer, (input, initial), after, &mut random)
+    }
+
+    /// Output and final state, and the gradients of input, initial state and all parameters.
+    fn recorded<M: SequenceMixer>(
+        &self,
+        layer: &M,
+        (input, initial): (Tensor<3>, M::State),
+        (output, last): (Tensor<3>, M::State),
+        random: &mut Random,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         outcome.put("output", &output);
         outcome.put_state(&last);
-        let score = (output * random.uniform(shape)).sum();
+        let weights = random.uniform(output.dims());
+        let score = (output * weights).sum();
         let gradients = state_loss(&last, 6, score).backward();
         outcome.put_gradient("input", &input, &gradients);
         outcome.put_state_gradients(&initial, &gradients);
@@ -130,6 +146,49 @@ impl Trial {
         let (after, _) = layer.forward(more.clone(), Some(packed_state));
         let (alone, _) = layer.forward(more, Some(last));
         self.close(after, alone, "the state after packed sequences differs from that of the last one");
+    }
+
+    /// Segments of one call give what each gives alone, in outputs, final states, and the gradients of input, initial states
+    /// and parameters. A layer whose sequences share something in their state is left alone, for it has no segments.
+    #[track_caller]
+    pub fn segments<M: SequenceMixer>(&self, layer: &M) {
+        self.wants_autodiff();
+        let layer = self.prepared(layer);
+        if shared_by_all(&layer.init_state(1, &self.device)).is_some() {
+            return;
+        }
+        let segments = Segments::new(19, [vec![7, 0, 12], vec![1, 2, 3, 13, 0]]);
+        let together = self.outcome_of_segments(&layer, &segments, |input, state| {
+            layer.forward_segments(input, &segments, Some(state))
+        });
+        let alone = self.outcome_of_segments(&layer, &segments, |input, state| {
+            let mut rows = vec![Vec::new(); segments.rows()];
+            let mut last = state.clone();
+            for (number, segment) in segments.all().iter().enumerate().filter(|(_, own)| own.length > 0) {
+                let own = state.clone().select(Tensor::from_ints([number as i32], &self.device));
+                let tokens = input.clone().narrow(0, segment.row, 1);
+                let tokens = tokens.narrow(1, segment.start, segment.length);
+                let (output, after) = layer.forward(tokens, Some(own));
+                rows[segment.row].push(output);
+                last = last.put(&[number], after);
+            }
+            (Tensor::cat(rows.into_iter().map(|outputs| Tensor::cat(outputs, 1)).collect(), 0), last)
+        });
+        together.assert_close(&alone, self.tolerance, "segments in one call");
+    }
+
+    fn outcome_of_segments<M: SequenceMixer>(
+        &self,
+        layer: &M,
+        segments: &Segments,
+        run: impl Fn(Tensor<3>, M::State) -> (Tensor<3>, M::State),
+    ) -> Outcome {
+        let shape = [segments.rows(), segments.time(), self.channels];
+        let mut random = self.random(5);
+        let input = random.uniform(shape).require_grad();
+        let initial = tracked(random.state(layer.init_state(segments.count(), &self.device)));
+        let (output, last) = run(input.clone(), initial.clone());
+        self.recorded(layer, (input, initial), (output, last), &mut random)
     }
 
     /// A token changes nothing before it, to the last bit.
@@ -175,6 +234,16 @@ impl Trial {
         let rows = Tensor::<1, Int>::from_ints([2, 0, 2], &self.device);
         let (picked, _) = layer.forward(more.select(0, rows.clone()), Some(state.select(rows.clone())));
         same(picked, all.select(0, rows), "selected sequences of a state go on differently");
+    }
+
+    /// Sequences taken out of a state come back where they are put, to the last bit.
+    #[track_caller]
+    pub fn replacement<M: SequenceMixer>(&self, layer: &M) {
+        let (state, _) = self.used(&self.prepared(layer));
+        let rows = |rows: &[i32]| Tensor::<1, Int>::from_ints(rows, &self.device);
+        let swapped = state.clone().put(&[2, 0], state.clone().select(rows(&[0, 2])));
+        let wanted = state.select(rows(&[2, 1, 0]));
+        recorded(&swapped).assert_close(&recorded(&wanted), 0.0, "sequences put into a state");
     }
 
     /// A copy of a state that goes on leaves the original alone.
