@@ -78,6 +78,21 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/titans.toml"),
     },
     Shipped {
+        name: "titans_s2",
+        summary: "the same in text-like filler, a value of four digits",
+        text: include_str!("../../configs/titans_s2.toml"),
+    },
+    Shipped {
+        name: "titans_s3",
+        summary: "the same with a value of sixteen digits",
+        text: include_str!("../../configs/titans_s3.toml"),
+    },
+    Shipped {
+        name: "mom",
+        summary: "MQAR with small states: one memory against mixtures of four, of as many bytes and of as much work",
+        text: include_str!("../../configs/mom.toml"),
+    },
+    Shipped {
         name: "passkey",
         summary: "the pass key of landmark attention, byte by byte, to 16 times the training length",
         text: include_str!("../../configs/passkey.toml"),
