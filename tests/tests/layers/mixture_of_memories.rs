@@ -319,6 +319,15 @@ fn a_balance_of_zero_asks_for_nothing() {
 }
 
 #[test]
+fn a_state_of_fewer_memories_is_refused() {
+    let layer = layer(&config(), &plain());
+    let mut state = layer.init_state(1, &plain());
+    state.memories.pop();
+    let said = said(|| layer.forward(tokens(1, 3), Some(state)));
+    assert!(said.contains("`state` holds 4 memories, but the layer has 5"), "{said}");
+}
+
+#[test]
 fn what_is_no_number_goes_somewhere() {
     let layer = layer(&config(), &plain());
     let input = Tensor::full([1, 3, CHANNELS], f64::NAN, (&plain(), DType::F64));

@@ -158,6 +158,11 @@ impl MixtureOfMemories {
         }
     }
 
+    /// How many memories there are, with the shared one.
+    fn count(&self) -> usize {
+        self.router.memories() + usize::from(self.shared.is_some())
+    }
+
     /// The numbers, in the state, of the memories that tokens went to.
     fn touched(&self, packing: &Packing) -> Vec<usize> {
         let shared = self.shared.as_ref().map(|_| self.router.memories());
@@ -179,9 +184,8 @@ impl SequenceMixer for MixtureOfMemories {
             memory: Tensor::zeros([batch, heads, key, value], (device, dtype)),
             convolutions: self.convolutions.init_state(batch, device),
         };
-        let count = self.router.memories() + usize::from(self.shared.is_some());
         MixtureOfMemoriesState {
-            memories: vec![memory; count],
+            memories: vec![memory; self.count()],
             inputs: self.conv.as_ref().map(|conv| conv.init_state(batch, device)),
             routing: None,
         }
@@ -217,6 +221,13 @@ impl SequenceMixer for MixtureOfMemories {
 
         let touched = self.touched(&packing);
         let mut memories = state.memories;
+        assert_eq!(
+            memories.len(),
+            self.count(),
+            "The argument `state` holds {} memories, but the layer has {}.",
+            memories.len(),
+            self.count()
+        );
         let convolutions = gathered(&memories, &touched);
         let (tokens, convolutions) =
             self.convolutions.forward_segments(tokens, packed_resets.as_ref(), &segments, convolutions);
