@@ -17,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn config(kind: &str) -> MixerConfig {
     let options = match kind {
         "gated_delta_net" | "gated_delta_product" => serde_json::json!({"num_heads": 3, "head_dim": 64}),
-        "kimi_delta_attention" => serde_json::json!({"num_heads": 4, "head_dim": 64}),
+        "kimi_delta_attention" | "mixture_of_memories" => serde_json::json!({"num_heads": 4, "head_dim": 64}),
         _ => serde_json::json!({}),
     };
     let options = options.as_object().expect("an object").clone();
