@@ -88,4 +88,4 @@ pub use heads::repeat_heads;
 pub use kernel::Kernel;
 pub use matrix_memory::decay::Decay;
 pub use precision::{accumulator, to_dtype};
-pub use segments::{Segment, Segments};
+pub use segments::{Segment, SegmentPart, Segments};

@@ -2,12 +2,14 @@
 
 use super::{Shape, delta_rule::unit, shape};
 use crate::Inputs;
+use crate::ladder::segments::Segmented;
 use crate::ladder::{Change, Operator, Tolerance};
 use burn::tensor::{Bool, Device, Tensor};
 use seqzoo::ops::neural_memory::{
     Gates, NeuralMemoryOptions, NeuralMemoryState, neural_memory, neural_memory_report,
 };
-use seqzoo::ops::{Form, Report};
+use seqzoo::ops::{Form, Report, Segments};
+use std::cmp::Ordering;
 
 /// The layers of the memory, and the tokens of a chunk.
 #[derive(Clone, Copy, Debug)]
@@ -138,10 +140,13 @@ impl Operator for NeuralMemory {
         let (weights, momentum, start) =
             (layers("w", state.weights), layers("s", state.momentum), layers("start", state.start));
         let (device, dtype) = (weights[0].device(), weights[0].dtype());
-        let position = Tensor::from_data(
-            state.position.narrow(0, 0, weights[0].dims()[0]).into_data(),
-            (&device, dtype),
-        );
+        let (rows, places) = (weights[0].dims()[0], state.position.dims()[0]);
+        let position = match rows.cmp(&places) {
+            Ordering::Equal => state.position,
+            Ordering::Less => state.position.narrow(0, 0, rows),
+            Ordering::Greater => state.position.narrow(0, 0, 1).repeat_dim(0, rows),
+        };
+        let position = Tensor::from_data(position.into_data(), (&device, dtype));
         NeuralMemoryState { weights, momentum, start, position, chunk: state.chunk, surprise: None }
     }
 
@@ -155,15 +160,38 @@ impl Operator for NeuralMemory {
         resets: Option<Tensor<2, Bool>>,
         form: Form,
     ) -> (Tensor<4>, NeuralMemoryState) {
-        let Self { query, key, value, gates, weights, chunk, residual } = self.clone();
-        let options = NeuralMemoryOptions { initial_state, chunk, residual, surprise: false, resets, form };
-        let heads = value.dims()[2];
-        let weights = weights.into_iter().map(|weights| by_heads(weights, heads)).collect();
-        neural_memory(query, key, value, gates, weights, options)
+        self.call(NeuralMemoryOptions { initial_state, resets, form, ..Default::default() })
     }
 
     fn report(time: usize, form: Form, device: &Device) -> Report {
         neural_memory_report(time, 1, &NeuralMemoryOptions { form, ..Default::default() }, device)
+    }
+}
+
+impl NeuralMemory {
+    fn call(&self, options: NeuralMemoryOptions) -> (Tensor<4>, NeuralMemoryState) {
+        let Self { query, key, value, gates, weights, chunk, residual } = self.clone();
+        let options = NeuralMemoryOptions { chunk, residual, ..options };
+        let heads = value.dims()[2];
+        let weights = weights.into_iter().map(|weights| by_heads(weights, heads)).collect();
+        neural_memory(query, key, value, gates, weights, options)
+    }
+}
+
+impl Segmented for NeuralMemory {
+    fn resized(shape: Shape, batch: usize, time: usize) -> Shape {
+        Shape { batch, time, ..shape }
+    }
+
+    fn run_segments(
+        &self,
+        segments: Segments,
+        initial_state: Option<NeuralMemoryState>,
+        resets: Option<Tensor<2, Bool>>,
+        form: Form,
+    ) -> (Tensor<4>, NeuralMemoryState) {
+        let segments = Some(segments);
+        self.call(NeuralMemoryOptions { initial_state, resets, segments, form, ..Default::default() })
     }
 }
 

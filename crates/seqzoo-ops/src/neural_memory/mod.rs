@@ -8,6 +8,7 @@ mod naive;
 mod network;
 mod options;
 mod problem;
+mod segments;
 mod surprise;
 
 pub use options::{Gates, NeuralMemoryOptions, NeuralMemoryState};
@@ -17,6 +18,7 @@ use crate::checks;
 use crate::fast_weights::{layout, places};
 use crate::form::{Form, Forms, Report};
 use crate::precision::to_dtype;
+use crate::segments::Segments;
 use burn::tensor::{DType, Device, Tensor};
 use network::Network;
 use problem::Problem;
@@ -45,6 +47,9 @@ const BLOCK: usize = 64;
 /// * `weights`: the initial weights, one tensor `[B, H, in, out]` per layer, or `[1, H, in, out]` for all sequences;
 ///   the first takes `K` channels, the last gives `V`.
 /// * Returns the output `[B, T, H, V]` and the [state](NeuralMemoryState) after the last token.
+/// * With [`Segments`](crate::Segments), `N` of them, a row holds several sequences: states have `N` in place of `B`, before and
+///   after, and weights that are not the same for all are `[N, H, in, out]`. There is a call for each of their
+///   [parts](crate::Segments::parts), and nothing is padded.
 ///
 /// Output and state are differentiable in every argument, the initial weights and the initial state included, also
 /// through the gradients in the law.
@@ -95,6 +100,9 @@ pub fn neural_memory(
     weights: Vec<Tensor<4>>,
     options: NeuralMemoryOptions,
 ) -> (Tensor<4>, NeuralMemoryState) {
+    if let Some(segments) = options.segments.clone() {
+        return segments::run([query, key, value], gates, weights, options, &segments);
+    }
     let dtype = query.dtype();
     let report = neural_memory_report(query.dims()[1], weights.len(), &options, &query.device());
     let problem = Problem::checked(query, key, value, gates, weights, options);
@@ -164,6 +172,7 @@ pub fn neural_memory_report(
     options: &NeuralMemoryOptions,
     device: &Device,
 ) -> Report {
+    let time = options.segments.as_ref().map_or(time, Segments::longest);
     assert!(
         options.form != Form::Kernel || !options.surprise,
         "The form `Kernel` was asked for, but no kernel tells surprise; use `Form::Auto`."

@@ -3,6 +3,7 @@
 use super::surprise::Surprise;
 use crate::Form;
 use crate::fast_weights::{for_batch, places::read_places};
+use crate::segments::Segments;
 use burn::tensor::{Bool, Tensor};
 
 /// The gates of every token, one number per token and head, `[B, T, H]` each (or fewer heads that divide `H`).
@@ -30,6 +31,8 @@ pub struct NeuralMemoryOptions {
     pub surprise: bool,
     /// `[B, T]`, true where the memory returns to its initial weights before the token, and a chunk begins.
     pub resets: Option<Tensor<2, Bool>>,
+    /// Several sequences in every row, each with a state of its own. `None`: every row is one sequence.
+    pub segments: Option<Segments>,
     /// How to compute it.
     pub form: Form,
 }
@@ -42,6 +45,7 @@ impl Default for NeuralMemoryOptions {
             residual: false,
             surprise: false,
             resets: None,
+            segments: None,
             form: Form::Auto,
         }
     }

@@ -1,9 +1,12 @@
 //! Several sequences in one row, each with a state of its own.
 
 mod gather;
+mod parts;
 #[cfg(feature = "flex")]
 mod spans;
 mod unpacking;
+
+pub use parts::SegmentPart;
 
 pub(crate) use gather::gather;
 #[cfg(feature = "flex")]

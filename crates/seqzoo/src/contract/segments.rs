@@ -2,7 +2,7 @@
 
 use super::SequenceMixer;
 use crate::MixerState;
-use crate::ops::{Segments, checks};
+use crate::ops::{SegmentPart, Segments, checks};
 use crate::state::shared_by_all;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -35,45 +35,24 @@ pub(super) fn check<M: SequenceMixer>(
     }
 }
 
-/// Every length is a sum of powers of two. The segments that have the same power are parts of one batch, so that there are
-/// as many calls as powers; that the parts of a segment are one sequence is the law of the zoo.
+/// A call for every part of the segments; that the parts of a segment are one sequence is the law of the zoo.
 pub(super) fn forward<M: SequenceMixer>(
     mixer: &M,
     input: Tensor<3>,
     segments: &Segments,
     mut state: M::State,
 ) -> (Tensor<3>, M::State) {
-    let ([batch, time, channels], device) = (input.dims(), input.device());
-    let tokens = input.reshape([batch * time, channels]);
-    let mut done = vec![0; segments.count()];
-    let (mut outputs, mut order) = (Vec::new(), Vec::new());
-    let powers = (usize::BITS - segments.longest().leading_zeros()) as usize;
-    for size in (0..powers).rev().map(|power| 1usize << power) {
-        let all = segments.all().iter().enumerate();
-        let parts: Vec<usize> =
-            all.filter(|(_, segment)| segment.length & size != 0).map(|(number, _)| number).collect();
-        if parts.is_empty() {
-            continue;
-        }
-        let first = order.len();
-        for number in &parts {
-            let segment = segments.all()[*number];
-            let start = segment.row * time + segment.start + done[*number];
-            order.extend(start..start + size);
-            done[*number] += size;
-        }
-        let own = tokens.clone().select(0, indices(&order[first..], &device));
-        let own = own.reshape([parts.len(), size, channels]);
-        let whole = parts.len() == segments.count();
-        let before = if whole { state.clone() } else { state.clone().select(indices(&parts, &device)) };
-        let (output, after) = mixer.forward(own, Some(before));
-        state = if whole { after } else { state.put(&parts, after) };
-        outputs.push(output.reshape([parts.len() * size, channels]));
+    let parts = segments.parts();
+    let mut outputs = Vec::with_capacity(parts.len());
+    for part in &parts {
+        let whole = part.segments.len() == segments.count();
+        let own = || state.clone().select(indices(&part.segments, &input.device()));
+        let before = if whole { state.clone() } else { own() };
+        let (output, after) = mixer.forward(part.of(&input), Some(before));
+        state = if whole { after } else { state.put(&part.segments, after) };
+        outputs.push(output);
     }
-    let mut places = vec![0; batch * time];
-    order.iter().enumerate().for_each(|(place, token)| places[*token] = place);
-    let output = Tensor::cat(outputs, 0).select(0, indices(&places, &device));
-    (output.reshape([batch, time, channels]), state)
+    (SegmentPart::joined(&parts, outputs, segments.rows()), state)
 }
 
 fn indices(numbers: &[usize], device: &Device) -> Tensor<1, Int> {

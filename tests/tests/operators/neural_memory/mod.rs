@@ -4,6 +4,7 @@ mod arguments;
 mod golden;
 mod hostile;
 mod identities;
+mod segments;
 
 seqzoo_tests::ladder!(chunks, seqzoo_tests::operators::NeuralMemory);
 
