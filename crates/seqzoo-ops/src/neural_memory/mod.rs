@@ -47,9 +47,9 @@ const BLOCK: usize = 64;
 /// * `weights`: the initial weights, one tensor `[B, H, in, out]` per layer, or `[1, H, in, out]` for all sequences;
 ///   the first takes `K` channels, the last gives `V`.
 /// * Returns the output `[B, T, H, V]` and the [state](NeuralMemoryState) after the last token.
-/// * With [`Segments`](crate::Segments), `N` of them, a row holds several sequences: states have `N` in place of `B`, before and
+/// * With [`Segments`], `N` of them, a row holds several sequences: states have `N` in place of `B`, before and
 ///   after, and weights that are not the same for all are `[N, H, in, out]`. There is a call for each of their
-///   [parts](crate::Segments::parts), and nothing is padded.
+///   [parts](Segments::parts), and nothing is padded.
 ///
 /// Output and state are differentiable in every argument, the initial weights and the initial state included, also
 /// through the gradients in the law.
