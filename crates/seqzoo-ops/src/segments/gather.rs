@@ -1,6 +1,6 @@
 //! Tokens at other places.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Tokens of a batch `[b, t, ...]` as a batch of `rows` rows. `sources` says what comes in each of its places, row after
 /// row: a token, counted over the batch in the same way, or zeros.
@@ -21,4 +21,10 @@ pub(crate) fn gather<const D: usize>(
     }
     let sources = Tensor::<1, Int>::from_data(TensorData::from(sources.as_slice()), &device);
     tokens.select(0, sources).reshape(shape)
+}
+
+/// Numbers as indices.
+pub(super) fn indices(numbers: &[usize], device: &Device) -> Tensor<1, Int> {
+    let numbers: Vec<i64> = numbers.iter().map(|number| *number as i64).collect();
+    Tensor::from_data(TensorData::from(numbers.as_slice()), device)
 }

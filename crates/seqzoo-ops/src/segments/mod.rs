@@ -9,6 +9,7 @@ mod unpacking;
 pub use parts::SegmentPart;
 
 pub(crate) use gather::gather;
+use gather::indices;
 #[cfg(feature = "flex")]
 pub(crate) use spans::{Span, sequences, spans};
 pub(crate) use unpacking::Unpacking;

@@ -1,7 +1,7 @@
 //! Segments as batches without padding.
 
-use super::Segments;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use super::{Segments, gather, indices};
+use burn::tensor::Tensor;
 
 /// As many tokens of each of some segments: a power of two.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +41,7 @@ impl Segments {
 impl SegmentPart {
     /// The tokens of the part, `[n, size, ...]`, out of those of the batch, `[B, T, ...]`.
     pub fn of<const D: usize>(&self, tokens: &Tensor<D>) -> Tensor<D> {
-        let mut shape = tokens.dims();
-        let width = shape[2..].iter().product();
-        let rows = tokens.clone().reshape([shape[0] * shape[1], width]);
-        (shape[0], shape[1]) = (self.segments.len(), self.size);
-        rows.select(0, indices(&self.tokens, &tokens.device())).reshape(shape)
+        gather(tokens.clone(), self.segments.len(), self.tokens.iter().copied().map(Some))
     }
 
     /// The states of the part, `[n, ...]`, out of those of all segments, `[N, ...]`.
@@ -67,22 +63,13 @@ impl SegmentPart {
         let order: Vec<usize> = parts.iter().flat_map(|part| part.tokens.iter().copied()).collect();
         let mut places = vec![0; order.len()];
         order.iter().enumerate().for_each(|(place, token)| places[*token] = place);
-        let mut shape = held[0].dims();
-        let width = shape[2..].iter().product();
-        (shape[0], shape[1]) = (rows, places.len() / rows);
-        let flat = held.into_iter().map(|held| {
-            let count = held.dims()[0] * held.dims()[1];
-            held.reshape([count, width])
+        let in_one_row = held.into_iter().map(|held| {
+            let mut shape = held.dims();
+            (shape[0], shape[1]) = (1, shape[0] * shape[1]);
+            held.reshape(shape)
         });
-        let flat = Tensor::cat(flat.collect(), 0);
-        let places = indices(&places, &flat.device());
-        flat.select(0, places).reshape(shape)
+        gather(Tensor::cat(in_one_row.collect(), 1), rows, places.into_iter().map(Some))
     }
-}
-
-fn indices(numbers: &[usize], device: &Device) -> Tensor<1, Int> {
-    let numbers: Vec<i64> = numbers.iter().map(|number| *number as i64).collect();
-    Tensor::from_data(TensorData::from(numbers.as_slice()), device)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Segments as a batch, for forms that know nothing of them.
 
-use super::{Segments, gather};
+use super::{Segments, gather, indices};
 use crate::kernel::Kernel;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 /// The segments that have tokens as the rows of a batch `[n, l, ...]`, where `l` is the length of the longest. Shorter
 /// ones are padded behind; where all are equally long, that is a reshape.
@@ -143,9 +143,4 @@ impl Unpacking {
         });
         gather(tokens, rows, sources)
     }
-}
-
-fn indices(numbers: &[usize], device: &Device) -> Tensor<1, Int> {
-    let numbers: Vec<i64> = numbers.iter().map(|number| *number as i64).collect();
-    Tensor::from_data(TensorData::from(numbers.as_slice()), device)
 }
