@@ -7,7 +7,9 @@ use seqzoo::ops::attention::{AttentionOptions, AttentionState, Prefix, attention
 use seqzoo_tests::{Golden, Inputs, Outcome, autodiff, flags, largest_error, plain};
 
 const EXACT: f64 = 1e-10;
-const WHOLE: Form = Form::Parallel;
+/// The forms that take a whole sequence at once.
+const WHOLE: [Form; 2] = [Form::Parallel, Form::Kernel];
+const FORMS: [Form; 3] = [Form::Parallel, Form::Kernel, Form::Naive];
 
 #[derive(Clone)]
 struct Case {
@@ -121,7 +123,7 @@ fn attention_equals_the_reference() {
             resets: None,
             cotangent: golden.tensor("do", &device),
         };
-        for form in [WHOLE, Form::Naive] {
+        for form in FORMS {
             let outcome = case.outcome(form);
             for found in outcome.names() {
                 let error = largest_error(outcome.values(found), golden.values(found));
@@ -135,7 +137,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn both_forms_agree(
+    fn all_forms_agree(
         batch in 1usize..4,
         time in 1usize..14,
         key_heads in 1usize..3,
@@ -147,7 +149,9 @@ proptest! {
         let mut case = Case::random(batch, time, [key_heads * group, key_heads], window, seed, &autodiff());
         case.resets = (reset_rate > 0.0).then(|| Inputs::new(seed, &autodiff()).flags([batch, time], reset_rate));
         let wanted = case.outcome(Form::Naive);
-        case.outcome(WHOLE).assert_close(&wanted, EXACT);
+        for form in WHOLE {
+            case.outcome(form).assert_close(&wanted, EXACT);
+        }
         let steps: Vec<usize> = (1..=time).collect();
         case.outcome_of(|case| case.in_parts(&steps)).assert_close(&wanted, EXACT);
     }
@@ -177,7 +181,9 @@ fn packed_sequences_equal_separate_ones() {
             Tensor::cat(parts.collect(), 1)
         });
         case.resets = Some(flags(2, 14, &starts, &autodiff()));
-        case.outcome(WHOLE).assert_close(&wanted, EXACT);
+        for form in WHOLE {
+            case.outcome(form).assert_close(&wanted, EXACT);
+        }
     }
 }
 
@@ -191,7 +197,7 @@ fn a_window_keeps_its_cache_small() {
 
 #[test]
 fn a_window_beyond_all_tokens_is_no_window() {
-    for form in [WHOLE, Form::Naive] {
+    for form in FORMS {
         let full = Case::random(2, 12, [2, 1], None, 3, &plain());
         let wide = Case { window: Some(usize::MAX), ..full.clone() };
         let run = |case: &Case| {
@@ -227,14 +233,16 @@ fn a_token_changes_nothing_before_it() {
     let case = Case::random(1, 12, [2, 1], None, 3, &plain());
     let mut other = case.clone();
     other.key = other.key.clone().slice_assign([0..1, 7..8, 0..1, 0..4], other.key.narrow(1, 7, 1) + 1.0);
-    let before = |case: &Case| case.run(WHOLE).narrow(1, 0, 7).into_data();
-    assert_eq!(before(&case), before(&other));
+    for form in FORMS {
+        let before = |case: &Case| case.run(form).narrow(1, 0, 7).into_data();
+        assert_eq!(before(&case), before(&other), "{form:?}");
+    }
 }
 
 #[test]
 #[should_panic(expected = "The window is 0, but at least 1 is wanted")]
 fn an_empty_window_is_refused() {
-    Case::random(1, 3, [1, 1], Some(0), 1, &plain()).run(WHOLE);
+    Case::random(1, 3, [1, 1], Some(0), 1, &plain()).run(Form::Auto);
 }
 
 /// A token whose key and value are no numbers, in the row and at the time given.
@@ -250,9 +258,7 @@ fn spoiled(case: &Case, row: usize, time: usize, with: f64) -> Case {
 #[test]
 fn what_is_hidden_does_not_count_even_where_it_is_no_number() {
     let device = plain();
-    for (form, with) in
-        [WHOLE, Form::Naive].into_iter().flat_map(|form| [(form, f64::NAN), (form, f64::INFINITY)])
-    {
+    for (form, with) in FORMS.into_iter().flat_map(|form| [(form, f64::NAN), (form, f64::INFINITY)]) {
         for window in [None, Some(4)] {
             let mut case = Case::random(2, 14, [4, 2], window, 5, &device);
             // The first row is reset at token 6, the second only with a window is rid of token 3.
@@ -290,7 +296,7 @@ fn what_is_hidden_does_not_count_even_where_it_is_no_number() {
 fn no_gradient_comes_from_what_is_hidden() {
     let mut case = Case::random(1, 9, [2, 1], None, 5, &autodiff());
     case.resets = Some(flags(1, 9, &[5], &autodiff()));
-    for form in [WHOLE, Form::Naive] {
+    for form in FORMS {
         let last = |case: &Case| {
             let mut case = spoiled(case, 0, 2, f64::NAN);
             case.query = case.query.require_grad();
@@ -304,7 +310,7 @@ fn no_gradient_comes_from_what_is_hidden() {
 #[test]
 fn what_nobody_sees_any_more_leaves_the_cache() {
     let device = plain();
-    for form in [WHOLE, Form::Naive] {
+    for form in FORMS {
         let mut case = Case::random(3, 12, [2, 1], None, 5, &device);
         let resets = [&[0, 4][..], &[7], &[5, 9]].map(|at| flags(1, 12, at, &device));
         case.resets = Some(Tensor::cat(resets.to_vec(), 0));
@@ -342,20 +348,22 @@ fn a_prefix_is_seen_by_every_token() {
             case.resets = Some(flags(2, 17, &[0, 4, 9], &autodiff()));
         }
         let wanted = case.outcome_of(|case| case.run(Form::Naive));
-        case.outcome_of(|case| case.run(WHOLE)).assert_close(&wanted, EXACT);
+        for form in WHOLE {
+            case.outcome(form).assert_close(&wanted, EXACT);
+        }
         case.outcome_of(|case| case.in_parts(&[1, 2, 7, 17])).assert_close(&wanted, EXACT);
         // It changes what every token reads, and is not in the cache.
         let without = Case { prefix: None, ..case.clone() };
-        let difference = (case.run(WHOLE) - without.run(WHOLE)).abs().min().into_scalar::<f64>();
+        let difference = (case.run(Form::Auto) - without.run(Form::Auto)).abs().min().into_scalar::<f64>();
         assert!(difference > 1e-6, "window {window:?}, resets {resets}: {difference:e}");
-        let length = |case: &Case| case.part(0, 17, None, WHOLE).1.keys.dims()[1];
+        let length = |case: &Case| case.part(0, 17, None, Form::Auto).1.keys.dims()[1];
         assert_eq!(length(&case), length(&without));
     }
 }
 
 #[test]
 fn a_prefix_is_as_tokens_before_the_first() {
-    for form in [Form::Naive, WHOLE] {
+    for form in FORMS {
         let case = Case::random(2, 9, [4, 2], None, 5, &plain()).with_prefix(3);
         let prefix = case.prefix.clone().unwrap();
         let before = |prefix: Tensor<4>, tokens: &Tensor<4>| {
@@ -376,11 +384,17 @@ fn a_prefix_is_as_tokens_before_the_first() {
 
 #[test]
 fn a_prefix_has_gradients() {
+    for form in WHOLE {
+        a_prefix_has_gradients_in(form);
+    }
+}
+
+fn a_prefix_has_gradients_in(form: Form) {
     let mut case = Case::random(2, 9, [2, 1], Some(3), 5, &autodiff()).with_prefix(2);
     let prefix = case.prefix.take().unwrap();
     let loss = |keys: Tensor<4>, values: Tensor<4>| {
         let case = Case { prefix: Some(Prefix { query: None, keys, values }), ..case.clone() };
-        (case.run(WHOLE) * case.cotangent.clone()).sum()
+        (case.run(form) * case.cotangent.clone()).sum()
     };
     let (keys, values) = (prefix.keys.require_grad(), prefix.values.require_grad());
     let gradients = loss(keys.clone(), values.clone()).backward();
@@ -410,4 +424,93 @@ fn a_prefix_of_another_length_is_refused() {
     let prefix = case.prefix.unwrap();
     case.prefix = Some(Prefix { values: prefix.values.narrow(1, 0, 2), ..prefix });
     case.run(Form::Auto);
+}
+
+/// More tokens and channels than a tile of the kernel has, with odd rests.
+#[test]
+fn the_kernel_equals_the_law_beyond_its_tiles() {
+    let kernel = |case: &Case| case.outcome(Form::Kernel);
+    for (batch, time, heads, window) in
+        [(1, 64, [1, 1], None), (2, 65, [4, 2], Some(64)), (1, 200, [2, 1], Some(70)), (3, 129, [2, 2], None)]
+    {
+        let mut case = Case::random(batch, time, heads, window, 3, &autodiff());
+        let mut inputs = Inputs::new(4, &autodiff());
+        case.query = inputs.uniform([batch, time, heads[0], 37]);
+        case.key = inputs.uniform([batch, time, heads[1], 37]);
+        case.value = inputs.uniform([batch, time, heads[1], 70]);
+        case.cotangent = inputs.uniform([batch, time, heads[0], 70]);
+        for resets in [None, Some(inputs.flags([batch, time], 0.03))] {
+            case.resets = resets;
+            kernel(&case).assert_close(&case.outcome(Form::Parallel), EXACT);
+        }
+    }
+}
+
+#[test]
+fn a_long_sequence_is_cut_for_its_gradients() {
+    let mut case = Case::random(1, 1300, [2, 1], None, 3, &autodiff());
+    for window in [None, Some(100)] {
+        case.window = window;
+        case.outcome(Form::Kernel).assert_close(&case.outcome(Form::Parallel), EXACT);
+    }
+}
+
+#[test]
+fn the_number_of_cores_changes_no_bit() {
+    let case = Case::random(2, 1100, [4, 2], None, 3, &autodiff());
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| case.outcome(Form::Kernel))
+    };
+    on(3).assert_close(&on(1), 0.0);
+}
+
+#[test]
+fn a_sequence_does_not_depend_on_its_neighbours_in_the_batch() {
+    let case = Case::random(3, 150, [2, 1], None, 3, &plain());
+    let alone = |x: &Tensor<4>| x.clone().narrow(0, 1, 1);
+    let one =
+        Case { query: alone(&case.query), key: alone(&case.key), value: alone(&case.value), ..case.clone() };
+    assert_eq!(one.run(Form::Kernel).into_data(), case.run(Form::Kernel).narrow(0, 1, 1).into_data());
+}
+
+#[test]
+fn large_scores_are_as_exact_as_small_ones() {
+    let mut case = Case::random(1, 150, [2, 1], None, 3, &autodiff());
+    // Up to 10,000 in the products, with keys that repeat.
+    case.query = case.query * 1e4;
+    case.key = Tensor::cat(vec![case.key.clone().narrow(1, 0, 75), case.key.narrow(1, 0, 75)], 1);
+    let wanted = case.outcome(Form::Naive);
+    for form in WHOLE {
+        case.outcome(form).assert_close(&wanted, 1e-7);
+    }
+}
+
+#[test]
+fn single_precision_is_as_good_as_its_type() {
+    let case = Case::random(1, 300, [2, 1], None, 3, &autodiff());
+    let narrow = |x: &Tensor<4>| x.clone().cast(FloatDType::F32);
+    let single = Case {
+        query: narrow(&case.query),
+        key: narrow(&case.key),
+        value: narrow(&case.value),
+        cotangent: narrow(&case.cotangent),
+        ..case.clone()
+    };
+    let wanted = case.outcome(Form::Naive);
+    for form in WHOLE {
+        single.outcome(form).assert_close(&wanted, 2e-5);
+    }
+}
+
+#[test]
+fn one_token_reads_a_long_cache_in_parts() {
+    let case = Case::random(2, 2003, [4, 2], None, 3, &plain());
+    for window in [None, Some(700)] {
+        let case = Case { window, ..case.clone() };
+        let (_, state) = case.part(0, 2000, None, Form::Kernel);
+        let last = |form| case.part(2000, 2003, Some(state.clone()), form).0;
+        let error = (last(Form::Kernel) - last(Form::Naive)).abs().max().into_scalar::<f64>();
+        assert!(error < 1e-13, "{error:e}");
+    }
 }

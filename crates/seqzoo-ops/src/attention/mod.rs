@@ -1,6 +1,8 @@
 //! Causal softmax attention with a growing cache, or a sliding window.
 
 mod entries;
+#[cfg(feature = "flex")]
+mod kernel;
 mod masked;
 mod naive;
 mod parallel;
@@ -8,6 +10,7 @@ mod parallel;
 use crate::checks;
 use crate::form::{Form, Forms, Report};
 use crate::heads::repeat_heads;
+use crate::kernel::Kernel;
 use crate::precision::{accumulator, to_dtype};
 use burn::tensor::{Bool, DType, Device, Tensor};
 
@@ -49,8 +52,9 @@ pub struct AttentionOptions {
     pub prefix: Option<Prefix>,
     /// `[B, T]`, true where everything before the token is hidden from it and from later ones.
     pub resets: Option<Tensor<2, Bool>>,
-    /// How to compute it: this operator has the forms `Naive` and `Parallel`. The cost of `Parallel` is
-    /// quadratic in the number of tokens given at once.
+    /// How to compute it: this operator has the forms `Naive`, `Parallel` and, on the CPU, `Kernel`. The time of both is quadratic
+    /// in the number of tokens given at once, with a window and the kernel linear. The kernel's memory is linear, that of
+    /// `Parallel` quadratic.
     pub form: Form,
 }
 
@@ -80,8 +84,8 @@ pub struct AttentionOptions {
 /// # Finite numbers
 ///
 /// What a reset hides, or a window, does not count even where it is NaN or infinite. An output that sees something
-/// infinite is NaN. Whole sequences without resets, window and cache leave to Burn what a token does to those before it
-/// that is not finite.
+/// infinite is NaN. Without the kernel, whole sequences without resets, window and cache leave to Burn what a token does to
+/// those before it that is not finite.
 ///
 /// # Source
 ///
@@ -110,6 +114,8 @@ pub fn attention(
             (output, AttentionState { keys: key.into(), values: value.into(), visible: None })
         }
         Form::Naive => naive::naive(problem),
+        #[cfg(feature = "flex")]
+        Form::Kernel => kernel::run(problem),
         _ => parallel::parallel(problem),
     };
     let state = if reset { state.without_hidden() } else { state };
@@ -122,12 +128,23 @@ pub fn attention(
 ///
 /// As [`attention`] does, if the form asked for cannot be had.
 #[track_caller]
-pub fn attention_report(time: usize, options: &AttentionOptions, _device: &Device) -> Report {
-    options.form.resolve(time, &FORMS)
+pub fn attention_report(time: usize, options: &AttentionOptions, device: &Device) -> Report {
+    // One token is no different from many: it sees the whole cache.
+    let forms =
+        Forms { many_tokens: Form::Parallel, one_token: Form::Parallel, kernel: kernel(options, device) };
+    options.form.resolve(time, &forms)
 }
 
-/// One token is no different from many: it sees the whole cache.
-const FORMS: Forms = Forms { many_tokens: Form::Parallel, one_token: Form::Parallel, kernel: None };
+/// The kernel that `device` has for a call with these options.
+#[cfg(feature = "flex")]
+fn kernel(options: &AttentionOptions, device: &Device) -> Option<Kernel> {
+    kernel::on(device).filter(|_| options.initial_state.as_ref().is_none_or(kernel::takes))
+}
+
+#[cfg(not(feature = "flex"))]
+fn kernel(_: &AttentionOptions, _: &Device) -> Option<Kernel> {
+    None
+}
 
 /// Arguments after checking, in the accumulator's dtype.
 struct Problem {

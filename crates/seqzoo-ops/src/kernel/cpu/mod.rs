@@ -13,6 +13,7 @@ pub(crate) mod output;
 #[cfg(test)]
 pub(crate) mod processor_kinds;
 pub(crate) mod product;
+pub(crate) mod queue;
 pub(crate) mod relay;
 pub(crate) mod tensors;
 pub(crate) mod transpose;

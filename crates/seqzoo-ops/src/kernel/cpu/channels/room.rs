@@ -21,6 +21,13 @@ impl<E: Real + Element> Room<E> {
         Self { room: room(shape.num_elements()), shape }
     }
 
+    /// For a tensor of `shape` of which some may stay as they are: zeros.
+    pub fn zeros(shape: impl Into<Shape>) -> Self {
+        let mut new = Self::new(shape);
+        new.room.fill(MaybeUninit::new(E::default()));
+        new
+    }
+
     pub fn output(&mut self) -> Output<'_, E> {
         Output::new(&mut self.room)
     }

@@ -1,5 +1,7 @@
 //! The matrices of a product.
 
+use crate::kernel::cpu::matrix::MatRef;
+
 /// The matrix that a product is added to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Onto<'a, E> {
@@ -29,7 +31,12 @@ pub(crate) struct Strided<'a, E> {
 }
 
 impl<'a, E> Strided<'a, E> {
-    /// Output of `stride` elements.
+    /// A matrix in memory.
+    pub fn of(matrix: MatRef<'a, E>) -> Self {
+        Self::rows(matrix.numbers, matrix.stride)
+    }
+
+    /// Rows of `stride` elements.
     pub fn rows(numbers: &'a [E], stride: usize) -> Self {
         Self { numbers, rows: stride, columns: 1, zeros: Zeros::Nowhere }
     }
