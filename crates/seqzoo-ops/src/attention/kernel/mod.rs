@@ -76,6 +76,8 @@ pub(crate) struct Settings {
     pub window: Option<usize>,
     /// All sequences; they cover all tokens.
     pub sequences: Arc<[Sequence]>,
+    /// For landmark attention, which keys of every sequence are landmarks, counted from its first key.
+    pub landmarks: Option<Arc<[Vec<usize>]>>,
 }
 
 /// Softmax attention as backends with a kernel implement it.
@@ -139,7 +141,8 @@ impl Question {
 pub(super) fn run(problem: Problem) -> (Tensor<4>, AttentionState) {
     let Problem { query, key, value, cache, scale, window, prefix, resets } = problem;
     let sequences = Sequences::new(query.dims(), cache.as_ref(), resets);
-    let settings = Settings { scale, bidirectional: false, window, sequences: sequences.all };
+    let settings =
+        Settings { scale, bidirectional: false, window, sequences: sequences.all, landmarks: None };
     let device = query.device();
     let prefix = prefix.map(|Prefix { query: asking, keys, values }| {
         let [batch, time, _, _] = query.dims();
@@ -159,6 +162,7 @@ pub(super) fn run(problem: Problem) -> (Tensor<4>, AttentionState) {
                 bidirectional: true,
                 window: None,
                 sequences: (0..batch).map(row).collect(),
+                landmarks: None,
             },
         }
     });

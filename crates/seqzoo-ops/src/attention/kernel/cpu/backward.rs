@@ -2,9 +2,11 @@
 
 use super::call::Call;
 use super::forward::counting;
+use super::gated::ThroughGate;
 use super::packed::{Packed, padded};
+use super::pieces::{Piece, Reading, longest, readings, together};
 use super::places::{KEYS, QUERIES, Sequence};
-use super::questions::Questions;
+use super::questions::{Questioned, Questions};
 use super::scores::{Columns, Scores, load, over_columns, store};
 use crate::kernel::cpu::buffer::Buffer;
 use crate::kernel::cpu::lanes::Real;
@@ -89,6 +91,8 @@ struct Part {
     sequence: usize,
     key_head: usize,
     keys: Range<usize>,
+    /// The same, as their gradients are found.
+    together: Vec<Range<usize>>,
     /// The tokens that see some of them.
     tokens: Range<usize>,
 }
@@ -104,20 +108,22 @@ fn parts<E>(call: &Call<'_, E>) -> Vec<Part> {
         let end = |part: usize| {
             let share = part as f64 / count as f64;
             let share = if falling { 1.0 - (1.0 - share).sqrt() } else { share };
-            ((share * length as f64 / KEYS as f64).round() as usize * KEYS).min(length)
+            share * length as f64
         };
-        let end = |part: usize| if part == count { length } else { end(part) };
+        let all = together(call, sequence);
+        let first = |part: usize| match part == count {
+            true => all.len(),
+            false => all.partition_point(|keys| (keys.end as f64) <= end(part)),
+        };
         for key_head in 0..call.key_heads {
             for part in 0..count {
-                let keys = end(part)..end(part + 1);
+                let together = &all[first(part)..first(part + 1)];
+                let [Some(start), Some(end)] = [together.first(), together.last()] else { continue };
+                let keys = start.start..end.end;
                 let places = call.reach.queries(keys.clone(), sequence.end());
                 let token = |place: usize| place.saturating_sub(sequence.cached);
-                parts.push(Part {
-                    sequence: number,
-                    key_head,
-                    tokens: token(places.start)..token(places.end),
-                    keys,
-                });
+                let tokens = token(places.start)..token(places.end);
+                parts.push(Part { sequence: number, key_head, together: together.to_vec(), tokens, keys });
             }
         }
     }
@@ -154,11 +160,12 @@ impl<E: Real> Tasks for OverKeys<'_, E> {
 
     fn buffers<S: Simd>(&self, _: S) -> Buffers<E> {
         let queries = padded::<S, E>(QUERIES);
+        let longest = longest(self.backward.call);
         Buffers {
-            scores: Buffer::new(KEYS * queries),
-            d_scores: Buffer::new(KEYS * queries),
-            d_keys: Buffer::new(KEYS * self.packed.key_width),
-            d_values: Buffer::new(KEYS * self.packed.value_width),
+            scores: Buffer::new(longest * queries),
+            d_scores: Buffer::new(longest * queries),
+            d_keys: Buffer::new(longest * self.packed.key_width),
+            d_values: Buffer::new(longest * self.packed.value_width),
             count: counting(queries),
             decays: [Buffer::new(queries), Buffer::new(KEYS)],
             prefetch: Prefetch::default(),
@@ -181,20 +188,20 @@ impl<E: Real> Tasks for OverKeys<'_, E> {
             .is_some()
             .then(|| [part.tokens.len(), part.keys.len()].map(|length| vec![E::default(); group * length]));
         let mut found = Found { queries: vec![E::default(); group * part.tokens.len() * width], scores };
-        let mut key = part.keys.start;
-        while key < part.keys.end {
-            let keys = key..part.keys.end.min(key + KEYS);
+        for keys in &part.together {
             buffers.d_keys.fill(E::default());
             buffers.d_values.fill(E::default());
             let seen = call.reach.queries(keys.clone(), sequence.end());
             let [first, end] = [seen.start, seen.end].map(|place| place.saturating_sub(sequence.cached));
             for member in 0..group {
                 for tile in first / QUERIES..end.div_ceil(QUERIES) {
-                    self.tile(simd, buffers, part, Place { member, tile, keys: &keys }, &mut found);
+                    let places = sequence.places(&sequence.tile(tile));
+                    for piece in readings(call, sequence, keys, &places).iter().flatten() {
+                        self.tile(simd, buffers, part, Place { member, tile, piece }, &mut found);
+                    }
                 }
             }
-            self.write(simd, buffers, sequence, part.key_head, &keys);
-            key = keys.end;
+            self.write(simd, buffers, sequence, part.key_head, keys);
         }
         *self.found[task].lock().expect("no task panics") = Some(found);
     }
@@ -205,7 +212,7 @@ impl<E: Real> Tasks for OverKeys<'_, E> {
 struct Place<'a> {
     member: usize,
     tile: usize,
-    keys: &'a Range<usize>,
+    piece: &'a Piece,
 }
 
 impl<E: Real> OverKeys<'_, E> {
@@ -216,7 +223,7 @@ impl<E: Real> OverKeys<'_, E> {
         simd: S,
         buffers: &mut Buffers<E>,
         part: &Part,
-        Place { member, tile, keys }: Place<'_>,
+        Place { member, tile, piece: Piece { keys, reading } }: Place<'_>,
         found: &mut Found<E>,
     ) {
         let Self { backward: Backward { call, .. }, packed, questions, .. } = self;
@@ -252,23 +259,28 @@ impl<E: Real> OverKeys<'_, E> {
             MatMut::new(d_scores, columns),
             Onto::Nothing,
         );
-        if let Some(log_decays) = &call.log_decays {
-            let [of_queries, of_keys] = decays;
-            log_decays.parts(sequence, head, &places, keys, of_queries, of_keys);
-            scores.add(simd, of_queries, of_keys);
+        let Questioned { most, shares, deltas, .. } = asked;
+        match *reading {
+            Reading::Plain { until } => {
+                if let Some(log_decays) = &call.log_decays {
+                    let [of_queries, of_keys] = decays;
+                    log_decays.parts(sequence, head, &places, keys, of_queries, of_keys);
+                    scores.add(simd, of_queries, of_keys);
+                }
+                if until < places.end || !call.reach.whole(&places, keys, sequence.keys()) {
+                    scores.hide(simd, count, call.reach, &places, keys.clone(), until);
+                }
+                let scores = &mut *scores.numbers;
+                let mut through = ThroughSoftmax { scores, d_scores, most, shares, deltas, stride: columns };
+                over_columns(simd, columns, &mut through);
+            }
+            Reading::Gated { from } => {
+                scores.hide_gate(simd, count, &places, from);
+                let scores = &mut *scores.numbers;
+                let mut through = ThroughGate { scores, d_scores, most, shares, deltas, stride: columns };
+                over_columns(simd, columns, &mut through);
+            }
         }
-        if !call.reach.whole(&places, keys, sequence.keys()) {
-            scores.hide(simd, count, call.reach, &places, keys.clone());
-        }
-        let mut through = ThroughSoftmax {
-            scores: scores.numbers,
-            d_scores,
-            most: asked.most,
-            shares: asked.shares,
-            deltas: asked.deltas,
-            stride: columns,
-        };
-        over_columns(simd, columns, &mut through);
 
         // The part's tokens of this tile.
         let (first, end) = (tokens.start.max(part.tokens.start), tokens.end.min(part.tokens.end));

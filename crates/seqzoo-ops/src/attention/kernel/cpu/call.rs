@@ -12,6 +12,8 @@ pub(super) struct Call<'a, E> {
     pub cache: Option<[Rows<'a, E>; 2]>, // [n, s, hk, k] and [n, s, hk, v]
     pub log_decays: Option<LogDecays>,
     pub sequences: Vec<Sequence>,
+    /// Of every sequence, which of its keys are landmarks.
+    pub landmarks: Option<&'a [Vec<usize>]>,
     pub heads: usize,
     pub key_heads: usize,
     pub scale: f64,
@@ -22,6 +24,18 @@ impl<'a, E> Call<'a, E> {
     /// Query heads that share a key head.
     pub fn group(&self) -> usize {
         self.heads / self.key_heads
+    }
+
+    /// Which keys of a sequence are landmarks.
+    #[inline(always)]
+    pub fn landmarks(&self, sequence: &Sequence) -> Option<&'a [usize]> {
+        Some(&self.landmarks?[sequence.number])
+    }
+
+    /// Whether a key is a landmark, whose value is never read.
+    #[inline(always)]
+    pub fn is_landmark(&self, sequence: &Sequence, key: usize) -> bool {
+        self.landmarks(sequence).is_some_and(|landmarks| landmarks.binary_search(&key).is_ok())
     }
 
     /// A key and its value: of the cache, or of a token.

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::packed::{Packed, padded};
+use super::pieces::{Piece, Reading, longest, read_by};
 use super::places::{KEYS, QUERIES, Sequence};
 use super::read::Read;
 use super::scores::{Running, Scores};
@@ -84,7 +85,7 @@ impl<E: Real> Tasks for OverTiles<'_, E> {
         let queries = padded::<S, E>(QUERIES);
         Buffers {
             queries: Buffer::new(self.forward.call.query.channels * queries),
-            scores: Buffer::new(KEYS * queries),
+            scores: Buffer::new(longest(self.forward.call) * queries),
             output: Buffer::new(queries * self.packed.value_width),
             running: Running::new(queries),
             count: counting(queries),
@@ -110,42 +111,50 @@ impl<E: Real> Tasks for OverTiles<'_, E> {
         as_columns(simd, rows, (tokens.len(), call.query.channels), factor, queries, columns);
 
         running.restart();
-        let length = sequence.keys();
-        let end = call.reach.keys(places.end - 1, length).end;
-        let mut key = call.reach.keys(places.start, length).start;
         let mut onto_nothing = true;
-        while key < end {
-            let keys = key..end.min(key + KEYS);
+        for Piece { keys, reading } in read_by(call, sequence, &places) {
             let mut tile = Scores { numbers: &mut scores[..keys.len() * columns], columns };
             product(
                 simd,
                 prefetch,
                 Extent { rows: keys.len(), depth: call.query.channels, columns },
-                Strided::of(packed.keys(sequence, head / call.group(), key)),
+                Strided::of(packed.keys(sequence, head / call.group(), keys.start)),
                 MatRef::new(queries, columns),
                 MatMut::new(tile.numbers, columns),
                 Onto::Nothing,
             );
-            if let Some(log_decays) = &call.log_decays {
-                let [of_queries, of_keys] = decays;
-                log_decays.parts(sequence, head, &places, &keys, of_queries, of_keys);
-                tile.add(simd, of_queries, of_keys);
-            }
-            if !call.reach.whole(&places, &keys, length) {
-                tile.hide(simd, count, call.reach, &places, keys.clone());
-            }
-            running.absorb(simd, &mut tile);
+            let read = match reading {
+                Reading::Plain { until } => {
+                    if let Some(log_decays) = &call.log_decays {
+                        let [of_queries, of_keys] = decays;
+                        log_decays.parts(sequence, head, &places, &keys, of_queries, of_keys);
+                        tile.add(simd, of_queries, of_keys);
+                    }
+                    if until < places.end || !call.reach.whole(&places, &keys, sequence.keys()) {
+                        tile.hide(simd, count, call.reach, &places, keys.clone(), until);
+                    }
+                    running.absorb(simd, &mut tile);
+                    keys.len()
+                }
+                Reading::Gated { from } => {
+                    tile.hide_gate(simd, count, &places, from);
+                    running.absorb_gated(simd, &mut tile);
+                    keys.len() - 1
+                }
+            };
             product(
                 simd,
                 prefetch,
-                Extent { rows: tokens.len(), depth: keys.len(), columns: packed.value_width },
+                Extent { rows: tokens.len(), depth: read, columns: packed.value_width },
                 Strided::transposed(tile.numbers, columns),
-                packed.values(sequence, head / call.group(), key),
+                packed.values(sequence, head / call.group(), keys.start),
                 MatMut::new(output, packed.value_width),
                 if onto_nothing { Onto::Nothing } else { Onto::Scaled(&running.fade) },
             );
             onto_nothing = false;
-            key = keys.end;
+        }
+        if onto_nothing {
+            output.fill(E::default());
         }
         self.write(simd, buffers, sequence, head, tokens);
     }

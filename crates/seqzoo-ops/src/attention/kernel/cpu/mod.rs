@@ -4,7 +4,9 @@
 mod backward;
 mod call;
 mod forward;
+mod gated;
 mod packed;
+mod pieces;
 mod places;
 mod questions;
 mod read;
@@ -106,7 +108,7 @@ impl Tensors {
         self.entries.as_ref().or(self.cache.as_ref()).expect("there are keys")
     }
 
-    fn call<E: Real + Element>(&self, settings: &Settings) -> Call<'_, E> {
+    fn call<'a, E: Real + Element>(&'a self, settings: &'a Settings) -> Call<'a, E> {
         let [_, time, heads, _] = self.query.shape().dims();
         let [some_keys, some_values] = self.some_entries();
         let [_, _, key_heads, _] = some_keys.shape().dims();
@@ -139,6 +141,7 @@ impl Tensors {
             cache: self.cache.as_ref().map(|cache| cache.each_ref().map(rows)),
             log_decays,
             sequences,
+            landmarks: settings.landmarks.as_deref(),
             heads,
             key_heads,
             scale: settings.scale,
@@ -196,7 +199,7 @@ fn forward<E: Real + Element>(inputs: Inputs<Flex>, settings: &Settings) -> (Out
     };
     let cores = cores(&call);
     // Few tokens would leave most lanes of a tile empty.
-    if call.sequences.iter().all(|sequence| sequence.tokens <= step::FEW) {
+    if call.landmarks.is_none() && call.sequences.iter().all(|sequence| sequence.tokens <= step::FEW) {
         Arch::new().dispatch(Step { call: &call, read, cores });
     } else {
         Arch::new().dispatch(Forward { call: &call, read, cores });

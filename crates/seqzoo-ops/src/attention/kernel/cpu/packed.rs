@@ -102,9 +102,20 @@ impl<E: Real> Packed<E> {
         let key_head = head / call.group();
         let first =
             (sequence.keys_before + sequence.number) * self.key_heads + key_head * (sequence.keys() + 1);
-        let seen = call.reach.keys(sequence.cached + token, sequence.keys());
+        let place = sequence.cached + token;
+        let mut seen = call.reach.keys(place, sequence.keys());
+        if call.is_landmark(sequence, place) {
+            seen.end = place; // It does not see itself.
+        }
         wild[first + seen.start] != wild[first + seen.end]
     }
+}
+
+/// Whether a key and its value are finite. The value of a landmark does not count.
+#[inline(always)]
+fn tame<S: Simd, E: Real>(simd: S, call: &Call<'_, E>, sequence: &Sequence, key: usize, head: usize) -> bool {
+    let [numbers, value] = call.entry(sequence, key, head);
+    finite(simd, numbers) && (call.is_landmark(sequence, key) || finite(simd, value))
 }
 
 fn wild_before<S: Simd, E: Real>(simd: S, call: &Call<'_, E>) -> Vec<u32> {
@@ -114,8 +125,7 @@ fn wild_before<S: Simd, E: Real>(simd: S, call: &Call<'_, E>) -> Vec<u32> {
             let mut count = 0;
             before.push(count);
             before.extend((0..sequence.keys()).map(|key| {
-                let wild = call.entry(sequence, key, head).iter().any(|numbers| !finite(simd, numbers));
-                count += u32::from(wild);
+                count += u32::from(!tame(simd, call, sequence, key, head));
                 count
             }));
         }
@@ -150,14 +160,14 @@ impl<E: Real> Tasks for Pack<'_, E> {
         let first = sequence.keys_before * call.key_heads + head * sequence.keys();
         for key in 0..sequence.keys() {
             let entry = call.entry(sequence, key, head);
-            let tame = entry.iter().all(|numbers| finite(simd, numbers));
+            let tame = tame(simd, call, sequence, key, head);
             if !tame {
                 self.wild.store(true, Ordering::Relaxed);
             }
             for (numbers, width, to) in
                 [(entry[0], *key_width, &self.keys), (entry[1], *value_width, &self.values)]
             {
-                let kept = if tame { numbers.len() } else { 0 };
+                let kept = if tame && finite(simd, numbers) { numbers.len() } else { 0 };
                 let place = (first + key) * width;
                 // SAFETY: the rows of this sequence and head are this task's alone.
                 unsafe {

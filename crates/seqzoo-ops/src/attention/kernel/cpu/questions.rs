@@ -187,7 +187,8 @@ impl<E: Real> Tasks for Ask<'_, E> {
         deltas.fill(E::default());
         for (index, token) in tokens.clone().enumerate() {
             let place = (sequence.row * backward.time + sequence.start + token) * call.heads + head;
-            if backward.share[place].into_f64().is_nan() {
+            // Not a number, or what has seen nothing.
+            if !(backward.share[place] > E::default()) {
                 continue;
             }
             let query = call.query.at(sequence.row, sequence.start + token, head);

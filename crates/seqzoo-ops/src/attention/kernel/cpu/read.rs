@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::places::Sequence;
+use super::scores::HIDDEN;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::output::Output;
 use pulp::Simd;
@@ -38,6 +39,10 @@ impl<E: Real> Read<'_, E> {
     ) {
         let mut share = 1.0 / sum.into_f64();
         let mut log_sum = most.into_f64() / LOG2_E + sum.into_f64().ln();
+        // What has seen nothing reads zeros. What it has summed up are numbers.
+        if most <= E::from_f64(HIDDEN) {
+            (share, log_sum) = (0.0, f64::NEG_INFINITY);
+        }
         if spoiled {
             (share, log_sum) = (f64::NAN, f64::NAN);
         }

@@ -53,7 +53,7 @@ pub(super) fn store<S: Simd, E: Real, const N: usize>(numbers: &mut [E], vectors
 }
 
 impl<E: Real> Scores<'_, E> {
-    /// Hides the keys that a query does not see.
+    /// Hides the keys that a query does not see, from queries at places from `until` on all.
     #[inline(always)]
     pub fn hide<S: Simd>(
         &mut self,
@@ -62,10 +62,11 @@ impl<E: Real> Scores<'_, E> {
         reach: Reach,
         queries: &Range<usize>,
         keys: Range<usize>,
+        until: usize,
     ) {
         let hidden = E::splat(simd, E::from_f64(HIDDEN));
         for (key, row) in keys.zip(self.numbers.chunks_exact_mut(self.columns)) {
-            let seen = reach.queries(key..key + 1, queries.end);
+            let seen = reach.queries(key..key + 1, queries.end.min(until));
             let [first, end] = [seen.start, seen.end].map(|place| {
                 E::splat(simd, E::from_f64(place.saturating_sub(queries.start).min(queries.len()) as f64))
             });
