@@ -18,6 +18,7 @@ pub fn small() -> Vec<LanguageModel> {
             "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" | "mixture_of_memories" => {
                 serde_json::json!({"num_heads": 2, "head_dim": 4})
             }
+            "landmark_attention" => serde_json::json!({"num_heads": 2, "block": 2}),
             "mamba2" => serde_json::json!({"head_dim": 4, "d_state": 3}),
             "hgrn2" => serde_json::json!({"expand_ratio": 4}),
             "s5" => serde_json::json!({"d_state": 4, "blocks": 2}),
