@@ -31,6 +31,9 @@ pub fn small() -> Vec<LanguageModel> {
     };
     let mut patterns: Vec<_> = MixerConfig::KINDS.iter().map(|kind| vec![layer(kind)]).collect();
     patterns.push(vec![layer("base_conv"), layer("gated_delta_net"), layer("softmax_attention")]);
+    let landmarks = LanguageModelConfig::new(VOCABULARY, 8, vec![layer("landmark_attention")])
+        .with_channel_mixer(ChannelMixerConfig::None)
+        .with_landmark_every(Some(1));
     let feed_forwards = [ChannelMixerConfig::None, ChannelMixerConfig::SwiGluOf { hidden: 4 }];
     patterns
         .into_iter()
@@ -38,6 +41,7 @@ pub fn small() -> Vec<LanguageModel> {
         .map(|(pattern, feed_forward)| {
             LanguageModelConfig::new(VOCABULARY, 8, pattern).with_channel_mixer(feed_forward).init(&plain())
         })
+        .chain([landmarks.init(&plain())])
         .collect()
 }
 

@@ -35,6 +35,10 @@ crate::layer!(LandmarkAttention, "landmark_attention", LandmarkAttentionConfig);
 /// * query head `h` reads key and value head `h / (heads / key_value_heads)`,
 /// * landmarks are not read themselves.
 ///
+/// What stands in the landmarks' places is the caller's: a
+/// [`LanguageModel`](crate::models::LanguageModel) inserts tokens of its own there, with
+/// [`landmark_every`](crate::models::LanguageModelConfig::landmark_every).
+///
 /// The state is the cache of keys and values: `8·HK·d + 1` bytes per token and sequence. Tokens before a reset of every
 /// sequence leave it.
 ///
