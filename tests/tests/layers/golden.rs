@@ -221,3 +221,25 @@ fn dpfp_is_the_papers_and_so_differs_from_the_reference_in_its_negative_half() {
     assert_eq!(map.forward(x).into_data().try_to_vec::<f32>().unwrap(), [6.0, 0.0, 0.0, 0.0]);
     assert_eq!(map.num_params(), 0);
 }
+
+#[test]
+fn landmark_attention_equals_the_reference_layer() {
+    let (device, golden) = (autodiff(), Golden::load("12_landmark_attention__t13_b4"));
+    let config = LandmarkAttentionConfig::new(8).with_num_heads(2).with_block(4).with_rotary(false);
+    let mut layer = double(config.init(&device));
+    // The reference has one projection for queries, keys and values.
+    let together = golden.tensor::<2>("params.c_attn.weight", &device);
+    for (index, linear) in [&mut layer.query, &mut layer.key, &mut layer.value].into_iter().enumerate() {
+        let rows = together.clone().narrow(0, 8 * index, 8).transpose().detach();
+        linear.weight = Param::from_tensor(rows);
+    }
+    fill(&mut layer.output, &golden, "c_proj", &device);
+    let gradients = check_ends(&layer, &golden, &device);
+    let gradient = |linear: &Linear| linear.weight.val().grad(&gradients).unwrap().transpose();
+    let found = Tensor::cat([&layer.query, &layer.key, &layer.value].map(gradient).to_vec(), 0);
+    for (found, name) in [(found, "c_attn"), (gradient(&layer.output), "c_proj")] {
+        let found = found.into_data().try_to_vec::<f64>().unwrap();
+        let error = largest_error(&found, golden.values(&format!("d_params.{name}.weight")));
+        assert!(error <= STORED, "`{name}` differs by {error:e}");
+    }
+}

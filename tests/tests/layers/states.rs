@@ -165,7 +165,7 @@ fn the_state_of_a_whole_model_is_one_file() {
     let reversed = LanguageModelConfig::new(7, CHANNELS, pattern.into_iter().rev().collect()).init(&device);
     assert!(
         message(reversed.load_state(&path, &device))
-            .contains("is the state of `language_model[softmax_attention")
+            .contains("is the state of `language_model[landmark_attention")
     );
 }
 

@@ -32,7 +32,15 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let legendre = LmuConfig::new(CHANNELS).with_order(5).with_theta(6.0);
     let h3 = H3Config::new(CHANNELS).with_d_state(6).with_shift_size(5);
     let hyena = HyenaConfig::new(CHANNELS).with_max_len(16).with_filter_order(8);
+    let landmark = LandmarkAttentionConfig::new(CHANNELS).with_num_heads(2).with_block(4);
     let mut all: Vec<(String, MixerConfig)> = vec![
+        ("attention, landmarks, rotary".into(), MixerConfig::LandmarkAttention(landmark.clone())),
+        (
+            "attention, landmarks, grouped, no positions, blocks of 3".into(),
+            MixerConfig::LandmarkAttention(
+                landmark.with_num_kv_heads(Some(1)).with_rotary(false).with_block(3),
+            ),
+        ),
         ("attention, rotary".into(), MixerConfig::SoftmaxAttention(attention.clone())),
         (
             "attention, grouped, window 5".into(),

@@ -6,6 +6,7 @@ mod entrances;
 mod generation;
 mod golden;
 mod golden_mamba;
+mod landmarks;
 mod law;
 mod published;
 mod small;

@@ -16,6 +16,7 @@ pub fn small(kind: &str) -> Value {
         "neural_memory" | "titans_mac" | "titans_mag" | "titans_mal" => {
             json!({"num_heads": 2, "expand_hidden": 0.5})
         }
+        "landmark_attention" => json!({"num_heads": 2, "block": 4}),
         "mamba2" => json!({"head_dim": 4, "d_state": 4}),
         "hgrn2" => json!({"expand_ratio": 4}),
         "rg_lru" => json!({"num_heads": 2}),

@@ -18,6 +18,7 @@ pub fn small() -> Vec<LanguageModel> {
             "gated_delta_net" | "kimi_delta_attention" | "gated_delta_product" | "mixture_of_memories" => {
                 serde_json::json!({"num_heads": 2, "head_dim": 4})
             }
+            "landmark_attention" => serde_json::json!({"num_heads": 2, "block": 2}),
             "mamba2" => serde_json::json!({"head_dim": 4, "d_state": 3}),
             "hgrn2" => serde_json::json!({"expand_ratio": 4}),
             "s5" => serde_json::json!({"d_state": 4, "blocks": 2}),
@@ -30,6 +31,9 @@ pub fn small() -> Vec<LanguageModel> {
     };
     let mut patterns: Vec<_> = MixerConfig::KINDS.iter().map(|kind| vec![layer(kind)]).collect();
     patterns.push(vec![layer("base_conv"), layer("gated_delta_net"), layer("softmax_attention")]);
+    let landmarks = LanguageModelConfig::new(VOCABULARY, 8, vec![layer("landmark_attention")])
+        .with_channel_mixer(ChannelMixerConfig::None)
+        .with_landmark_every(Some(1));
     let feed_forwards = [ChannelMixerConfig::None, ChannelMixerConfig::SwiGluOf { hidden: 4 }];
     patterns
         .into_iter()
@@ -37,6 +41,7 @@ pub fn small() -> Vec<LanguageModel> {
         .map(|(pattern, feed_forward)| {
             LanguageModelConfig::new(VOCABULARY, 8, pattern).with_channel_mixer(feed_forward).init(&plain())
         })
+        .chain([landmarks.init(&plain())])
         .collect()
 }
 

@@ -3,6 +3,7 @@
 mod entries;
 #[cfg(feature = "flex")]
 mod kernel;
+pub mod landmark;
 mod masked;
 mod naive;
 mod parallel;
@@ -130,19 +131,19 @@ pub fn attention(
 #[track_caller]
 pub fn attention_report(time: usize, options: &AttentionOptions, device: &Device) -> Report {
     // One token is no different from many: it sees the whole cache.
-    let forms =
-        Forms { many_tokens: Form::Parallel, one_token: Form::Parallel, kernel: kernel(options, device) };
-    options.form.resolve(time, &forms)
+    let visible = options.initial_state.as_ref().and_then(|state| state.visible.as_ref());
+    let kernel = kernel_on(device, visible);
+    options.form.resolve(time, &Forms { many_tokens: Form::Parallel, one_token: Form::Parallel, kernel })
 }
 
-/// The kernel that `device` has for a call with these options.
+/// The kernel that `device` has for a call with a cache of which this is visible.
 #[cfg(feature = "flex")]
-fn kernel(options: &AttentionOptions, device: &Device) -> Option<Kernel> {
-    kernel::on(device).filter(|_| options.initial_state.as_ref().is_none_or(kernel::takes))
+fn kernel_on(device: &Device, visible: Option<&Tensor<2, Bool>>) -> Option<Kernel> {
+    kernel::on(device).filter(|_| visible.is_none_or(kernel::takes))
 }
 
 #[cfg(not(feature = "flex"))]
-fn kernel(_: &AttentionOptions, _: &Device) -> Option<Kernel> {
+fn kernel_on(_: &Device, _: Option<&Tensor<2, Bool>>) -> Option<Kernel> {
     None
 }
 

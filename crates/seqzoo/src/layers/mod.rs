@@ -3,6 +3,7 @@
 //! | layer | memory | state per sequence |
 //! |---|---|---|
 //! | [`SoftmaxAttention`] | all tokens, or a window of them | grows with the tokens seen |
+//! | [`LandmarkAttention`] | all tokens, a block at a time | grows with the tokens seen |
 //! | [`LinearAttention`] | outer products, nothing fades | `H·K·V` |
 //! | [`MultiScaleRetention`] | outer products, fading at a fixed rate per head | `H·K·V` |
 //! | [`GatedLinearAttention`] | outer products, fading at a learned rate per token and channel | `H·K·V` |
@@ -40,6 +41,7 @@ mod hgrn;
 mod hgrn2;
 mod hyena;
 mod kimi_delta_attention;
+mod landmark_attention;
 mod linear_attention;
 mod lmu;
 mod mamba;
@@ -70,6 +72,7 @@ pub use hgrn::{Hgrn, HgrnConfig, HgrnState};
 pub use hgrn2::{Hgrn2, Hgrn2Config, Hgrn2State};
 pub use hyena::{Hyena, HyenaConfig, HyenaState};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
+pub use landmark_attention::{LandmarkAttention, LandmarkAttentionConfig, LandmarkAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};
 pub use lmu::{Lmu, LmuActivation, LmuConfig, LmuState};
 pub use mamba::{Mamba, MambaConfig, MambaState};

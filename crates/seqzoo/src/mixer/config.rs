@@ -88,7 +88,7 @@ mod tests {
     fn mistakes_are_named() {
         let message =
             |kind, text| MixerConfig::from_options(kind, 32, options(text)).unwrap_err().to_string();
-        assert!(message("lstm", "{}").contains("the layers are softmax_attention, linear_attention"));
+        assert!(message("lstm", "{}").contains("the layers are softmax_attention, landmark_attention"));
         assert!(message("base_conv", r#"{"taps": 3}"#).contains("no option `taps`; its options are d_model"));
         assert!(message("base_conv", r#"{"width": "three"}"#).contains("the option `width`"));
     }

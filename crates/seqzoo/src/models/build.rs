@@ -5,7 +5,7 @@ use super::config::LanguageModelConfig;
 use super::language_model::LanguageModel;
 use crate::config::{check_channels, check_floats, check_memory, check_numbers, check_parameters};
 use crate::parts::SwiGlu;
-use crate::{ConfigError, Mixer, SequenceMixer};
+use crate::{ConfigError, Mixer, MixerConfig, SequenceMixer};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{EmbeddingConfig, Initializer, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
@@ -85,6 +85,7 @@ impl LanguageModelConfig {
                 .init(device),
             blocks,
             norm: self.norm(device),
+            landmark: self.landmark_every.map(|_| normal.init([self.d_model], device)),
             head: (!self.tie_embeddings).then(|| {
                 LinearConfig::new(self.d_model, self.vocab_size)
                     .with_bias(false)
@@ -106,6 +107,15 @@ impl LanguageModelConfig {
             let kind = layer.kind();
             format!("the layer {kind} has d_model = {found}, the model {wanted}; they must be equal")
         })?;
+        if let (Some(every), MixerConfig::LandmarkAttention(layer)) = (self.landmark_every, layer) {
+            ConfigError::unless(every.checked_add(1) == Some(layer.block), NAME, || {
+                format!(
+                    "landmark_every = {every}, but the layer landmark_attention has block = {}; a block is the tokens and \
+                     their landmark, one more than these",
+                    layer.block
+                )
+            })?;
+        }
         layer.try_init(device)
     }
 
@@ -135,6 +145,10 @@ impl LanguageModelConfig {
         ConfigError::unless_finite(NAME, "embedding_std", self.embedding_std)?;
         ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
         self.initializer.check(NAME)?;
+        wanted(
+            self.landmark_every != Some(0),
+            "landmark_every is 0; let at least 1 token stand between landmarks",
+        )?;
         wanted(count > 0, "num_layers is 0; give it at least 1")?;
         let empty = self.channel_mixer == ChannelMixerConfig::SwiGluOf { hidden: 0 };
         wanted(!empty, "the feed-forward's hidden width is 0")?;

@@ -28,6 +28,10 @@ pub struct LanguageModelConfig {
     /// Whether the head shares the embedding's weights. Default: `false`.
     #[config(default = false)]
     pub tie_embeddings: bool,
+    /// After how many tokens of the sequence the model inserts a landmark: a token of its own, which runs through all layers and
+    /// has no output. Every [`LandmarkAttention`](crate::layers::LandmarkAttention) of the pattern has blocks of as many tokens
+    /// and the landmark. Such a model takes no resets and no segments. Default: `None`, never.
+    pub landmark_every: Option<usize>,
     /// The norm before every mixer and the head. Default: root-mean-square.
     #[config(default = "NormKind::Rms")]
     pub norm: NormKind,

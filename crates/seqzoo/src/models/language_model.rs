@@ -2,11 +2,12 @@
 
 use super::block::{Block, Norm};
 use super::config::LanguageModelConfig;
+use super::landmarks::Landmarks;
 use crate::ops::{Segments, checks};
 use crate::parts::{empty_product, project};
 use crate::state::{StateField, StateMapper, advanced};
 use crate::{AnyState, Mixer, MixerState, SequenceMixer, StateError};
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use std::path::Path;
@@ -20,6 +21,10 @@ use std::path::Path;
 /// It keeps the law of the zoo: [`forward`](Self::forward) over tokens = over any split of them =
 /// one at a time, through a [`ModelState`].
 ///
+/// With [`landmark_every`](LanguageModelConfig::landmark_every) it inserts landmarks between the tokens, in all entrances alike:
+/// tokens and outputs are those of a model without, positions count tokens, and the states of the layers have seen the landmarks
+/// as well.
+///
 /// `M` is the sequence mixer of every layer: [`Mixer`], any layer of the zoo chosen as data, or any other type that
 /// implements [`SequenceMixer`].
 ///
@@ -28,6 +33,8 @@ use std::path::Path;
 pub struct LanguageModel<M = Mixer> {
     /// Tokens to channels.
     pub embedding: Embedding,
+    /// What stands in the places of landmarks, `[D]`, if the model inserts any.
+    pub landmark: Option<Param<Tensor<1>>>,
     /// The layers.
     pub blocks: Vec<Block<M>>,
     /// The norm before the head.
@@ -80,7 +87,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
     ///
     /// # Panics
     ///
-    /// If there are no tokens, or the state is of another model or batch.
+    /// If there are no tokens, the state is of another model or batch, or the model inserts landmarks and there are resets.
     #[track_caller]
     pub fn hidden(
         &self,
@@ -89,6 +96,9 @@ impl<M: SequenceMixer> LanguageModel<M> {
         state: Option<ModelState<M::State>>,
     ) -> (Tensor<3>, ModelState<M::State>) {
         let time = tokens.dims()[1];
+        if resets.is_some() {
+            self.refuse_landmarks("resets");
+        }
         self.through(tokens, time, state, |block, hidden, state| block.forward(hidden, resets.clone(), state))
     }
 
@@ -98,7 +108,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
     ///
     /// # Panics
     ///
-    /// As [`SequenceMixer::forward_segments`].
+    /// As [`SequenceMixer::forward_segments`], and if the model inserts landmarks.
     #[track_caller]
     pub fn hidden_segments(
         &self,
@@ -106,6 +116,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
         segments: &Segments,
         state: Option<ModelState<M::State>>,
     ) -> (Tensor<3>, ModelState<M::State>) {
+        self.refuse_landmarks("segments");
         let time = segments.longest();
         self.through(tokens, time, state, |block, hidden, state| {
             block.forward_segments(hidden, segments, state)
@@ -122,20 +133,46 @@ impl<M: SequenceMixer> LanguageModel<M> {
         forward: impl Fn(&Block<M>, Tensor<3>, Option<M::State>) -> (Tensor<3>, M::State),
     ) -> (Tensor<3>, ModelState<M::State>) {
         checks::not_empty("tokens", "time", tokens.dims()[1]);
-        let position = advanced(state.as_ref().map_or(0, |state| state.position), time);
+        let first = state.as_ref().map_or(0, |state| state.position);
+        let position = advanced(first, time);
         let mut states = match state {
             Some(state) => state.layers.into_iter().map(Some).collect(),
             None => vec![None; self.blocks.len()],
         };
         self.check_layers(states.len());
-        let mut hidden = self.embedding.forward(tokens);
+        let (landmarks, mut hidden) = self.embedded(tokens, first);
         let mut layers = Vec::with_capacity(self.blocks.len());
         for (block, state) in self.blocks.iter().zip(&mut states) {
             let (output, state) = forward(block, hidden, state.take());
             hidden = output;
             layers.push(state);
         }
+        let hidden = landmarks.map_or(hidden.clone(), |landmarks| landmarks.remove(hidden));
         (hidden, ModelState { layers, position })
+    }
+
+    /// What goes into the first layer for tokens after `position` others, and where landmarks are in it, if any are.
+    pub(super) fn embedded(&self, tokens: Tensor<2, Int>, position: u64) -> (Option<Landmarks>, Tensor<3>) {
+        let [batch, time] = tokens.dims();
+        let embedded = self.embedding.forward(tokens);
+        let every = self.config.landmark_every.filter(|_| batch > 0);
+        match (every.and_then(|every| Landmarks::among(time, every, position)), &self.landmark) {
+            (Some(landmarks), Some(landmark)) => {
+                let all = landmarks.insert(embedded, landmark.val());
+                (Some(landmarks), all)
+            }
+            _ => (None, embedded),
+        }
+    }
+
+    /// Sequences of one row that begin at different places would have their landmarks at different places.
+    #[track_caller]
+    fn refuse_landmarks(&self, argument: &str) {
+        assert!(
+            self.landmark.is_none(),
+            "The argument `{argument}` is not taken by a model that inserts landmarks: it counts the tokens of a row from \
+             its beginning."
+        );
     }
 
     /// Channels `[.., D]` to logits `[.., vocabulary]`: the final norm and the head.

@@ -5,6 +5,7 @@ mod build;
 mod config;
 mod directory;
 mod generate;
+mod landmarks;
 mod language_model;
 mod sampling;
 mod weights;

@@ -2,14 +2,19 @@
 
 #[cfg(feature = "flex")]
 mod cpu;
+mod question;
+mod sequences;
+mod softmax;
 
-use super::{AttentionState, Prefix, Problem};
+pub(super) use question::Question;
+pub(super) use sequences::Sequences;
+pub(super) use softmax::run;
+
 use crate::kernel::Kernel;
 use crate::kernel::tape::on_tape;
 use crate::kernel::tensors::{Maybe, tensors};
-use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension, tensor::FloatTensor};
-use burn::tensor::activation::sigmoid;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTensor};
+use burn::tensor::{Bool, Device, Tensor};
 use std::sync::Arc;
 
 /// The kernel that this operator has on `device`.
@@ -106,146 +111,9 @@ on_tape!(Attention[7, 2]: AttentionBackend {
     attention_kernel, attention_kernel_forward, attention_kernel_vjp
 });
 
-/// What is asked: keys and values of the tokens themselves, of a cache, or of both.
-struct Question {
-    query: Tensor<4>,
-    own: Option<[Tensor<4>; 2]>,
-    cache: Option<[Tensor<4>; 2]>,
-    settings: Settings,
-}
-
-impl Question {
-    /// The output `[b, t, h, v]` and the logarithms of the sums of exponentials, `[b, t, h]`.
-    fn answer(self) -> (Tensor<4>, Tensor<3>) {
-        let Self { query, own, cache, settings } = self;
-        let pair = |pair: Option<[Tensor<4>; 2]>| {
-            let [keys, values] = pair.map_or([None, None], |pair| pair.map(Some));
-            [keys, values].map(|tensor| Maybe::new(tensor.map(Tensor::into_dispatch)))
-        };
-        let ([key, value], [cached_keys, cached_values]) = (pair(own), pair(cache));
-        let inputs = Inputs {
-            query: query.into_dispatch(),
-            key,
-            value,
-            log_decay: Maybe::Absent,
-            cached_keys,
-            cached_values,
-            cached_log_decays: Maybe::Absent,
-        };
-        let Outputs { output, log_sum } = Dispatch::attention_kernel(inputs, settings);
-        (Tensor::from_dispatch(output), Tensor::from_dispatch(log_sum))
-    }
-}
-
-/// Runs the kernel of the device that the tensors are on.
-pub(super) fn run(problem: Problem) -> (Tensor<4>, AttentionState) {
-    let Problem { query, key, value, cache, scale, window, prefix, resets } = problem;
-    let sequences = Sequences::new(query.dims(), cache.as_ref(), resets);
-    let settings =
-        Settings { scale, bidirectional: false, window, sequences: sequences.all, landmarks: None };
-    let device = query.device();
-    let prefix = prefix.map(|Prefix { query: asking, keys, values }| {
-        let [batch, time, _, _] = query.dims();
-        let each = |tensor: Tensor<4>| {
-            let [_, length, heads, channels] = tensor.dims();
-            tensor.expand([batch, length, heads, channels])
-        };
-        let length = keys.dims()[1];
-        let row =
-            |row| Sequence { row, start: 0, tokens: time, cache_row: row, cache_start: 0, cached: length };
-        Question {
-            query: asking.unwrap_or_else(|| query.clone()),
-            own: None,
-            cache: Some([each(keys), each(values)]),
-            settings: Settings {
-                scale,
-                bidirectional: true,
-                window: None,
-                sequences: (0..batch).map(row).collect(),
-                landmarks: None,
-            },
-        }
-    });
-    let question = Question {
-        query,
-        own: Some([key.clone(), value.clone()]),
-        cache: cache.as_ref().map(|cache| [cache.keys.tensor(), cache.values.tensor()]),
-        settings,
-    };
-    let (mut output, log_sum) = question.answer();
-    if let Some(prefix) = prefix {
-        let (other, other_sum) = prefix.answer();
-        // As one softmax over both: each counts as much as its sum of exponentials.
-        let share = sigmoid(log_sum - other_sum).unsqueeze_dim::<4>(3);
-        output = share.clone() * output + (-share + 1.0) * other;
-    }
-    let seen = match cache {
-        None => AttentionState { keys: key.into(), values: value.into(), visible: None },
-        Some(past) => {
-            AttentionState { keys: past.keys.append(key), values: past.values.append(value), visible: None }
-        }
-    };
-    let visible = visible(&sequences.first_seen, seen.length(), &device);
-    (output, AttentionState { visible, ..seen }.trimmed(window))
-}
-
-/// The sequences of a call, and of every row the first entry, of the cache and the tokens, that is still seen after it.
-struct Sequences {
-    all: Arc<[Sequence]>,
-    first_seen: Vec<usize>,
-}
-
-impl Sequences {
-    fn new(
-        [batch, time, _, _]: [usize; 4],
-        cache: Option<&AttentionState>,
-        resets: Option<Tensor<2, Bool>>,
-    ) -> Self {
-        let length = cache.map_or(0, AttentionState::length);
-        let flags = |tensor: Tensor<2, Bool>| -> Vec<bool> { tensor.to_data().iter().collect() };
-        let visible = cache.and_then(|cache| cache.visible.clone()).map(flags);
-        let resets = resets.map(flags);
-        let (mut all, mut first_seen) = (Vec::new(), Vec::new());
-        for row in 0..batch {
-            let visible = visible.as_ref().map(|visible| &visible[row * length..][..length]);
-            let hidden = visible.map_or(0, |visible| visible.iter().take_while(|visible| !**visible).count());
-            let reset = |token: &usize| resets.as_ref().is_some_and(|resets| resets[row * time + token]);
-            let mut sequence = Sequence {
-                row,
-                start: 0,
-                tokens: 0,
-                cache_row: row,
-                cache_start: hidden,
-                cached: length - hidden,
-            };
-            for token in (0..time).filter(reset) {
-                all.push(Sequence { tokens: token - sequence.start, ..sequence });
-                sequence = Sequence { start: token, cache_start: length, cached: 0, ..sequence };
-            }
-            first_seen.push(match sequence.cached {
-                0 => length + sequence.start,
-                _ => hidden,
-            });
-            all.push(Sequence { tokens: time - sequence.start, ..sequence });
-        }
-        Self { all: all.into_iter().filter(|sequence| sequence.tokens > 0).collect(), first_seen }
-    }
-}
-
-/// Which of `length` entries are seen of those from `first_seen` on, where some are not.
-fn visible(first_seen: &[usize], length: usize, device: &Device) -> Option<Tensor<2, Bool>> {
-    if first_seen.iter().all(|first| *first == 0) {
-        return None;
-    }
-    let flags: Vec<bool> =
-        first_seen.iter().flat_map(|first| (0..length).map(move |key| key >= *first)).collect();
-    Some(Tensor::from_data(TensorData::new(flags, [first_seen.len(), length]), device))
-}
-
-/// Whether the kernel takes this cache: what it hides lies before all that it shows.
-pub(super) fn takes(state: &AttentionState) -> bool {
-    let Some(visible) = &state.visible else { return true };
-    let length = state.length();
+/// Whether the kernel takes a cache of which this is visible: what is hidden lies before all that is not.
+pub(super) fn takes(visible: &Tensor<2, Bool>) -> bool {
+    let [_, length] = visible.dims();
     let flags: Vec<bool> = visible.to_data().iter().collect();
     length == 0 || flags.chunks_exact(length).all(|row| row.is_sorted())
 }
