@@ -5,7 +5,6 @@ mod causal_conv;
 mod delta_rule;
 mod diagonal_ssm;
 mod entrances;
-mod landmark_attention;
 mod linear_attention;
 mod linear_scan;
 mod long_conv;

@@ -5,28 +5,23 @@ mod entries;
 mod kernel;
 pub mod landmark;
 mod masked;
+mod masks;
 mod naive;
 mod parallel;
+mod problem;
+mod segmented;
+mod state;
 
-use crate::checks;
 use crate::form::{Form, Forms, Report};
-use crate::heads::repeat_heads;
 use crate::kernel::Kernel;
-use crate::precision::{accumulator, to_dtype};
-use burn::tensor::{Bool, DType, Device, Tensor};
+use crate::precision::to_dtype;
+use crate::segments::Segments;
+use burn::tensor::{Bool, Device, Tensor};
 
 pub use entries::Entries;
+pub use state::AttentionState;
 
-/// The keys and values that later tokens still see.
-#[derive(Clone, Debug)]
-pub struct AttentionState {
-    /// Keys, oldest first, `[B, S, HK, K]`.
-    pub keys: Entries,
-    /// Values, oldest first, `[B, S, HK, V]`.
-    pub values: Entries,
-    /// `[B, S]`, false for entries that a reset has hidden from a sequence; absent where nothing is hidden.
-    pub visible: Option<Tensor<2, Bool>>,
-}
+use problem::Problem;
 
 /// Keys and values that every token sees in addition, whatever the window and the resets are: learned ones, for example.
 /// They are no part of the cache. Scores are then built in full, also for one token.
@@ -49,23 +44,37 @@ pub struct AttentionOptions {
     pub scale: Option<f64>,
     /// How many tokens each token sees, itself included. `None`: all earlier ones.
     pub window: Option<usize>,
+    /// Whether every token sees all tokens of its sequence, later ones as well. A window then counts on both sides.
+    pub bidirectional: bool,
+    /// `[B, T, H]`, at most 0: the score of a key gains the log decays of the tokens after it up to the query's.
+    pub log_decay: Option<Tensor<3>>,
+    /// `[H]`, one more score of every head, of no key: it takes weight and gives nothing.
+    pub sinks: Option<Tensor<1>>,
     /// What every token sees in addition. `None`: nothing.
     pub prefix: Option<Prefix>,
     /// `[B, T]`, true where everything before the token is hidden from it and from later ones.
     pub resets: Option<Tensor<2, Bool>>,
-    /// How to compute it: this operator has the forms `Naive`, `Parallel` and, on the CPU, `Kernel`. The time of both is quadratic
-    /// in the number of tokens given at once, with a window and the kernel linear. The kernel's memory is linear, that of
-    /// `Parallel` quadratic.
+    /// Several sequences per row, each with a cache of its own: `initial_state` and the final state are `[N, S, ...]`.
+    pub segments: Option<Segments>,
+    /// How to compute it: this operator has the forms `Naive`, `Parallel` and, on the CPU, `Kernel`. The time of the last two is
+    /// quadratic in the number of tokens given at once, and with a window linear. The kernel's memory is linear. `Parallel` takes
+    /// Burn's own attention where all tokens see all before them and nothing else (no cache, window, resets, prefix, log decays or
+    /// sinks), and else works in runs of queries, whose scores stay in memory for a backward pass.
     pub form: Form,
 }
 
-/// Causal softmax attention.
+/// Softmax attention, causal unless it is said to be bidirectional.
 ///
 /// ```text
-/// p_ij = softmax over visible j of  scale · q_iᵀ k_j        o_i = Σ_j p_ij v_j
+/// s_ij = scale · q_iᵀ k_j + Σ_{j < l <= i} log_decay_l
+/// p_ij = e^s_ij / (e^sink + Σ_{visible j} e^s_ij)        o_i = Σ_{visible j} p_ij v_j
 /// ```
 ///
-/// Visible are `j <= i`, with a window `i - j < window`, and no reset in `j+1 ..= i`; and the prefix, if there is one.
+/// Visible are `j <= i`, with a window `i - j < window`, and no reset in `j+1 ..= i`; and the prefix, if there is one, with
+/// no decay. With `bidirectional`, later tokens are as earlier ones: `|i - j| < window`, and no reset between the two.
+///
+/// Without log decays and sinks their terms are not there. A log decay that a gate gives is forgetting attention; one that
+/// is the same for all tokens of a head is ALiBi.
 ///
 /// With resets, their positions are read from the device: what no sequence of the batch sees any more leaves the cache.
 ///
@@ -74,13 +83,16 @@ pub struct AttentionOptions {
 /// * `query`: `[B, T, H, K]`.
 /// * `key`: `[B, T, HK, K]`, `value`: `[B, T, HK, V]`; `HK` divides `H`, and query head `j` reads
 ///   key head `j / (H / HK)`.
+/// * `segments`: sequences in the rows, `N` in all; the caches have `N` in place of `B`, and are as long as the longest, the
+///   shorter ones with entries that are not visible before their own.
 /// * Returns the output `[B, T, H, V]` and the cache after the last token: the keys and values since the earliest of
 ///   the sequences' last resets, of them with a window the last `max(window - 1, 1)`.
 ///
 /// # Panics
 ///
-/// If a shape disagrees, `HK` does not divide `H`, `T`, `H`, `K`, `V` or the length of a prefix is 0, the window is 0, or
-/// a form is asked for that this operator does not have.
+/// If a shape disagrees, `HK` does not divide `H`, `T`, `H`, `K`, `V` or the length of a prefix is 0, the window is 0, there
+/// are log decays of the tokens but none of the cache or the other way round, or with `bidirectional`, or a form is asked for
+/// that this operator does not have.
 ///
 /// # Finite numbers
 ///
@@ -92,7 +104,9 @@ pub struct AttentionOptions {
 ///
 /// Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762> (sec. 3.2.1); the window: Beltagy et al.
 /// 2020, <https://arxiv.org/abs/2004.05150> (sec. 3.1); learned keys and values: Sukhbaatar et al. 2019,
-/// <https://arxiv.org/abs/1907.01470> (sec. 4).
+/// <https://arxiv.org/abs/1907.01470> (sec. 4); log decays: Lin et al. 2025, <https://arxiv.org/abs/2503.02130> (sec. 3), Press
+/// et al. 2021, <https://arxiv.org/abs/2108.12409> (sec. 3); sinks: Xiao et al. 2023, <https://arxiv.org/abs/2309.17453>
+/// (sec. 3.2).
 #[track_caller]
 pub fn attention(
     query: Tensor<4>,
@@ -102,25 +116,42 @@ pub fn attention(
 ) -> (Tensor<4>, AttentionState) {
     let dtype = query.dtype();
     let report = attention_report(query.dims()[1], &options, &query.device());
-    let reset = options.resets.is_some();
-    let problem = Problem::new(query, key, value, options);
-    let (output, state) = match report.form {
+    let mut problem = Problem::new(query, key, value, options);
+    let output = match report.form {
         // Of no sequences there is nothing to attend to; the heads of the output are the queries' and its channels the
         // values'.
         _ if problem.query.dims()[0] == 0 => {
-            let Problem { query, key, value, .. } = problem;
-            let [_, time, heads, _] = query.dims();
-            let [_, _, _, channels] = value.dims();
-            let output = value.clone().reshape([0, time, heads, channels]);
-            (output, AttentionState { keys: key.into(), values: value.into(), visible: None })
+            let [_, time, heads, _] = problem.query.dims();
+            problem.value.clone().reshape([0, time, heads, problem.value.dims()[3]])
         }
-        Form::Naive => naive::naive(problem),
         #[cfg(feature = "flex")]
-        Form::Kernel => kernel::run(problem),
-        _ => parallel::parallel(problem),
+        Form::Kernel => kernel::run(&problem),
+        form => match problem.segments.clone() {
+            Some(segments) => segmented::padded(&problem, &segments, |rows| whole(rows, form).0),
+            None => {
+                let (output, state) = whole(problem, form);
+                return (to_dtype(output, dtype), state);
+            }
+        },
     };
-    let state = if reset { state.without_hidden() } else { state };
+    let state = match problem.segments.clone() {
+        Some(segments) => segmented::state(&problem, &segments),
+        None => {
+            let seen = problem.seen();
+            problem.state(seen)
+        }
+    };
     (to_dtype(output, dtype), state)
+}
+
+/// The output and the state of the rows of a batch, in tensor operations.
+fn whole(mut problem: Problem, form: Form) -> (Tensor<4>, AttentionState) {
+    let seen = problem.seen();
+    let output = match form {
+        Form::Naive => naive::naive(&problem, &seen),
+        _ => parallel::parallel(&problem, &seen),
+    };
+    (output, problem.state(seen))
 }
 
 /// Which form [`attention`] takes for `time` tokens on `device` under `options`, and why.
@@ -133,7 +164,8 @@ pub fn attention_report(time: usize, options: &AttentionOptions, device: &Device
     // One token is no different from many: it sees the whole cache.
     let visible = options.initial_state.as_ref().and_then(|state| state.visible.as_ref());
     let kernel = kernel_on(device, visible);
-    options.form.resolve(time, &Forms { many_tokens: Form::Parallel, one_token: Form::Parallel, kernel })
+    let forms = Forms { many_tokens: Form::Parallel, one_token: Form::Parallel, kernel };
+    options.form.resolve(time, &forms).with_segments(options.segments.as_ref())
 }
 
 /// The kernel that `device` has for a call with a cache of which this is visible.
@@ -145,142 +177,4 @@ fn kernel_on(device: &Device, visible: Option<&Tensor<2, Bool>>) -> Option<Kerne
 #[cfg(not(feature = "flex"))]
 fn kernel_on(_: &Device, _: Option<&Tensor<2, Bool>>) -> Option<Kernel> {
     None
-}
-
-/// Arguments after checking, in the accumulator's dtype.
-struct Problem {
-    query: Tensor<4>, // [b, t, h, k]
-    key: Tensor<4>,   // [b, t, hk, k]
-    value: Tensor<4>, // [b, t, hk, v]
-    cache: Option<AttentionState>,
-    scale: f64,
-    window: Option<usize>,
-    prefix: Option<Prefix>,
-    resets: Option<Tensor<2, Bool>>,
-}
-
-impl Problem {
-    #[track_caller]
-    fn new(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, options: AttentionOptions) -> Self {
-        let [batch, time, heads, key_dim] = query.dims();
-        let [_, _, key_heads, value_dim] = value.dims();
-        checks::not_empty("query", "time", time);
-        checks::not_empty("query", "head", heads);
-        checks::not_empty("query", "channel", key_dim);
-        checks::not_empty("value", "channel", value_dim);
-        checks::shape("key", &key.dims(), &[("B", batch), ("T", time), ("HK", key_heads), ("K", key_dim)]);
-        checks::shape(
-            "value",
-            &value.dims(),
-            &[("B", batch), ("T", time), ("HK", key_heads), ("V", value_dim)],
-        );
-        checks::divides("key", key_heads, "query", heads);
-        assert!(options.window != Some(0), "The window is 0, but at least 1 is wanted: a token sees itself.");
-        if let Some(resets) = &options.resets {
-            checks::shape("resets", &resets.dims(), &[("B", batch), ("T", time)]);
-        }
-        let wide = accumulator(query.dtype());
-        let cache = options.initial_state.and_then(|state| {
-            let length = state.keys.dims()[1];
-            let wanted = [("B", batch), ("S", length), ("HK", key_heads), ("K", key_dim)];
-            checks::shape("initial_state.keys", &state.keys.dims(), &wanted);
-            let wanted = [("B", batch), ("S", length), ("HK", key_heads), ("V", value_dim)];
-            checks::shape("initial_state.values", &state.values.dims(), &wanted);
-            if let Some(visible) = &state.visible {
-                checks::shape("initial_state.visible", &visible.dims(), &[("B", batch), ("S", length)]);
-            }
-            (length > 0).then(|| state.widened(wide))
-        });
-        let prefix = options.prefix.map(|Prefix { query, keys, values }| {
-            if let Some(query) = &query {
-                let wanted = [("B", batch), ("T", time), ("H", heads), ("K", key_dim)];
-                checks::shape("prefix.query", &query.dims(), &wanted);
-            }
-            let length = keys.dims()[1];
-            checks::not_empty("prefix.keys", "time", length);
-            let wanted = [("1", 1), ("P", length), ("HK", key_heads), ("K", key_dim)];
-            checks::shape("prefix.keys", &keys.dims(), &wanted);
-            let wanted = [("1", 1), ("P", length), ("HK", key_heads), ("V", value_dim)];
-            checks::shape("prefix.values", &values.dims(), &wanted);
-            let wide = |tensor| to_dtype(tensor, wide);
-            Prefix { query: query.map(wide), keys: wide(keys), values: wide(values) }
-        });
-        // What no token can see is not there: what a reset of every sequence hides, and what is out of the window.
-        let cleared = options.resets.as_ref().is_some_and(|resets| batch > 0 && all_at_first(resets));
-        let in_reach = options.window.map_or(usize::MAX, |window| window - 1);
-        let cache = cache.filter(|_| !cleared && in_reach > 0).map(|cache| cache.newest(in_reach));
-        Self {
-            query: to_dtype(query, wide),
-            key: to_dtype(key, wide),
-            value: to_dtype(value, wide),
-            cache,
-            scale: options.scale.unwrap_or((key_dim as f64).powf(-0.5)),
-            window: options.window,
-            prefix,
-            resets: options.resets,
-        }
-    }
-}
-
-/// Whether every sequence is reset before the first token.
-fn all_at_first(resets: &Tensor<2, Bool>) -> bool {
-    resets.clone().narrow(1, 0, 1).to_data().iter().all(|reset: bool| reset)
-}
-
-impl AttentionState {
-    /// Only the newest `window - 1` entries (at least one): what the next token can still see.
-    fn trimmed(self, window: Option<usize>) -> Self {
-        match window {
-            Some(window) => self.newest(window.saturating_sub(1).max(1)),
-            None => self,
-        }
-    }
-
-    /// The newest entries, at most `count` of them.
-    fn newest(self, count: usize) -> Self {
-        let length = self.length();
-        if count >= length {
-            return self;
-        }
-        Self {
-            keys: self.keys.newest(count),
-            values: self.values.newest(count),
-            visible: self.visible.map(|visible| visible.narrow(1, length - count, count)),
-        }
-    }
-
-    /// Without the oldest entries that are hidden from every sequence, and without a mask that hides nothing.
-    fn without_hidden(self) -> Self {
-        let Some(visible) = &self.visible else { return self };
-        let length = self.length();
-        let flags: Vec<bool> = visible.to_data().iter().collect();
-        let rows = || flags.chunks_exact(length);
-        let first = |row: &[bool]| row.iter().position(|visible| *visible).unwrap_or(length);
-        let Some(hidden) = rows().map(first).min().filter(|hidden| *hidden < length) else { return self };
-        let whole = rows().all(|row| row[hidden..].iter().all(|visible| *visible));
-        let state = self.newest(length - hidden);
-        if whole { Self { visible: None, ..state } } else { state }
-    }
-
-    /// In the dtype `wide`. Entries that are of it keep their room.
-    fn widened(self, wide: DType) -> Self {
-        let widened = |entries: Entries| match entries.dtype() == wide {
-            true => entries,
-            false => to_dtype(entries.tensor(), wide).into(),
-        };
-        Self { keys: widened(self.keys), values: widened(self.values), visible: self.visible }
-    }
-
-    /// The number of entries.
-    fn length(&self) -> usize {
-        self.keys.dims()[1]
-    }
-
-    /// `[batch, heads, length, _]` keys and values, repeated for grouped heads.
-    fn heads_first(&self, heads: usize) -> (Tensor<4>, Tensor<4>) {
-        (
-            repeat_heads(self.keys.tensor(), heads).swap_dims(1, 2),
-            repeat_heads(self.values.tensor(), heads).swap_dims(1, 2),
-        )
-    }
 }

@@ -1,99 +1,83 @@
-//! The whole sequence at once.
+//! The whole sequence at once, in runs of queries where there is more to it than Burn's own attention.
 
-use super::masked::masked;
+use super::masked::{Looked, masked};
+use super::masks::{foreign, in_reach, out_of_reach, parts};
 use super::{AttentionState, Problem};
-use crate::resets::reset_counts;
-use burn::tensor::{Bool, Device, Int, Tensor, activation::softmax, module, ops::AttentionModuleOptions};
+use crate::heads::repeat_heads;
+use burn::tensor::{Tensor, activation::softmax, module, ops::AttentionModuleOptions};
+use std::ops::Range;
 
-pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
-    let Problem { query, key, value, cache, scale, window, prefix, resets } = problem;
-    let [batch, time, heads, _] = query.dims();
-    let cached = cache.as_ref().map_or(0, AttentionState::length);
-    let device = query.device();
+/// The queries whose scores are made together.
+const QUERIES: usize = 256;
 
-    let past_visible = cache.as_ref().and_then(|cache| cache.visible.clone());
-    let seen = match cache {
-        None => AttentionState { keys: key.into(), values: value.into(), visible: None },
-        Some(past) => {
-            AttentionState { keys: past.keys.append(key), values: past.values.append(value), visible: None }
-        }
-    };
-    let query = query.swap_dims(1, 2); // [b, h, t, k]
-    let segments = segments(past_visible, resets, batch, cached, time, &device);
-    let all_in_reach =
-        prefix.is_none() && segments.is_none() && window.is_none_or(|window| window >= cached + time);
-    let output = if all_in_reach && cached == 0 {
-        let (keys, values) = seen.heads_first(heads);
-        let options = AttentionModuleOptions { scale: Some(scale), is_causal: true, ..Default::default() };
-        module::attention(query, keys, values, None, None, options)
-    } else if all_in_reach && time == 1 {
-        let (keys, values) = seen.heads_first(heads);
-        softmax(query.matmul(keys.swap_dims(2, 3)).mul_scalar(scale), 3).matmul(values)
-    } else {
-        let mut hidden = out_of_reach(cached, time, window, &device).unsqueeze::<4>();
-        if let Some(segments) = &segments {
-            let foreign = foreign(segments.clone(), cached, time).unsqueeze_dim::<4>(1);
+pub(super) fn parallel(problem: &Problem, seen: &AttentionState) -> Tensor<4> {
+    let [_, time, heads, _] = problem.query.dims();
+    let cached = problem.cached;
+    let parts = parts(problem);
+    let plain = problem.prefix.is_none()
+        && problem.sinks.is_none()
+        && problem.log_decay.is_none()
+        && parts.is_none()
+        && problem.window.is_none_or(|window| window >= cached + time);
+    if plain && (cached == 0 || time == 1) {
+        let heads_first = |x: Tensor<4>| repeat_heads(x, heads).swap_dims(1, 2);
+        let (keys, values) = (heads_first(seen.keys.tensor()), heads_first(seen.values.tensor()));
+        let query = problem.query.clone().swap_dims(1, 2); // [b, h, t, k]
+        let output = if cached == 0 {
+            let options = AttentionModuleOptions {
+                scale: Some(problem.scale),
+                is_causal: !problem.bidirectional,
+                ..Default::default()
+            };
+            module::attention(query, keys, values, None, None, options)
+        } else {
+            softmax(query.matmul(keys.swap_dims(2, 3)).mul_scalar(problem.scale), 3).matmul(values)
+        };
+        return output.swap_dims(1, 2);
+    }
+    let runs = (0..time).step_by(QUERIES).map(|from| {
+        let tokens = from..time.min(from + QUERIES);
+        let places = cached + tokens.start..cached + tokens.end;
+        let keys = in_reach(problem, &places);
+        let some = |entries: Tensor<4>| entries.narrow(1, keys.start, keys.len());
+        let mut hidden = out_of_reach(problem, &places, &keys).unsqueeze::<4>();
+        if let Some(parts) = &parts {
+            let foreign = foreign(parts, &places, &keys).unsqueeze_dim::<4>(1);
             hidden = hidden.expand(foreign.dims()).bool_or(foreign);
         }
-        masked(query, &seen, hidden, prefix.as_ref(), scale)
-    };
-
-    let visible = segments.map(|segments| {
-        let last = segments.clone().narrow(1, cached + time - 1, 1).expand(segments.dims());
-        segments.equal(last)
+        let bias = seen.log_decays.as_ref().map(|log_decays| decays(log_decays.tensor(), &places, &keys));
+        let looked = Looked {
+            keys: some(seen.keys.tensor()),
+            values: some(seen.values.tensor()),
+            hidden,
+            bias,
+            tokens: &tokens,
+        };
+        masked(problem, looked)
     });
-    (output.swap_dims(1, 2), AttentionState { visible, ..seen }.trimmed(window))
+    Tensor::cat(runs.collect(), 2).swap_dims(1, 2)
 }
 
-/// True where key `j` is later than query `i` in time or beyond its window: `[t, s + t]`.
-fn out_of_reach(cached: usize, time: usize, window: Option<usize>, device: &Device) -> Tensor<2, Bool> {
-    let rows = Tensor::<1, Int>::arange(cached as i64..(cached + time) as i64, device);
-    let columns = Tensor::<1, Int>::arange(0..(cached + time) as i64, device);
-    let shape = [time, cached + time];
-    let rows = rows.unsqueeze_dim::<2>(1).expand(shape);
-    let columns = columns.unsqueeze_dim::<2>(0).expand(shape);
-    let future = columns.clone().greater(rows.clone());
-    match window {
-        // A window beyond the whole sequence hides nothing, and might not fit the device's integers.
-        Some(window) if window < cached + time => {
-            future.bool_or((rows - columns).greater_equal_scalar(window as i64))
-        }
-        _ => future,
-    }
-}
-
-/// The segment of every cached and new token, `[b, s + t]`, or nothing where all see each other.
-/// Cached tokens that an earlier reset has hidden are in segment -1.
-fn segments(
-    past_visible: Option<Tensor<2, Bool>>,
-    resets: Option<Tensor<2, Bool>>,
-    batch: usize,
-    cached: usize,
-    time: usize,
-    device: &Device,
-) -> Option<Tensor<2, Int>> {
-    if past_visible.is_none() && resets.is_none() {
-        return None;
-    }
-    let new = match resets {
-        Some(resets) => reset_counts(resets),
-        None => Tensor::zeros([batch, time], device),
-    };
-    if cached == 0 {
-        return Some(new);
-    }
-    let past = match past_visible {
-        Some(visible) => visible.int() - 1,
-        None => Tensor::zeros([batch, cached], device),
-    };
-    Some(Tensor::cat(vec![past, new], 1))
-}
-
-/// True where a key belongs to another segment than the query: `[b, t, s + t]`.
-fn foreign(segments: Tensor<2, Int>, cached: usize, time: usize) -> Tensor<3, Bool> {
-    let [batch, length] = segments.dims();
-    let queries = segments.clone().narrow(1, cached, time).unsqueeze_dim::<3>(2);
-    queries
-        .expand([batch, time, length])
-        .not_equal(segments.unsqueeze_dim::<3>(1).expand([batch, time, length]))
+/// The sums of `log_decays`, `[b, s, h, 1]`, of the entries after each of `keys` up to each of `places`, `[b, h, t, s]`.
+///
+/// Both count from the first place, which most of the keys that matter are near to: a difference of sums from the beginning
+/// would have lost the digits of small ones.
+fn decays(log_decays: Tensor<4>, places: &Range<usize>, keys: &Range<usize>) -> Tensor<4> {
+    let first = places.start;
+    let to_places = log_decays.clone().narrow(1, first, places.len());
+    let to_places = to_places.clone().cumsum(1) - to_places.narrow(1, 0, 1); // [b, t, h, 1]
+    // Of keys before the first place what lies between, of others what lies between it and them.
+    let before = (keys.start < first).then(|| {
+        let between = log_decays.clone().narrow(1, keys.start + 1, first - keys.start);
+        between.flip([1]).cumsum(1).flip([1])
+    });
+    let behind = keys.end.saturating_sub(first);
+    let behind = (behind > 0).then(|| {
+        let all = log_decays.narrow(1, first, behind);
+        -(all.clone().cumsum(1) - all.narrow(1, 0, 1))
+    });
+    let to_keys = Tensor::cat([before, behind].into_iter().flatten().collect(), 1); // [b, s, h, 1]
+    let [batch, _, heads, _] = to_keys.dims();
+    let shape = [batch, heads, places.len(), keys.len()];
+    to_places.permute([0, 2, 1, 3]).expand(shape) + to_keys.permute([0, 2, 3, 1]).expand(shape)
 }

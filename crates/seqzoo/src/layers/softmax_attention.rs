@@ -254,12 +254,12 @@ fn map_cache<M: StateMapper>(cache: AttentionState, mapper: &mut M) -> Attention
         values.dims()[1] == length && visible.as_ref().is_none_or(|visible| visible.dims()[1] == length),
         "`keys`, `values` and `visible` are of different lengths",
     );
-    AttentionState { keys: keys.into(), values: values.into(), visible }
+    AttentionState { keys: keys.into(), values: values.into(), log_decays: None, visible }
 }
 
 /// The cache of no tokens: `heads` heads of `channels` channels.
 fn empty_cache(shape: [usize; 3], dtype: DType, device: &Device) -> AttentionState {
     let [batch, heads, channels] = shape;
     let empty = Tensor::zeros([batch, 0, heads, channels], (device, dtype));
-    AttentionState { keys: empty.clone().into(), values: empty.into(), visible: None }
+    AttentionState { keys: empty.clone().into(), values: empty.into(), log_decays: None, visible: None }
 }

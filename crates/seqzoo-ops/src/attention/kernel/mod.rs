@@ -32,7 +32,7 @@ pub(crate) struct Inputs<B: Backend> {
     #[extension_type]
     pub value: Maybe<B>, // [b, t, hk, v]
     #[extension_type]
-    pub log_decay: Maybe<B>, // [b, t, h]
+    pub log_decay: Maybe<B>, // [b, t, h, 1]
     #[extension_type]
     pub cached_keys: Maybe<B>, // [n, s, hk, k]
     #[extension_type]

@@ -1,62 +1,77 @@
 //! Softmax attention through the kernel.
 
 use super::{Question, Sequence, Sequences, Settings};
-use crate::attention::{AttentionState, Prefix, Problem};
+use crate::attention::{Prefix, Problem};
 use burn::tensor::Tensor;
-use burn::tensor::activation::sigmoid;
+use burn::tensor::activation::{sigmoid, softplus};
 
 /// Runs the kernel of the device that the tensors are on.
-pub(in super::super) fn run(problem: Problem) -> (Tensor<4>, AttentionState) {
-    let Problem { query, key, value, cache, scale, window, prefix, resets } = problem;
-    let sequences = {
-        let (length, visible) =
-            cache.as_ref().map_or((0, None), |cache| (cache.length(), cache.visible.clone()));
-        Sequences::new(query.dims(), length, visible, resets)
+pub(in super::super) fn run(problem: &Problem) -> Tensor<4> {
+    let Problem { query, key, value, cache, scale, .. } = problem;
+    let [batch, time, heads, _] = query.dims();
+    let sequences = Sequences {
+        batch,
+        time,
+        cached: problem.cached,
+        visible: problem.visible.clone(),
+        resets: problem.resets.clone(),
+        segments: problem.segments.clone(),
     };
-    let settings =
-        Settings { scale, bidirectional: false, window, sequences: sequences.all.clone(), landmarks: None };
-    let device = query.device();
-    let prefix = prefix.map(|Prefix { query: asking, keys, values }| {
-        let [batch, time, _, _] = query.dims();
-        let each = |tensor: Tensor<4>| {
-            let [_, length, heads, channels] = tensor.dims();
-            tensor.expand([batch, length, heads, channels])
-        };
-        let length = keys.dims()[1];
-        let row =
-            |row| Sequence { row, start: 0, tokens: time, cache_row: row, cache_start: 0, cached: length };
-        Question {
-            query: asking.unwrap_or_else(|| query.clone()),
-            own: None,
-            cache: Some([each(keys), each(values)]),
-            settings: Settings {
-                scale,
-                bidirectional: true,
-                window: None,
-                sequences: (0..batch).map(row).collect(),
-                landmarks: None,
-            },
-        }
-    });
     let question = Question {
-        query,
+        query: query.clone(),
         own: Some([key.clone(), value.clone()]),
         cache: cache.as_ref().map(|cache| [cache.keys.tensor(), cache.values.tensor()]),
-        settings,
+        log_decays: problem.log_decay.clone().map(|own| {
+            let cached = cache.as_ref().and_then(|cache| cache.log_decays.as_ref());
+            [Some(own), cached.map(crate::attention::Entries::tensor)]
+        }),
+        settings: Settings {
+            scale: *scale,
+            bidirectional: problem.bidirectional,
+            window: problem.window,
+            sequences: sequences.all(),
+            landmarks: None,
+        },
     };
-    let (mut output, log_sum) = question.answer();
-    if let Some(prefix) = prefix {
-        let (other, other_sum) = prefix.answer();
+    let (mut output, mut log_sum) = question.answer();
+    if let Some(prefix) = &problem.prefix {
+        let (other, other_sum) = of_prefix(problem, prefix).answer();
         // As one softmax over both: each counts as much as its sum of exponentials.
-        let share = sigmoid(log_sum - other_sum).unsqueeze_dim::<4>(3);
+        let more = log_sum.clone() - other_sum.clone();
+        let share = sigmoid(more.clone()).unsqueeze_dim::<4>(3);
         output = share.clone() * output + (-share + 1.0) * other;
+        log_sum = other_sum + softplus(more, 1.0);
     }
-    let seen = match cache {
-        None => AttentionState { keys: key.into(), values: value.into(), visible: None },
-        Some(past) => {
-            AttentionState { keys: past.keys.append(key), values: past.values.append(value), visible: None }
+    match &problem.sinks {
+        None => output,
+        Some(sinks) => {
+            let sinks = sinks.clone().reshape([1, 1, heads]).expand([batch, time, heads]);
+            output * sigmoid(log_sum - sinks).unsqueeze_dim::<4>(3)
         }
+    }
+}
+
+/// The prefix, as a cache that all rows ask without keys of their own.
+fn of_prefix(problem: &Problem, prefix: &Prefix) -> Question {
+    let Prefix { query, keys, values } = prefix.clone();
+    let [batch, time, _, _] = problem.query.dims();
+    let cached = keys.dims()[1];
+    let each = |tensor: Tensor<4>| {
+        let [_, length, heads, channels] = tensor.dims();
+        tensor.expand([batch, length, heads, channels])
     };
-    let visible = sequences.visible(seen.length(), &device);
-    (output, AttentionState { visible, ..seen }.trimmed(window))
+    let row = |row| Sequence { row, start: 0, tokens: time, cache_row: row, cache_start: 0, cached };
+    Question {
+        query: query.unwrap_or_else(|| problem.query.clone()),
+        own: None,
+        cache: Some([each(keys), each(values)]),
+        log_decays: None,
+        settings: Settings {
+            scale: problem.scale,
+            bidirectional: true,
+            window: None,
+            sequences: (0..batch).map(row).collect(),
+            landmarks: None,
+        },
+    }
 }

@@ -1,33 +1,37 @@
 //! Landmark attention through the fused kernel of softmax attention.
 
+use super::layout::Layout;
 use super::{LandmarkState, Problem};
 use crate::attention::kernel::{Question, Sequence, Sequences, Settings};
 use burn::tensor::{Bool, Tensor};
 
 pub(super) fn run(problem: Problem) -> (Tensor<4>, LandmarkState) {
+    let layout = Layout::new(&problem);
     let Problem { query, key, value, landmarks, cache, scale, resets } = problem;
-    let (length, visible) = cache.as_ref().map_or((0, None), |cache| (cache.length(), cache.visible.clone()));
-    let sequences = Sequences::new(query.dims(), length, visible, resets);
+    let [batch, time, _, _] = query.dims();
+    let length = cache.as_ref().map_or(0, LandmarkState::length);
+    let visible = cache.as_ref().and_then(|cache| cache.visible.clone());
+    let sequences = Sequences { batch, time, cached: length, visible, resets, segments: None }.all();
     let places = Places {
         own: flags(&landmarks),
         cached: cache.as_ref().map(|cache| flags(&cache.landmarks)).unwrap_or_default(),
-        time: query.dims()[1],
+        time,
         length,
     };
     let question = Question {
         query,
         own: Some([key.clone(), value.clone()]),
         cache: cache.as_ref().map(|cache| [cache.keys.tensor(), cache.values.tensor()]),
+        log_decays: None,
         settings: Settings {
             scale,
             bidirectional: false,
             window: None,
-            landmarks: Some(sequences.all.iter().map(|sequence| places.of(sequence)).collect()),
-            sequences: sequences.all.clone(),
+            landmarks: Some(sequences.iter().map(|sequence| places.of(sequence)).collect()),
+            sequences,
         },
     };
-    let device = key.device();
-    let visible = sequences.visible(length + places.time, &device);
+    let visible = layout.visible(&key.device());
     let (output, _) = question.answer();
     (output, LandmarkState::after(cache, key, value, landmarks, visible))
 }

@@ -61,5 +61,6 @@ fn joined_caches(caches: Vec<AttentionState>) -> AttentionState {
         visible: (!same).then(|| Tensor::cat(caches.iter().map(visible).collect(), 0)),
         keys: Tensor::cat(caches.iter().map(|cache| padded(cache.keys.tensor())).collect(), 0).into(),
         values: Tensor::cat(caches.iter().map(|cache| padded(cache.values.tensor())).collect(), 0).into(),
+        log_decays: None,
     }
 }

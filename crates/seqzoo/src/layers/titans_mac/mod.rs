@@ -160,7 +160,7 @@ fn newest(cache: AttentionState, count: usize) -> AttentionState {
     if count == 0 {
         return cache;
     }
-    AttentionState { keys: newest(cache.keys), values: newest(cache.values), visible: None }
+    AttentionState { keys: newest(cache.keys), values: newest(cache.values), log_decays: None, visible: None }
 }
 
 impl SequenceMixer for TitansMac {

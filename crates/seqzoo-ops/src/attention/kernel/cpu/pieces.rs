@@ -103,7 +103,7 @@ pub(super) fn readings<E>(
     let plain = places.start < keys.end && keys.start < last;
     let gated = keys.end < places.end;
     [
-        plain.then(|| Piece { keys: keys.start..last, reading: Reading::Plain { until: keys.end } }),
+        plain.then_some(Piece { keys: keys.start..last, reading: Reading::Plain { until: keys.end } }),
         gated.then(|| Piece { keys: keys.clone(), reading: Reading::Gated { from: keys.end } }),
     ]
 }

@@ -187,8 +187,9 @@ impl<E: Real> Tasks for Ask<'_, E> {
         deltas.fill(E::default());
         for (index, token) in tokens.clone().enumerate() {
             let place = (sequence.row * backward.time + sequence.start + token) * call.heads + head;
-            // Not a number, or what has seen nothing.
-            if !(backward.share[place] > E::default()) {
+            let share = backward.share[place].into_f64();
+            let seen_nothing = share == 0.0;
+            if share.is_nan() || seen_nothing {
                 continue;
             }
             let query = call.query.at(sequence.row, sequence.start + token, head);

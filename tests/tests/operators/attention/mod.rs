@@ -1,5 +1,8 @@
 //! Softmax attention: golden vectors, forms, splits, windows, packing.
 
+mod landmark;
+mod segments;
+
 use burn::tensor::{Bool, DType, Device, FloatDType, Tensor};
 use proptest::prelude::*;
 use seqzoo::ops::Form;
@@ -17,6 +20,9 @@ struct Case {
     key: Tensor<4>,
     value: Tensor<4>,
     window: Option<usize>,
+    bidirectional: bool,
+    log_decay: Option<Tensor<3>>,
+    sinks: Option<Tensor<1>>,
     prefix: Option<Prefix>,
     resets: Option<Tensor<2, Bool>>,
     cotangent: Tensor<4>,
@@ -38,10 +44,22 @@ impl Case {
             key: inputs.uniform([batch, time, key_heads, 4]),
             value: inputs.uniform([batch, time, key_heads, 3]),
             window,
+            bidirectional: false,
+            log_decay: None,
+            sinks: None,
             prefix: None,
             resets: None,
             cotangent: inputs.uniform([batch, time, heads, 3]),
         }
+    }
+
+    /// With log decays down to -2, or with sinks.
+    fn with(mut self, decays: bool, sinks: bool) -> Self {
+        let [batch, time, heads, _] = self.query.dims();
+        let mut inputs = Inputs::new(22, &self.key.device());
+        self.log_decay = decays.then(|| inputs.uniform([batch, time, heads]) - 1.0);
+        self.sinks = sinks.then(|| inputs.uniform([heads]));
+        self
     }
 
     /// With keys and values that every token sees.
@@ -63,14 +81,17 @@ impl Case {
         let cut = |x: &Tensor<4>| x.clone().narrow(1, from, to - from);
         let options = AttentionOptions {
             initial_state: state,
-            scale: None,
             window: self.window,
+            bidirectional: self.bidirectional,
+            log_decay: self.log_decay.clone().map(|log_decay| log_decay.narrow(1, from, to - from)),
+            sinks: self.sinks.clone(),
             prefix: self
                 .prefix
                 .clone()
                 .map(|prefix| Prefix { query: prefix.query.as_ref().map(cut), ..prefix }),
             resets: self.resets.clone().map(|resets| resets.narrow(1, from, to - from)),
             form,
+            ..Default::default()
         };
         attention(cut(&self.query), cut(&self.key), cut(&self.value), options)
     }
@@ -94,6 +115,8 @@ impl Case {
         case.query = case.query.require_grad();
         case.key = case.key.require_grad();
         case.value = case.value.require_grad();
+        case.log_decay = case.log_decay.map(Tensor::require_grad);
+        case.sinks = case.sinks.map(Tensor::require_grad);
         let output = run(&case);
         let mut outcome = Outcome::default();
         outcome.put("o", &output);
@@ -101,6 +124,12 @@ impl Case {
         outcome.put_gradient("q", &case.query, &gradients);
         outcome.put_gradient("k", &case.key, &gradients);
         outcome.put_gradient("v", &case.value, &gradients);
+        if let Some(log_decay) = &case.log_decay {
+            outcome.put_gradient("log_decay", log_decay, &gradients);
+        }
+        if let Some(sinks) = &case.sinks {
+            outcome.put_gradient("sinks", sinks, &gradients);
+        }
         outcome
     }
 
@@ -119,6 +148,9 @@ fn attention_equals_the_reference() {
             key: golden.tensor("k", &device),
             value: golden.tensor("v", &device),
             window: golden.parameter("window_size").parse().ok(),
+            bidirectional: false,
+            log_decay: None,
+            sinks: None,
             prefix: None,
             resets: None,
             cotangent: golden.tensor("do", &device),
@@ -144,9 +176,14 @@ proptest! {
         group in 1usize..3,
         window in prop::option::of(1usize..16),
         reset_rate in prop::sample::select(vec![0.0, 0.2, 0.9]),
+        (decays, sinks, prefix) in any::<(bool, bool, bool)>(),
         seed: u64,
     ) {
-        let mut case = Case::random(batch, time, [key_heads * group, key_heads], window, seed, &autodiff());
+        let mut case = Case::random(batch, time, [key_heads * group, key_heads], window, seed, &autodiff())
+            .with(decays, sinks);
+        if prefix {
+            case = case.with_prefix(3);
+        }
         case.resets = (reset_rate > 0.0).then(|| Inputs::new(seed, &autodiff()).flags([batch, time], reset_rate));
         let wanted = case.outcome(Form::Naive);
         for form in WHOLE {
@@ -513,4 +550,153 @@ fn one_token_reads_a_long_cache_in_parts() {
         let error = (last(Form::Kernel) - last(Form::Naive)).abs().max().into_scalar::<f64>();
         assert!(error < 1e-13, "{error:e}");
     }
+}
+
+#[test]
+fn forgetting_attention_equals_the_reference() {
+    let device = autodiff();
+    let golden = Golden::load("14_forgetting_attn__t17");
+    let case = Case {
+        query: golden.tensor("q", &device),
+        key: golden.tensor("k", &device),
+        value: golden.tensor("v", &device),
+        window: None,
+        bidirectional: false,
+        log_decay: Some(golden.tensor("g", &device)),
+        sinks: None,
+        prefix: None,
+        resets: None,
+        cotangent: golden.tensor("do", &device),
+    };
+    for form in FORMS {
+        let outcome = case.outcome(form);
+        for (ours, theirs) in
+            [("o", "o"), ("d_q", "d_q"), ("d_k", "d_k"), ("d_v", "d_v"), ("d_log_decay", "d_g")]
+        {
+            let error = largest_error(outcome.values(ours), golden.values(theirs));
+            assert!(error <= 2e-6, "{form:?}: `{theirs}` differs by {error:e}");
+        }
+    }
+}
+
+#[test]
+fn every_split_keeps_log_decays_and_sinks() {
+    for (window, resets) in [(None, false), (Some(5), true)] {
+        let mut case = Case::random(2, 20, [4, 2], window, 1, &autodiff()).with(true, true);
+        case.resets = resets.then(|| Inputs::new(4, &autodiff()).flags([2, 20], 0.15));
+        let wanted = case.outcome(Form::Naive);
+        for split in 1..20 {
+            case.outcome_of(|case| case.in_parts(&[split, 20])).assert_close(&wanted, EXACT);
+        }
+    }
+}
+
+#[test]
+fn both_directions_are_the_same_in_all_forms() {
+    for (time, window) in [(9, None), (9, Some(3)), (150, Some(70)), (300, None), (5, Some(1))] {
+        for resets in [false, true] {
+            let mut case =
+                Case::random(2, time, [4, 2], window, 1, &autodiff()).with(false, true).with_prefix(2);
+            case.bidirectional = true;
+            case.resets = resets.then(|| Inputs::new(4, &autodiff()).flags([2, time], 0.1));
+            let wanted = case.outcome(Form::Naive);
+            for form in WHOLE {
+                case.outcome(form).assert_close(&wanted, EXACT);
+            }
+            // With a cache, which all see.
+            let after = |form| {
+                let (_, state) = case.part(0, 4, None, Form::Naive);
+                case.part(4, time, Some(state), form).0
+            };
+            for form in WHOLE {
+                let error = (after(form) - after(Form::Naive)).abs().max().into_scalar::<f64>();
+                assert!(error < EXACT, "{form:?}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn both_directions_see_what_comes() {
+    let mut case = Case::random(1, 5, [1, 1], None, 1, &plain());
+    case.bidirectional = true;
+    // Backwards, the same tokens give the same.
+    let turned = |x: &Tensor<4>| x.clone().flip([1]);
+    let backwards = Case {
+        query: turned(&case.query),
+        key: turned(&case.key),
+        value: turned(&case.value),
+        ..case.clone()
+    };
+    for form in FORMS {
+        let error = (turned(&backwards.run(form)) - case.run(form)).abs().max().into_scalar::<f64>();
+        assert!(error < 1e-14, "{form:?}: {error:e}");
+    }
+}
+
+#[test]
+fn a_sink_is_a_key_without_a_value() {
+    let case = Case::random(2, 9, [2, 1], Some(4), 1, &plain()).with(false, true);
+    let without = Case { sinks: None, ..case.clone() };
+    let never = Case { sinks: Some(case.sinks.clone().unwrap() - 1e4), ..case.clone() };
+    let always = Case { sinks: Some(case.sinks.clone().unwrap() + 1e4), ..case.clone() };
+    for form in FORMS {
+        let most = |x: Tensor<4>| x.abs().max().into_scalar::<f64>();
+        assert!(most(never.run(form) - without.run(form)) < 1e-14, "{form:?}");
+        assert_eq!(most(always.run(form)), 0.0, "{form:?}");
+    }
+}
+
+#[test]
+fn a_fixed_log_decay_counts_the_tokens_between() {
+    // ALiBi: the score falls by the slope with every token between.
+    let mut case = Case::random(1, 7, [1, 1], None, 1, &plain());
+    case.log_decay = Some(case.query.clone().narrow(3, 0, 1).zeros_like().reshape([1, 7, 1]) - 0.25);
+    let scores = case.query.clone().swap_dims(1, 2).matmul(case.key.clone().permute([0, 2, 3, 1])) * 0.5;
+    let places = Tensor::<1, burn::tensor::Int>::arange(0..7, &plain()).float().cast(FloatDType::F64);
+    let apart = places.clone().reshape([7, 1]).expand([7, 7]) - places.reshape([1, 7]).expand([7, 7]);
+    let hidden = apart.clone().lower_scalar(0.0).unsqueeze::<4>();
+    let scores = (scores - apart.unsqueeze::<4>() * 0.25).mask_fill(hidden, -1e30);
+    let wanted = burn::tensor::activation::softmax(scores, 3)
+        .matmul(case.value.clone().swap_dims(1, 2))
+        .swap_dims(1, 2);
+    for form in FORMS {
+        let error = (case.run(form) - wanted.clone()).abs().max().into_scalar::<f64>();
+        assert!(error < 1e-14, "{form:?}: {error:e}");
+    }
+}
+
+#[test]
+fn log_decays_stay_exact_over_long_sequences() {
+    let case = Case::random(1, 3000, [1, 1], None, 1, &plain()).with(true, false);
+    let single = |x: &Tensor<4>| x.clone().cast(FloatDType::F32);
+    let narrow = Case {
+        query: single(&case.query),
+        key: single(&case.key),
+        value: single(&case.value),
+        log_decay: case.log_decay.clone().map(|x| x.cast(FloatDType::F32)),
+        ..case.clone()
+    };
+    let wanted = case.run(Form::Kernel);
+    for form in WHOLE {
+        let error =
+            (narrow.run(form).cast(FloatDType::F64) - wanted.clone()).abs().max().into_scalar::<f64>();
+        // `Parallel` sums up to 256 of them in f32.
+        assert!(error < 1e-5, "{form:?}: {error:e}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "`log_decay` and `bidirectional` are given together")]
+fn a_decay_in_both_directions_is_refused() {
+    let case = Case::random(1, 3, [1, 1], None, 1, &plain()).with(true, false);
+    Case { bidirectional: true, ..case }.run(Form::Auto);
+}
+
+#[test]
+#[should_panic(expected = "The initial state has no log decays, but the call has some")]
+fn a_cache_without_decays_is_refused() {
+    let case = Case::random(1, 3, [1, 1], None, 1, &plain());
+    let (_, state) = case.part(0, 2, None, Form::Auto);
+    case.with(true, false).part(2, 3, Some(state), Form::Auto);
 }
