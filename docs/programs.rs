@@ -21,6 +21,7 @@ programs! {
     Contract: "src/contract.md",
     Models: "src/models.md",
     OwnLayer: "src/own_layer.md",
+    AttentionVariants: "src/attention_variants.md",
     LinearAttention: "src/linear_attention.md",
     DeltaRule: "src/delta_rule.md",
     MixtureOfMemories: "src/mixture_of_memories.md",

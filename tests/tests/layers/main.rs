@@ -1,10 +1,12 @@
 //! The layers: the law of the zoo, whole-layer golden vectors, states on disk, configurations.
 
+mod attentions;
 mod configurations;
 mod decays;
 mod entrances;
 mod extremes;
 mod golden;
+mod golden_attention;
 mod golden_delta;
 mod golden_recurrences;
 mod golden_time_invariant;

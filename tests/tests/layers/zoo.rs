@@ -12,6 +12,7 @@ pub const CHANNELS: usize = 12;
 /// A name and a configuration of 12 channels for every variant.
 pub fn variants() -> Vec<(String, MixerConfig)> {
     let attention = SoftmaxAttentionConfig::new(CHANNELS).with_num_heads(2);
+    let differential = DifferentialAttentionConfig::new(CHANNELS);
     let linear = LinearAttentionConfig::new(CHANNELS).with_num_heads(2);
     let gated = GatedLinearAttentionConfig::new(CHANNELS).with_num_heads(2).with_gate_logit_normalizer(1.0);
     let retention = MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(2);
@@ -42,6 +43,21 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_window(Some(5))
                     .with_rotary(false)
                     .with_qkv_bias(true),
+            ),
+        ),
+        (
+            "differential attention".into(),
+            MixerConfig::DifferentialAttention(differential.clone().with_num_heads(3)),
+        ),
+        (
+            "differential attention, grouped, a layer on top, no positions".into(),
+            MixerConfig::DifferentialAttention(
+                differential
+                    .with_num_heads(4)
+                    .with_num_kv_heads(Some(2))
+                    .with_head_dim(Some(3))
+                    .with_depth(Some(5))
+                    .with_rotary(false),
             ),
         ),
         (

@@ -3,6 +3,7 @@
 //! | layer | memory | state per sequence |
 //! |---|---|---|
 //! | [`SoftmaxAttention`] | all tokens, or a window of them | grows with the tokens seen |
+//! | [`DifferentialAttention`] | all tokens, seen by two maps of which one is taken from the other | grows with the tokens seen |
 //! | [`LinearAttention`] | outer products, nothing fades | `H·K·V` |
 //! | [`MultiScaleRetention`] | outer products, fading at a fixed rate per head | `H·K·V` |
 //! | [`GatedLinearAttention`] | outer products, fading at a learned rate per token and channel | `H·K·V` |
@@ -32,6 +33,7 @@
 mod base_conv;
 mod delta_mixer;
 mod delta_net;
+mod differential_attention;
 mod gated_delta_net;
 mod gated_delta_product;
 mod gated_linear_attention;
@@ -60,6 +62,9 @@ mod ttt;
 
 pub use base_conv::{BaseConv, BaseConvConfig, BaseConvState};
 pub use delta_net::{DeltaNet, DeltaNetConfig, DeltaNetState};
+pub use differential_attention::{
+    DifferentialAttention, DifferentialAttentionConfig, DifferentialAttentionState,
+};
 pub use gated_delta_net::{GatedDeltaNet, GatedDeltaNetConfig, GatedDeltaNetState};
 pub use gated_delta_product::{GatedDeltaProduct, GatedDeltaProductConfig, GatedDeltaProductState};
 pub use gated_linear_attention::{

@@ -164,6 +164,7 @@ macro_rules! zoo {
 
 zoo! {
     SoftmaxAttention,
+    DifferentialAttention,
     LinearAttention,
     MultiScaleRetention,
     GatedLinearAttention,
