@@ -73,3 +73,19 @@ fn the_first_map_alone_is_softmax_attention_but_for_the_norm() {
     });
     assert_equal(found, layer.forward(input, None).0, 1e-12);
 }
+
+#[test]
+fn aaren_is_softmax_attention_of_one_query() {
+    let device = plain();
+    let layer = double(AarenConfig::new(8).with_num_heads(2).init(&device));
+    let input = Inputs::new(2, &device).uniform::<3>([1, 9, 8]);
+    let project = |linear: &burn::nn::Linear| linear.forward(input.clone()).squeeze_dim::<2>(0);
+    let (key, value) = (project(&layer.key), project(&layer.value));
+    let heads = (0..2).map(|head: usize| {
+        let query = layer.query.val().slice(s![head..head + 1, ..]).expand([9, 4]);
+        let (from, to) = (4 * head, 4 * head + 4);
+        causal_map(query, key.clone().slice(s![.., from..to])).matmul(value.clone().slice(s![.., from..to]))
+    });
+    let wanted = layer.output.forward(Tensor::cat(heads.collect(), 1));
+    assert_equal(layer.forward(input, None).0.squeeze_dim(0), wanted, 1e-12);
+}

@@ -1,10 +1,11 @@
 //! Rung 6: the layers of the softmax-attention family against the original implementations.
 
-use super::golden::{check_layer, fill};
+use super::golden::{STORED, check_layer, fill};
 use burn::module::Param;
-use burn::tensor::Gradients;
+use burn::tensor::{Gradients, Tensor};
 use seqzoo::layers::*;
-use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double};
+use seqzoo::parts::{RunningSoftmax, running_softmax};
+use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error, values};
 
 #[test]
 fn differential_attention_equals_the_reference_layer() {
@@ -46,5 +47,32 @@ fn differential_attention_equals_the_reference_layer() {
             }
         };
         check_layer(&layer, &golden, record, &device);
+    }
+}
+
+fn check<const D: usize>(found: Tensor<D>, golden: &Golden, name: &str) {
+    let error = largest_error(&values(found), golden.values(name));
+    assert!(error <= STORED, "`{name}` differs by {error:e}");
+}
+
+#[test]
+fn aaren_equals_the_published_recurrence() {
+    for name in ["17_aaren__t1", "17_aaren__t10"] {
+        let (device, golden) = (autodiff(), Golden::load(name));
+        let query = golden.tensor::<2>("query", &device).require_grad();
+        let [key, value] = ["k", "v"].map(|name| golden.tensor::<4>(name, &device).require_grad());
+        let scaled = query.clone().mul_scalar(golden.number("scale")).unsqueeze::<4>();
+        let scores = (key.clone() * scaled).sum_dim(3).squeeze_dim::<3>(3);
+        let [batch, _, heads, channels] = value.dims();
+        let empty = RunningSoftmax::empty([batch, heads, channels], value.dtype(), &device);
+        let (output, last) = running_softmax(scores, value.clone(), None, empty);
+        check(output.clone(), &golden, "o");
+        check(last.max, &golden, "final_state.m");
+        check(last.weight_sum, &golden, "final_state.u");
+        check(last.weighted_values, &golden, "final_state.w");
+        let gradients = (output * golden.tensor("do", &device)).sum().backward();
+        check(query.grad(&gradients).unwrap(), &golden, "d_query");
+        check(key.grad(&gradients).unwrap(), &golden, "d_k");
+        check(value.grad(&gradients).unwrap(), &golden, "d_v");
     }
 }

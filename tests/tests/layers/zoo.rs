@@ -13,6 +13,7 @@ pub const CHANNELS: usize = 12;
 pub fn variants() -> Vec<(String, MixerConfig)> {
     let attention = SoftmaxAttentionConfig::new(CHANNELS).with_num_heads(2);
     let differential = DifferentialAttentionConfig::new(CHANNELS);
+    let aaren = AarenConfig::new(CHANNELS);
     let linear = LinearAttentionConfig::new(CHANNELS).with_num_heads(2);
     let gated = GatedLinearAttentionConfig::new(CHANNELS).with_num_heads(2).with_gate_logit_normalizer(1.0);
     let retention = MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(2);
@@ -60,6 +61,8 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_rotary(false),
             ),
         ),
+        ("aaren".into(), MixerConfig::Aaren(aaren.clone().with_num_heads(3))),
+        ("aaren, wide heads".into(), MixerConfig::Aaren(aaren.with_num_heads(2).with_head_dim(Some(7)))),
         (
             "based".into(),
             MixerConfig::LinearAttention(LinearAttentionConfig {

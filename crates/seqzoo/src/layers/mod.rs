@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`SoftmaxAttention`] | all tokens, or a window of them | grows with the tokens seen |
 //! | [`DifferentialAttention`] | all tokens, seen by two maps of which one is taken from the other | grows with the tokens seen |
+//! | [`Aaren`] | the average of all tokens, by the softmax of a learned query | `H·(d+2)` |
 //! | [`LinearAttention`] | outer products, nothing fades | `H·K·V` |
 //! | [`MultiScaleRetention`] | outer products, fading at a fixed rate per head | `H·K·V` |
 //! | [`GatedLinearAttention`] | outer products, fading at a learned rate per token and channel | `H·K·V` |
@@ -30,6 +31,7 @@
 //! | [`Mamba2`] | outer products, fading at a rate per head that the token chooses | `E·N` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
 
+mod aaren;
 mod base_conv;
 mod delta_mixer;
 mod delta_net;
@@ -60,6 +62,7 @@ mod titans_mag;
 mod titans_mal;
 mod ttt;
 
+pub use aaren::{Aaren, AarenConfig, AarenState};
 pub use base_conv::{BaseConv, BaseConvConfig, BaseConvState};
 pub use delta_net::{DeltaNet, DeltaNetConfig, DeltaNetState};
 pub use differential_attention::{
