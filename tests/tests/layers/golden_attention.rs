@@ -2,7 +2,9 @@
 
 use super::golden::{STORED, check_layer, fill};
 use burn::module::Param;
-use burn::tensor::{Gradients, Tensor};
+use burn::nn::Linear;
+use burn::tensor::{Device, Gradients, Tensor};
+use seqzoo::SequenceMixer;
 use seqzoo::layers::*;
 use seqzoo::parts::{RunningSoftmax, running_softmax};
 use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error, values};
@@ -74,5 +76,52 @@ fn aaren_equals_the_published_recurrence() {
         check(query.grad(&gradients).unwrap(), &golden, "d_query");
         check(key.grad(&gradients).unwrap(), &golden, "d_k");
         check(value.grad(&gradients).unwrap(), &golden, "d_v");
+    }
+}
+
+/// The rows of query, key and value in one projection of the reference, `part` of three: weight and bias.
+fn fill_part(linear: &mut Linear, golden: &Golden, part: usize, device: &Device) {
+    let channels = golden.number("dim") as usize;
+    let weight = golden.tensor::<2>("params.qkv.weight", device).narrow(0, part * channels, channels);
+    linear.weight = Param::from_tensor(weight.transpose().detach());
+    linear.bias = golden.has("params.qkv.bias").then(|| {
+        let bias = golden.tensor::<1>("params.qkv.bias", device).narrow(0, part * channels, channels);
+        Param::from_tensor(bias.detach())
+    });
+}
+
+#[test]
+fn sigmoid_attention_equals_the_reference_layer() {
+    for (name, length, causal) in
+        [("17_sigmoid_attn__t12", 12, true), ("17_sigmoid_attn__t7_noncausal_bias", 7, false)]
+    {
+        let (device, golden) = (autodiff(), Golden::load(name));
+        assert!((golden.number("attn_bias") + (length as f64).ln()).abs() < 1e-12);
+        let config = SigmoidAttentionConfig::new(golden.number("dim") as usize)
+            .with_num_heads(golden.number("num_heads") as usize)
+            .with_sequence_length(length)
+            .with_bias(!causal);
+        let mut layer = double(config.init(&device));
+        fill_part(&mut layer.query, &golden, 0, &device);
+        fill_part(&mut layer.key, &golden, 1, &device);
+        fill_part(&mut layer.value, &golden, 2, &device);
+        fill(&mut layer.output, &golden, "proj", &device);
+        let input = golden.tensor::<3>("x", &device).require_grad();
+        let output = match causal {
+            true => layer.forward(input.clone(), None).0,
+            false => layer.forward_to_all(input.clone()),
+        };
+        check(output.clone(), &golden, "o");
+        let gradients = (output * golden.tensor("do", &device)).sum().backward();
+        check(input.grad(&gradients).unwrap(), &golden, "d_x");
+        let linears = [&layer.query, &layer.key, &layer.value];
+        let weight = |linear: &Linear| linear.weight.val().grad(&gradients).unwrap().transpose();
+        check(Tensor::cat(linears.map(weight).to_vec(), 0), &golden, "d_params.qkv.weight");
+        check(weight(&layer.output), &golden, "d_params.proj.weight");
+        if !causal {
+            let bias = |linear: &Linear| linear.bias.as_ref().unwrap().val().grad(&gradients).unwrap();
+            check(Tensor::cat(linears.map(bias).to_vec(), 0), &golden, "d_params.qkv.bias");
+            check(bias(&layer.output), &golden, "d_params.proj.bias");
+        }
     }
 }

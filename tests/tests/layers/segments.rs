@@ -24,6 +24,7 @@ fn layers_whose_sequences_share_something_say_what() {
         let kinds = [
             "attention",
             "differential",
+            "sigmoid",
             "retention",
             "titans",
             "hyena",

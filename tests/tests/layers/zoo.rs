@@ -14,6 +14,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let attention = SoftmaxAttentionConfig::new(CHANNELS).with_num_heads(2);
     let differential = DifferentialAttentionConfig::new(CHANNELS);
     let aaren = AarenConfig::new(CHANNELS);
+    let sigmoid = SigmoidAttentionConfig::new(CHANNELS).with_num_heads(2);
     let linear = LinearAttentionConfig::new(CHANNELS).with_num_heads(2);
     let gated = GatedLinearAttentionConfig::new(CHANNELS).with_num_heads(2).with_gate_logit_normalizer(1.0);
     let retention = MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(2);
@@ -59,6 +60,18 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_head_dim(Some(3))
                     .with_depth(Some(5))
                     .with_rotary(false),
+            ),
+        ),
+        ("sigmoid attention".into(), MixerConfig::SigmoidAttention(sigmoid.clone().with_sequence_length(30))),
+        (
+            "sigmoid attention, normed, rotary, biased".into(),
+            MixerConfig::SigmoidAttention(
+                sigmoid
+                    .with_sequence_length(30)
+                    .with_qk_norm(true)
+                    .with_rotary(true)
+                    .with_bias(true)
+                    .with_head_dim(Some(4)),
             ),
         ),
         ("aaren".into(), MixerConfig::Aaren(aaren.clone().with_num_heads(3))),

@@ -10,4 +10,5 @@ mod linear_scan;
 mod long_conv;
 mod neural_memory;
 mod selective_scan;
+mod sigmoid_attention;
 mod ttt;

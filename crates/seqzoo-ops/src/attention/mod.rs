@@ -4,6 +4,7 @@ mod entries;
 mod masked;
 mod naive;
 mod parallel;
+pub mod sigmoid;
 
 use crate::checks;
 use crate::form::{Form, Forms, Report};

@@ -46,7 +46,12 @@ pub(super) fn parallel(problem: Problem) -> (Tensor<4>, AttentionState) {
 }
 
 /// True where key `j` is later than query `i` in time or beyond its window: `[t, s + t]`.
-fn out_of_reach(cached: usize, time: usize, window: Option<usize>, device: &Device) -> Tensor<2, Bool> {
+pub(super) fn out_of_reach(
+    cached: usize,
+    time: usize,
+    window: Option<usize>,
+    device: &Device,
+) -> Tensor<2, Bool> {
     let rows = Tensor::<1, Int>::arange(cached as i64..(cached + time) as i64, device);
     let columns = Tensor::<1, Int>::arange(0..(cached + time) as i64, device);
     let shape = [time, cached + time];
@@ -64,7 +69,7 @@ fn out_of_reach(cached: usize, time: usize, window: Option<usize>, device: &Devi
 
 /// The segment of every cached and new token, `[b, s + t]`, or nothing where all see each other.
 /// Cached tokens that an earlier reset has hidden are in segment -1.
-fn segments(
+pub(super) fn segments(
     past_visible: Option<Tensor<2, Bool>>,
     resets: Option<Tensor<2, Bool>>,
     batch: usize,
@@ -90,7 +95,7 @@ fn segments(
 }
 
 /// True where a key belongs to another segment than the query: `[b, t, s + t]`.
-fn foreign(segments: Tensor<2, Int>, cached: usize, time: usize) -> Tensor<3, Bool> {
+pub(super) fn foreign(segments: Tensor<2, Int>, cached: usize, time: usize) -> Tensor<3, Bool> {
     let [batch, length] = segments.dims();
     let queries = segments.clone().narrow(1, cached, time).unsqueeze_dim::<3>(2);
     queries

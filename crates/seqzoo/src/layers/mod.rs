@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`SoftmaxAttention`] | all tokens, or a window of them | grows with the tokens seen |
 //! | [`DifferentialAttention`] | all tokens, seen by two maps of which one is taken from the other | grows with the tokens seen |
+//! | [`SigmoidAttention`] | all tokens, each weighed by itself | grows with the tokens seen |
 //! | [`Aaren`] | the average of all tokens, by the softmax of a learned query | `H·(d+2)` |
 //! | [`LinearAttention`] | outer products, nothing fades | `H·K·V` |
 //! | [`MultiScaleRetention`] | outer products, fading at a fixed rate per head | `H·K·V` |
@@ -55,6 +56,7 @@ mod rg_lru;
 mod s4;
 mod s4d;
 mod s5;
+mod sigmoid_attention;
 mod softmax_attention;
 mod titans;
 mod titans_mac;
@@ -92,6 +94,7 @@ pub use rg_lru::{RgLru, RgLruConfig, RgLruState};
 pub use s4::{S4, S4Config, S4State};
 pub use s4d::{S4d, S4dConfig, S4dState};
 pub use s5::{S5, S5Activation, S5Config, S5State};
+pub use sigmoid_attention::{SigmoidAttention, SigmoidAttentionConfig, SigmoidAttentionState};
 pub use softmax_attention::{
     PersistentTokens, SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState,
 };

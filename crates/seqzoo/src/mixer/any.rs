@@ -165,6 +165,7 @@ macro_rules! zoo {
 zoo! {
     SoftmaxAttention,
     DifferentialAttention,
+    SigmoidAttention,
     Aaren,
     LinearAttention,
     MultiScaleRetention,
