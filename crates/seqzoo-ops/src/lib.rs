@@ -18,6 +18,7 @@
 //! | [`neural_memory`](neural_memory::neural_memory) | `S_t = η_t S_{t-1} - θ_t ∇loss`, `W_t = (1 - α_t) W_{t-1} + S_t`, `o_t = M(q_t)` |
 //! | [`ttt`](ttt::ttt) | `W_t = W - η_t Σ k_sᵀ u_s` over a chunk, `u` the gradient of a loss with a layer norm |
 //! | [`attention`](attention::attention) | causal softmax attention with a growing cache or a sliding window |
+//! | [`retrieve`](attention::hopfield::retrieve) | patterns out of a modern Hopfield network, in any number of steps |
 //! | [`sigmoid_attention`](attention::sigmoid::sigmoid_attention) | the same with a sigmoid of every score by itself |
 //!
 //! # Conventions

@@ -89,3 +89,31 @@ fn aaren_is_softmax_attention_of_one_query() {
     let wanted = layer.output.forward(Tensor::cat(heads.collect(), 1));
     assert_equal(layer.forward(input, None).0.squeeze_dim(0), wanted, 1e-12);
 }
+
+#[test]
+fn the_last_token_of_a_hopfield_layer_retrieves_from_all() {
+    let device = plain();
+    for steps in [0, 1, 4] {
+        let config = HopfieldConfig::new(8).with_num_heads(2).with_steps(steps).with_beta(Some(3.0));
+        let layer = double(config.init(&device));
+        let input = Inputs::new(2, &device).uniform::<3>([2, 9, 8]);
+        let last = input.clone().narrow(1, 8, 1);
+        let (output, _) = layer.forward(input.clone(), None);
+        assert_equal(output.narrow(1, 8, 1), layer.retrieve(last, input), 1e-12);
+    }
+}
+
+#[test]
+fn a_hopfield_layer_without_steps_norms_and_biases_is_softmax_attention() {
+    let device = plain();
+    let config = HopfieldConfig::new(8).with_num_heads(2).with_normalise(false).with_bias(false);
+    let hopfield = double(config.init(&device));
+    let mut softmax =
+        double(SoftmaxAttentionConfig::new(8).with_num_heads(2).with_rotary(false).init(&device));
+    softmax.query = hopfield.state.clone();
+    softmax.key = hopfield.stored.clone();
+    softmax.value = hopfield.projection.clone();
+    softmax.output = hopfield.output.clone();
+    let input = Inputs::new(2, &device).uniform::<3>([2, 9, 8]);
+    assert_equal(hopfield.forward(input.clone(), None).0, softmax.forward(input, None).0, 1e-12);
+}

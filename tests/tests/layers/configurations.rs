@@ -241,6 +241,15 @@ fn variants_of_attention_that_cannot_be_are_refused() {
     ] {
         assert!(message(made).contains(wanted), "{wanted}");
     }
+    let hopfield = HopfieldConfig::new(16);
+    for (made, wanted) in [
+        (hopfield.clone().with_steps(1025).try_init(&device), "steps = 1025, but at most 1024"),
+        (hopfield.clone().with_beta(Some(0.0)).try_init(&device), "beta = 0, but a finite number above 0"),
+        (hopfield.clone().with_beta(Some(f64::INFINITY)).try_init(&device), "beta = inf"),
+        (hopfield.with_num_heads(3).try_init(&device), "num_heads = 3 does not divide d_model = 16"),
+    ] {
+        assert!(message(made).contains(wanted), "{wanted}");
+    }
     assert!(message(AarenConfig::new(16).with_num_heads(0).try_init(&device)).contains("num_heads is 0"));
 }
 

@@ -25,6 +25,7 @@ fn layers_whose_sequences_share_something_say_what() {
             "attention",
             "differential",
             "sigmoid",
+            "hopfield",
             "retention",
             "titans",
             "hyena",

@@ -15,6 +15,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let differential = DifferentialAttentionConfig::new(CHANNELS);
     let aaren = AarenConfig::new(CHANNELS);
     let sigmoid = SigmoidAttentionConfig::new(CHANNELS).with_num_heads(2);
+    let hopfield = HopfieldConfig::new(CHANNELS);
     let linear = LinearAttentionConfig::new(CHANNELS).with_num_heads(2);
     let gated = GatedLinearAttentionConfig::new(CHANNELS).with_num_heads(2).with_gate_logit_normalizer(1.0);
     let retention = MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(2);
@@ -72,6 +73,18 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_rotary(true)
                     .with_bias(true)
                     .with_head_dim(Some(4)),
+            ),
+        ),
+        ("hopfield".into(), MixerConfig::Hopfield(hopfield.clone())),
+        (
+            "hopfield, two heads, three steps, sharp, no norms, no biases".into(),
+            MixerConfig::Hopfield(
+                hopfield
+                    .with_num_heads(2)
+                    .with_steps(3)
+                    .with_beta(Some(2.0))
+                    .with_normalise(false)
+                    .with_bias(false),
             ),
         ),
         ("aaren".into(), MixerConfig::Aaren(aaren.clone().with_num_heads(3))),

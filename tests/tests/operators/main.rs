@@ -5,6 +5,7 @@ mod causal_conv;
 mod delta_rule;
 mod diagonal_ssm;
 mod entrances;
+mod hopfield;
 mod linear_attention;
 mod linear_scan;
 mod long_conv;

@@ -1,6 +1,7 @@
 //! Causal softmax attention with a growing cache, or a sliding window.
 
 mod entries;
+pub mod hopfield;
 mod masked;
 mod naive;
 mod parallel;

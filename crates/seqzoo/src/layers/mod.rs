@@ -5,6 +5,7 @@
 //! | [`SoftmaxAttention`] | all tokens, or a window of them | grows with the tokens seen |
 //! | [`DifferentialAttention`] | all tokens, seen by two maps of which one is taken from the other | grows with the tokens seen |
 //! | [`SigmoidAttention`] | all tokens, each weighed by itself | grows with the tokens seen |
+//! | [`Hopfield`] | all tokens, retrieved in steps | grows with the tokens seen |
 //! | [`Aaren`] | the average of all tokens, by the softmax of a learned query | `H·(d+2)` |
 //! | [`LinearAttention`] | outer products, nothing fades | `H·K·V` |
 //! | [`MultiScaleRetention`] | outer products, fading at a fixed rate per head | `H·K·V` |
@@ -43,6 +44,7 @@ mod gated_linear_attention;
 mod h3;
 mod hgrn;
 mod hgrn2;
+mod hopfield;
 mod hyena;
 mod kimi_delta_attention;
 mod linear_attention;
@@ -78,6 +80,7 @@ pub use gated_linear_attention::{
 pub use h3::{H3, H3Config, H3State};
 pub use hgrn::{Hgrn, HgrnConfig, HgrnState};
 pub use hgrn2::{Hgrn2, Hgrn2Config, Hgrn2State};
+pub use hopfield::{Hopfield, HopfieldConfig, HopfieldState};
 pub use hyena::{Hyena, HyenaConfig, HyenaState};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};

@@ -166,6 +166,7 @@ zoo! {
     SoftmaxAttention,
     DifferentialAttention,
     SigmoidAttention,
+    Hopfield,
     Aaren,
     LinearAttention,
     MultiScaleRetention,

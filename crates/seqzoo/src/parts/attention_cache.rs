@@ -12,7 +12,7 @@ pub(crate) fn empty_cache(shape: [usize; 3], dtype: DType, device: &Device) -> A
 }
 
 /// Walks a cache: `keys`, `values` and `visible`.
-fn map_cache<M: StateMapper>(cache: AttentionState, mapper: &mut M) -> AttentionState {
+pub(crate) fn map_cache<M: StateMapper>(cache: AttentionState, mapper: &mut M) -> AttentionState {
     let keys = mapper.cache("keys", cache.keys.tensor());
     let values = mapper.cache("values", cache.values.tensor());
     let visible = mapper.mask("visible", cache.visible);

@@ -62,7 +62,7 @@ pub use crate::ops::diagonal_ssm::continuous::{Discretisation, RealTransform};
 
 pub(crate) use crate::ops::exact_gelu;
 
-pub(crate) use attention_cache::{empty_cache, map_cache_and_position};
+pub(crate) use attention_cache::{empty_cache, map_cache, map_cache_and_position};
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use fast_weights::{check_tokens, head_width, matrix_shapes};
