@@ -22,6 +22,7 @@ programs! {
     Models: "src/models.md",
     OwnLayer: "src/own_layer.md",
     LandmarkAttention: "src/landmark_attention.md",
+    AttentionVariants: "src/attention_variants.md",
     LinearAttention: "src/linear_attention.md",
     DeltaRule: "src/delta_rule.md",
     MixtureOfMemories: "src/mixture_of_memories.md",

@@ -19,6 +19,8 @@
 //! | [`ttt`](ttt::ttt) | `W_t = W - η_t Σ k_sᵀ u_s` over a chunk, `u` the gradient of a loss with a layer norm |
 //! | [`attention`](attention::attention) | causal softmax attention with a growing cache or a sliding window |
 //! | [`landmark_attention`](attention::landmark::landmark_attention) | the same in two levels: a landmark per block of tokens, and the tokens inside |
+//! | [`retrieve`](attention::hopfield::retrieve) | patterns out of a modern Hopfield network, in any number of steps |
+//! | [`sigmoid_attention`](attention::sigmoid::sigmoid_attention) | the same with a sigmoid of every score by itself |
 //!
 //! # Conventions
 //!

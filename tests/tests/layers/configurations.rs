@@ -211,6 +211,49 @@ fn test_time_training_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn variants_of_attention_that_cannot_be_are_refused() {
+    let device = plain();
+    let differential = DifferentialAttentionConfig::new(16);
+    for (made, wanted) in [
+        (
+            differential.clone().with_num_heads(3).try_init(&device),
+            "the 6 maps of num_heads = 3 do not divide d_model = 16; change one, or set head_dim",
+        ),
+        (
+            differential.clone().with_num_kv_heads(Some(3)).try_init(&device),
+            "num_kv_heads = 3 does not divide",
+        ),
+        (differential.clone().with_head_dim(Some(0)).try_init(&device), "head_dim is 0"),
+        (differential.clone().try_init(&device), "a head has 1; make it even"),
+        (differential.with_num_heads(2).with_norm_epsilon(-1.0).try_init(&device), "norm_epsilon = -1"),
+    ] {
+        assert!(message(made).contains(wanted), "{wanted}");
+    }
+    let sigmoid = SigmoidAttentionConfig::new(16);
+    for (made, wanted) in [
+        (sigmoid.clone().with_sequence_length(0).try_init(&device), "sequence_length is 0"),
+        (sigmoid.clone().with_num_heads(3).try_init(&device), "num_heads = 3 does not divide d_model = 16"),
+        (
+            sigmoid.clone().with_head_dim(Some(3)).with_rotary(true).try_init(&device),
+            "a head has 3; make it even",
+        ),
+        (sigmoid.with_norm_epsilon(f64::NAN).try_init(&device), "norm_epsilon = NaN"),
+    ] {
+        assert!(message(made).contains(wanted), "{wanted}");
+    }
+    let hopfield = HopfieldConfig::new(16);
+    for (made, wanted) in [
+        (hopfield.clone().with_steps(1025).try_init(&device), "steps = 1025, but at most 1024"),
+        (hopfield.clone().with_beta(Some(0.0)).try_init(&device), "beta = 0, but a finite number above 0"),
+        (hopfield.clone().with_beta(Some(f64::INFINITY)).try_init(&device), "beta = inf"),
+        (hopfield.with_num_heads(3).try_init(&device), "num_heads = 3 does not divide d_model = 16"),
+    ] {
+        assert!(message(made).contains(wanted), "{wanted}");
+    }
+    assert!(message(AarenConfig::new(16).with_num_heads(0).try_init(&device)).contains("num_heads is 0"));
+}
+
+#[test]
 fn a_rounded_fraction_of_channels_is_whole() {
     // 0.07 of 100 is 7.000000000000001.
     let config = GatedDeltaNetConfig::new(4).with_num_heads(1).with_head_dim(100).with_expand_v(0.07);

@@ -1,10 +1,12 @@
 //! The layers: the law of the zoo, whole-layer golden vectors, states on disk, configurations.
 
+mod attentions;
 mod configurations;
 mod decays;
 mod entrances;
 mod extremes;
 mod golden;
+mod golden_attention;
 mod golden_delta;
 mod golden_recurrences;
 mod golden_time_invariant;
@@ -15,6 +17,7 @@ mod lmu;
 mod long_convolutions;
 mod mixture_of_memories;
 mod recurrences;
+mod running_softmax;
 mod segments;
 mod states;
 mod testing;

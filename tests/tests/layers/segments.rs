@@ -21,7 +21,16 @@ fn layers_whose_sequences_share_something_say_what() {
         let layer = config.try_init(&plain()).unwrap();
         let run = || layer.forward_segments(input.clone(), &segments, None);
         // Without a shift, H3 has room for no keys, as Hyena has at first for no inputs: nobody knows that it stays so.
-        let kinds = ["attention", "retention", "titans", "hyena", "h3, LegS, zero-order hold, no shift"];
+        let kinds = [
+            "attention",
+            "differential",
+            "sigmoid",
+            "hopfield",
+            "retention",
+            "titans",
+            "hyena",
+            "h3, LegS, zero-order hold, no shift",
+        ];
         if kinds.iter().any(|kind| name.starts_with(kind)) {
             let said = said(run);
             assert!(said.contains("which all sequences of a batch share"), "{name}: {said}");

@@ -12,6 +12,10 @@ pub const CHANNELS: usize = 12;
 /// A name and a configuration of 12 channels for every variant.
 pub fn variants() -> Vec<(String, MixerConfig)> {
     let attention = SoftmaxAttentionConfig::new(CHANNELS).with_num_heads(2);
+    let differential = DifferentialAttentionConfig::new(CHANNELS);
+    let aaren = AarenConfig::new(CHANNELS);
+    let sigmoid = SigmoidAttentionConfig::new(CHANNELS).with_num_heads(2);
+    let hopfield = HopfieldConfig::new(CHANNELS);
     let linear = LinearAttentionConfig::new(CHANNELS).with_num_heads(2);
     let gated = GatedLinearAttentionConfig::new(CHANNELS).with_num_heads(2).with_gate_logit_normalizer(1.0);
     let retention = MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(2);
@@ -52,6 +56,47 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_qkv_bias(true),
             ),
         ),
+        (
+            "differential attention".into(),
+            MixerConfig::DifferentialAttention(differential.clone().with_num_heads(3)),
+        ),
+        (
+            "differential attention, grouped, a layer on top, no positions".into(),
+            MixerConfig::DifferentialAttention(
+                differential
+                    .with_num_heads(4)
+                    .with_num_kv_heads(Some(2))
+                    .with_head_dim(Some(3))
+                    .with_depth(Some(5))
+                    .with_rotary(false),
+            ),
+        ),
+        ("sigmoid attention".into(), MixerConfig::SigmoidAttention(sigmoid.clone().with_sequence_length(30))),
+        (
+            "sigmoid attention, normed, rotary, biased".into(),
+            MixerConfig::SigmoidAttention(
+                sigmoid
+                    .with_sequence_length(30)
+                    .with_qk_norm(true)
+                    .with_rotary(true)
+                    .with_bias(true)
+                    .with_head_dim(Some(4)),
+            ),
+        ),
+        ("hopfield".into(), MixerConfig::Hopfield(hopfield.clone())),
+        (
+            "hopfield, two heads, three steps, sharp, no norms, no biases".into(),
+            MixerConfig::Hopfield(
+                hopfield
+                    .with_num_heads(2)
+                    .with_steps(3)
+                    .with_beta(Some(2.0))
+                    .with_normalise(false)
+                    .with_bias(false),
+            ),
+        ),
+        ("aaren".into(), MixerConfig::Aaren(aaren.clone().with_num_heads(3))),
+        ("aaren, wide heads".into(), MixerConfig::Aaren(aaren.with_num_heads(2).with_head_dim(Some(7)))),
         (
             "based".into(),
             MixerConfig::LinearAttention(LinearAttentionConfig {

@@ -19,7 +19,7 @@ pub fn small(kind: &str) -> Value {
         "landmark_attention" => json!({"num_heads": 2, "block": 4}),
         "mamba2" => json!({"head_dim": 4, "d_state": 4}),
         "hgrn2" => json!({"expand_ratio": 4}),
-        "rg_lru" => json!({"num_heads": 2}),
+        "differential_attention" | "rg_lru" => json!({"num_heads": 2}),
         "s5" => json!({"d_state": 8, "blocks": 2}),
         "lmu" => json!({"order": 8}),
         _ => json!({}),

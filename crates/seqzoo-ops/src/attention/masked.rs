@@ -63,7 +63,7 @@ pub(super) fn masked(problem: &Problem, looked: Looked<'_>) -> Tensor<4> {
 }
 
 /// Entries with zeros for what is not finite, and where there is any: `[b, s, hk, 1]`.
-fn tamed(entries: Tensor<4>) -> (Tensor<4>, Tensor<4, Bool>) {
+pub(super) fn tamed(entries: Tensor<4>) -> (Tensor<4>, Tensor<4, Bool>) {
     let wild = entries.clone().is_finite().bool_not();
     (entries.mask_fill(wild.clone(), 0.0), wild.any_dim(3))
 }

@@ -13,8 +13,25 @@ pub(super) fn in_reach(problem: &Problem, places: &Range<usize>) -> Range<usize>
     places.start.saturating_add(1).saturating_sub(window)..(places.end - 1).saturating_add(ahead).min(length)
 }
 
+/// What is hidden of `keys` from the queries at `places`, `[b|1, 1, t, s]`; `parts` are those of [`parts`].
+pub(super) fn hidden(
+    problem: &Problem,
+    parts: Option<&Tensor<2, Int>>,
+    places: &Range<usize>,
+    keys: &Range<usize>,
+) -> Tensor<4, Bool> {
+    let hidden = out_of_reach(problem, places, keys).unsqueeze::<4>();
+    match parts {
+        None => hidden,
+        Some(parts) => {
+            let foreign = foreign(parts, places, keys).unsqueeze_dim::<4>(1);
+            hidden.expand(foreign.dims()).bool_or(foreign)
+        }
+    }
+}
+
 /// True where a key is not in reach of a query, `[t, s]`: later in time, or beyond the window.
-pub(super) fn out_of_reach(problem: &Problem, places: &Range<usize>, keys: &Range<usize>) -> Tensor<2, Bool> {
+fn out_of_reach(problem: &Problem, places: &Range<usize>, keys: &Range<usize>) -> Tensor<2, Bool> {
     let device = problem.query.device();
     let shape = [places.len(), keys.len()];
     let numbers =
@@ -62,7 +79,7 @@ pub(super) fn parts(problem: &Problem) -> Option<Tensor<2, Int>> {
 }
 
 /// True where a key belongs to another part than the query, `[b, t, s]`.
-pub(super) fn foreign(parts: &Tensor<2, Int>, places: &Range<usize>, keys: &Range<usize>) -> Tensor<3, Bool> {
+fn foreign(parts: &Tensor<2, Int>, places: &Range<usize>, keys: &Range<usize>) -> Tensor<3, Bool> {
     let shape = [parts.dims()[0], places.len(), keys.len()];
     let of = |range: &Range<usize>| parts.clone().narrow(1, range.start, range.len());
     let queries = of(places).unsqueeze_dim::<3>(2).expand(shape);

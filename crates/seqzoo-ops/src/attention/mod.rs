@@ -1,6 +1,7 @@
 //! Causal softmax attention with a growing cache, or a sliding window.
 
 mod entries;
+pub mod hopfield;
 #[cfg(feature = "flex")]
 mod kernel;
 pub mod landmark;
@@ -10,6 +11,7 @@ mod naive;
 mod parallel;
 mod problem;
 mod segmented;
+pub mod sigmoid;
 mod state;
 
 use crate::form::{Form, Forms, Report};

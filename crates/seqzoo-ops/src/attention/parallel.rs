@@ -1,7 +1,7 @@
 //! The whole sequence at once, in runs of queries where there is more to it than Burn's own attention.
 
 use super::masked::{Looked, masked};
-use super::masks::{foreign, in_reach, out_of_reach, parts};
+use super::masks::{hidden, in_reach, parts};
 use super::{AttentionState, Problem};
 use crate::heads::repeat_heads;
 use burn::tensor::{Tensor, activation::softmax, module, ops::AttentionModuleOptions};
@@ -40,16 +40,11 @@ pub(super) fn parallel(problem: &Problem, seen: &AttentionState) -> Tensor<4> {
         let places = cached + tokens.start..cached + tokens.end;
         let keys = in_reach(problem, &places);
         let some = |entries: Tensor<4>| entries.narrow(1, keys.start, keys.len());
-        let mut hidden = out_of_reach(problem, &places, &keys).unsqueeze::<4>();
-        if let Some(parts) = &parts {
-            let foreign = foreign(parts, &places, &keys).unsqueeze_dim::<4>(1);
-            hidden = hidden.expand(foreign.dims()).bool_or(foreign);
-        }
         let bias = seen.log_decays.as_ref().map(|log_decays| decays(log_decays.tensor(), &places, &keys));
         let looked = Looked {
             keys: some(seen.keys.tensor()),
             values: some(seen.values.tensor()),
-            hidden,
+            hidden: hidden(problem, parts.as_ref(), &places, &keys),
             bias,
             tokens: &tokens,
         };

@@ -4,6 +4,10 @@
 //! |---|---|---|
 //! | [`SoftmaxAttention`] | all tokens, or a window of them | grows with the tokens seen |
 //! | [`LandmarkAttention`] | all tokens, a block at a time | grows with the tokens seen |
+//! | [`DifferentialAttention`] | all tokens, seen by two maps of which one is taken from the other | grows with the tokens seen |
+//! | [`SigmoidAttention`] | all tokens, each weighed by itself | grows with the tokens seen |
+//! | [`Hopfield`] | all tokens, retrieved in steps | grows with the tokens seen |
+//! | [`Aaren`] | the average of all tokens, by the softmax of a learned query | `H·(d+2)` |
 //! | [`LinearAttention`] | outer products, nothing fades | `H·K·V` |
 //! | [`MultiScaleRetention`] | outer products, fading at a fixed rate per head | `H·K·V` |
 //! | [`GatedLinearAttention`] | outer products, fading at a learned rate per token and channel | `H·K·V` |
@@ -30,15 +34,18 @@
 //! | [`Mamba2`] | outer products, fading at a rate per head that the token chooses | `E·N` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
 
+mod aaren;
 mod base_conv;
 mod delta_mixer;
 mod delta_net;
+mod differential_attention;
 mod gated_delta_net;
 mod gated_delta_product;
 mod gated_linear_attention;
 mod h3;
 mod hgrn;
 mod hgrn2;
+mod hopfield;
 mod hyena;
 mod kimi_delta_attention;
 mod landmark_attention;
@@ -53,6 +60,7 @@ mod rg_lru;
 mod s4;
 mod s4d;
 mod s5;
+mod sigmoid_attention;
 mod softmax_attention;
 mod titans;
 mod titans_mac;
@@ -60,8 +68,12 @@ mod titans_mag;
 mod titans_mal;
 mod ttt;
 
+pub use aaren::{Aaren, AarenConfig, AarenState};
 pub use base_conv::{BaseConv, BaseConvConfig, BaseConvState};
 pub use delta_net::{DeltaNet, DeltaNetConfig, DeltaNetState};
+pub use differential_attention::{
+    DifferentialAttention, DifferentialAttentionConfig, DifferentialAttentionState,
+};
 pub use gated_delta_net::{GatedDeltaNet, GatedDeltaNetConfig, GatedDeltaNetState};
 pub use gated_delta_product::{GatedDeltaProduct, GatedDeltaProductConfig, GatedDeltaProductState};
 pub use gated_linear_attention::{
@@ -70,6 +82,7 @@ pub use gated_linear_attention::{
 pub use h3::{H3, H3Config, H3State};
 pub use hgrn::{Hgrn, HgrnConfig, HgrnState};
 pub use hgrn2::{Hgrn2, Hgrn2Config, Hgrn2State};
+pub use hopfield::{Hopfield, HopfieldConfig, HopfieldState};
 pub use hyena::{Hyena, HyenaConfig, HyenaState};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
 pub use landmark_attention::{LandmarkAttention, LandmarkAttentionConfig, LandmarkAttentionState};
@@ -87,6 +100,7 @@ pub use rg_lru::{RgLru, RgLruConfig, RgLruState};
 pub use s4::{S4, S4Config, S4State};
 pub use s4d::{S4d, S4dConfig, S4dState};
 pub use s5::{S5, S5Activation, S5Config, S5State};
+pub use sigmoid_attention::{SigmoidAttention, SigmoidAttentionConfig, SigmoidAttentionState};
 pub use softmax_attention::{
     PersistentTokens, SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState,
 };

@@ -4,14 +4,15 @@ use crate::config::check_channels;
 use crate::ops::attention::{AttentionOptions, AttentionState, Prefix, attention, attention_report};
 use crate::ops::{Report, accumulator};
 use crate::parts::{
-    ProjectionInit, Rotary, biased_projection, check_heads, join_heads, projection, split_heads,
+    ProjectionInit, Rotary, biased_projection, check_heads, empty_cache, join_heads, map_cache_and_position,
+    projection, split_heads,
 };
 use crate::state::{StateMapper, advanced};
 use crate::{ConfigError, Layer, LayerConfig, MixerState, SequenceMixer};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
-use burn::tensor::{Bool, DType, Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
 crate::layer!(SoftmaxAttention, "softmax_attention", SoftmaxAttentionConfig);
 
@@ -233,33 +234,7 @@ impl MixerState for SoftmaxAttentionState {
     }
 
     fn map_state<M: StateMapper>(self, mapper: &mut M) -> Self {
-        let cache = map_cache(self.cache, mapper);
-        let position = mapper.number("position", self.position);
-        let length = cache.keys.dims()[1];
-        mapper.fits(
-            (length > 0) == (position > 0) && length as u64 <= position,
-            "its cache does not fit its position",
-        );
+        let (cache, position) = map_cache_and_position(self.cache, self.position, mapper);
         Self { cache, position }
     }
-}
-
-/// Walks a cache: `keys`, `values` and `visible`.
-fn map_cache<M: StateMapper>(cache: AttentionState, mapper: &mut M) -> AttentionState {
-    let keys = mapper.cache("keys", cache.keys.tensor());
-    let values = mapper.cache("values", cache.values.tensor());
-    let visible = mapper.mask("visible", cache.visible);
-    let length = keys.dims()[1];
-    mapper.fits(
-        values.dims()[1] == length && visible.as_ref().is_none_or(|visible| visible.dims()[1] == length),
-        "`keys`, `values` and `visible` are of different lengths",
-    );
-    AttentionState { keys: keys.into(), values: values.into(), log_decays: None, visible }
-}
-
-/// The cache of no tokens: `heads` heads of `channels` channels.
-fn empty_cache(shape: [usize; 3], dtype: DType, device: &Device) -> AttentionState {
-    let [batch, heads, channels] = shape;
-    let empty = Tensor::zeros([batch, 0, heads, channels], (device, dtype));
-    AttentionState { keys: empty.clone().into(), values: empty.into(), log_decays: None, visible: None }
 }

@@ -165,6 +165,10 @@ macro_rules! zoo {
 zoo! {
     SoftmaxAttention,
     LandmarkAttention,
+    DifferentialAttention,
+    SigmoidAttention,
+    Hopfield,
+    Aaren,
     LinearAttention,
     MultiScaleRetention,
     GatedLinearAttention,

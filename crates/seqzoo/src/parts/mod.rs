@@ -1,6 +1,7 @@
 //! The modules that layers share: norms, projections, feature maps, rotary positions, short convolutions, implicit
 //! filters, decays and gates, heads on the delta rule, networks that learn while they read, state spaces and their steps, and the gated feed-forward.
 
+mod attention_cache;
 mod decay_gate;
 mod delay_network;
 mod delta_heads;
@@ -24,6 +25,7 @@ mod real_gated_lru;
 mod retention;
 mod rotary;
 mod router;
+mod running_softmax;
 mod same_sequence;
 mod short_conv;
 mod short_convs;
@@ -48,8 +50,9 @@ pub use memory_reader::MemoryReader;
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use real_gated_lru::{BlockLinear, RealGatedLru};
-pub use rotary::{Rotary, Rotation};
+pub use rotary::{Rotary, RotaryLayout, Rotation};
 pub use router::{Router, Routing};
+pub use running_softmax::{RunningSoftmax, running_softmax};
 pub use short_conv::{ShortConv, ShortConvConfig};
 pub use short_convs::{ConvStates, ShortConvs};
 pub use ssd::{SsdOptions, ssd};
@@ -59,6 +62,7 @@ pub use crate::ops::diagonal_ssm::continuous::{Discretisation, RealTransform};
 
 pub(crate) use crate::ops::exact_gelu;
 
+pub(crate) use attention_cache::{empty_cache, map_cache, map_cache_and_position};
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use fast_weights::{check_tokens, head_width, matrix_shapes};

@@ -3,21 +3,31 @@
 use crate::ConfigError;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-/// Rotary position embedding over pairs of channels `(i, i + d/2)`.
+/// Which channels of a head are a pair that turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum RotaryLayout {
+    /// `(i, i + d/2)`, as in GPT-NeoX, Llama and most published models.
+    #[default]
+    HalfSplit,
+    /// `(2i, 2i + 1)`, as in the paper and GPT-J.
+    Interleaved,
+}
+
+/// Rotary position embedding over pairs of channels `(a, b)`, the pair `i` of `d/2`.
 ///
 /// ```text
-/// x'_i        = x_i cos(pθ_i) − x_{i+d/2} sin(pθ_i)
-/// x'_{i+d/2}  = x_{i+d/2} cos(pθ_i) + x_i sin(pθ_i)        θ_i = base^(−2i/d)
+/// x'_a = x_a cos(pθ_i) − x_b sin(pθ_i)
+/// x'_b = x_b cos(pθ_i) + x_a sin(pθ_i)        θ_i = base^(−2i/d)
 /// ```
 ///
-/// The angles are computed in `f64` on the host from the exact position, so a stream of millions of
+/// The pairs are `(i, i + d/2)`, or as another [`RotaryLayout`] says. The angles are computed in `f64` on the host from the exact position, so a stream of millions of
 /// tokens keeps its phases.
 ///
-/// Source: Su et al. 2021, <https://arxiv.org/abs/2104.09864> (sec. 3.2), in the half-split layout
-/// of GPT-NeoX.
+/// Source: Su et al. 2021, <https://arxiv.org/abs/2104.09864> (sec. 3.2).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rotary {
     base: f64,
+    layout: RotaryLayout,
 }
 
 impl Rotary {
@@ -33,7 +43,12 @@ impl Rotary {
         ConfigError::unless(base.is_finite() && base > 1.0, layer, || {
             format!("rotary_base = {base}, but a number above 1 is wanted (10000 is usual)")
         })?;
-        Ok(Self { base })
+        Ok(Self { base, layout: RotaryLayout::default() })
+    }
+
+    /// The same rotations of other pairs of channels.
+    pub fn with_layout(self, layout: RotaryLayout) -> Self {
+        Self { layout, ..self }
     }
 
     /// The rotations of `time` tokens, the first at `position`.
@@ -49,7 +64,7 @@ impl Rotary {
             }
         }
         let table = |values| Tensor::from_data(TensorData::new(values, [1, time, 1, half]), (device, dtype));
-        Rotation { cos: table(cos), sin: table(sin) }
+        Rotation { cos: table(cos), sin: table(sin), layout: self.layout }
     }
 }
 
@@ -57,6 +72,7 @@ impl Rotary {
 pub struct Rotation {
     cos: Tensor<4>, // [1, t, 1, d/2], or [b, t, 1, d/2]
     sin: Tensor<4>,
+    layout: RotaryLayout,
 }
 
 impl Rotation {
@@ -68,17 +84,37 @@ impl Rotation {
             let half = table.dims()[3];
             table.clone().select(1, places.clone()).reshape([batch, time, 1, half])
         };
-        Self { cos: pick(&self.cos), sin: pick(&self.sin) }
+        Self { cos: pick(&self.cos), sin: pick(&self.sin), layout: self.layout }
     }
 
     /// Turns `[B, T, H, d]`.
     pub fn apply(&self, tokens: Tensor<4>) -> Tensor<4> {
-        let half = tokens.dims()[3] / 2;
-        let (first, second) = (tokens.clone().narrow(3, 0, half), tokens.narrow(3, half, half));
+        let (first, second) = self.pairs(tokens);
         let (cos, sin) = (self.cos.clone(), self.sin.clone());
-        Tensor::cat(
-            vec![first.clone() * cos.clone() - second.clone() * sin.clone(), second * cos + first * sin],
-            3,
-        )
+        self.joined(first.clone() * cos.clone() - second.clone() * sin.clone(), second * cos + first * sin)
+    }
+
+    /// The first and the second channel of every pair, both `[B, T, H, d/2]`.
+    fn pairs(&self, tokens: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let [batch, time, heads, channels] = tokens.dims();
+        let half = channels / 2;
+        match self.layout {
+            RotaryLayout::HalfSplit => (tokens.clone().narrow(3, 0, half), tokens.narrow(3, half, half)),
+            RotaryLayout::Interleaved => {
+                let pairs = tokens.reshape([batch, time, heads, half, 2]);
+                (pairs.clone().narrow(4, 0, 1).squeeze_dim(4), pairs.narrow(4, 1, 1).squeeze_dim(4))
+            }
+        }
+    }
+
+    /// The channels of the pairs where they were, `[B, T, H, d]`.
+    fn joined(&self, first: Tensor<4>, second: Tensor<4>) -> Tensor<4> {
+        let [batch, time, heads, half] = first.dims();
+        match self.layout {
+            RotaryLayout::HalfSplit => Tensor::cat(vec![first, second], 3),
+            RotaryLayout::Interleaved => {
+                Tensor::stack::<5>(vec![first, second], 4).reshape([batch, time, heads, 2 * half])
+            }
+        }
     }
 }

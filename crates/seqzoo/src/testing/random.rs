@@ -38,8 +38,9 @@ struct Replace<'a>(&'a mut Random);
 
 impl StateMapper for Replace<'_> {
     fn tensor<const D: usize>(&mut self, name: &str, _: StatePart, tensor: Tensor<D>) -> Tensor<D> {
-        // A key sum is a sum of positive features.
-        let low = if name.ends_with("key_sum") { 0.1 } else { -1.0 };
+        // These are sums of positive features and weights.
+        let positive = name.ends_with("key_sum") || name.ends_with("weight_sum");
+        let low = if positive { 0.1 } else { -1.0 };
         self.0.between(tensor.dims(), low)
     }
 
@@ -53,7 +54,7 @@ impl StateMapper for Replace<'_> {
 }
 
 /// `state` with every tensor but places replaced by random `f64` numbers in (-1, 1) on `device`; in (0.1, 1) where a
-/// tensor is called `key_sum`.
+/// tensor is called `key_sum` or `weight_sum`.
 pub fn randomised<S: MixerState>(state: S, seed: u64, device: &Device) -> S {
     Random::new(seed, device).state(state)
 }
