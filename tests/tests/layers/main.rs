@@ -15,6 +15,7 @@ mod lmu;
 mod long_convolutions;
 mod mixture_of_memories;
 mod recurrences;
+mod retrieval;
 mod segments;
 mod states;
 mod testing;
