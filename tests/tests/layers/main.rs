@@ -17,6 +17,7 @@ mod lmu;
 mod long_convolutions;
 mod mixture_of_memories;
 mod recurrences;
+mod retrieval;
 mod running_softmax;
 mod segments;
 mod states;

@@ -9,4 +9,5 @@ mod golden_mamba;
 mod landmarks;
 mod law;
 mod published;
+mod retrieval;
 mod small;

@@ -57,6 +57,7 @@ fn with_only(
             state_bytes: None,
             chosen: None,
             learning_rates: Vec::new(),
+            retrieval: None,
         }],
         expectations: Vec::new(),
         ..experiment

@@ -2,6 +2,7 @@
 
 use super::check_rates;
 use crate::error::ensure;
+use seqzoo::layers::{LandmarkChoice, RetrievalConfig};
 use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig, NormKind};
 use seqzoo::{ConfigError, MixerConfig};
 use serde::{Deserialize, Serialize};
@@ -57,15 +58,20 @@ impl ModelSettings {
         Self { widths: Vec::new(), ..self.clone() }
     }
 
-    /// The model of `layers` at `width`.
+    /// The model of `layers` at `width`. It inserts the landmarks of layers that have any.
     pub fn model(
         &self,
         layers: &[Layer],
         width: usize,
         vocabulary: usize,
     ) -> Result<LanguageModelConfig, ConfigError> {
-        let pattern = layers.iter().map(|layer| layer.config(width)).collect::<Result<_, _>>()?;
+        let pattern = layers.iter().map(|layer| layer.config(width)).collect::<Result<Vec<_>, _>>()?;
+        let landmark_every = pattern.iter().find_map(|layer| match layer {
+            MixerConfig::LandmarkAttention(config) => Some(config.block.saturating_sub(1)),
+            _ => None,
+        });
         Ok(LanguageModelConfig::new(vocabulary, width, pattern)
+            .with_landmark_every(landmark_every)
             .with_channel_mixer(match self.feed_forward {
                 true => ChannelMixerConfig::SwiGlu,
                 false => ChannelMixerConfig::None,
@@ -104,6 +110,28 @@ impl Layer {
     }
 }
 
+/// How a layer of landmark attention reads tests: only some of the blocks before a token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retrieval {
+    /// How many blocks beside the current one.
+    pub top_k: usize,
+    /// Who chooses them. Default: every head for every token.
+    #[serde(default = "usual_choice")]
+    pub choice: LandmarkChoice,
+}
+
+fn usual_choice() -> LandmarkChoice {
+    LandmarkChoice::PerHeadAndToken
+}
+
+impl Retrieval {
+    /// As the library takes it.
+    pub fn config(&self) -> RetrievalConfig {
+        RetrievalConfig::new(self.top_k).with_choice(self.choice)
+    }
+}
+
 /// A pattern of layers under a name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,7 +154,16 @@ pub struct Contestant {
     /// Learning rates of its own, where it learns at others than the rest. Empty: those of the experiment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub learning_rates: Vec<f64>,
+    /// How its layers of landmark attention read tests. `None`: all blocks, as in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<Retrieval>,
 }
+
+/// More blocks than this are taken for a mistake.
+const MAX_READ: usize = 1024;
+
+/// The name of the layer that has blocks.
+const WITH_BLOCKS: &str = "landmark_attention";
 
 impl Contestant {
     /// Says what is wrong with the contestant but for its layers, if anything is.
@@ -138,6 +175,11 @@ impl Contestant {
             self.width.is_none_or(|width| (1..=MAX_CHANNELS).contains(&width)),
             "its `width` must be from 1 to {MAX_CHANNELS}"
         );
+        if let Some(Retrieval { top_k, .. }) = self.retrieval {
+            let has_blocks = self.layers.iter().any(|layer| layer.kind == WITH_BLOCKS);
+            ensure!(has_blocks, "its `retrieval` chooses blocks, but it has no layer `{WITH_BLOCKS}`");
+            ensure!((1..=MAX_READ).contains(&top_k), "its `retrieval.top_k` must be from 1 to {MAX_READ}");
+        }
         check_rates(&self.learning_rates)
     }
 }

@@ -13,7 +13,7 @@ mod step_plan;
 mod training;
 mod unit;
 
-pub use contestant::{Contestant, Layer, ModelSettings};
+pub use contestant::{Contestant, Layer, ModelSettings, Retrieval};
 pub use data_law::DataLaw;
 pub use expectation::Expectation;
 pub use run::{RunConfig, runs};
@@ -104,8 +104,8 @@ impl Experiment {
     /// Whether it wants all runs that `held` has of `contestant`.
     fn keeps(&self, held: &Self, contestant: &Contestant) -> bool {
         let same = |other: &&Contestant| {
-            (&other.name, &other.layers, other.width)
-                == (&contestant.name, &contestant.layers, contestant.width)
+            (&other.name, &other.layers, other.width, &other.retrieval)
+                == (&contestant.name, &contestant.layers, contestant.width, &contestant.retrieval)
         };
         let found = self.contestants.iter().find(same);
         found.is_some_and(|found| !lacks(held.rates(contestant), self.rates(found)))

@@ -1,6 +1,6 @@
 //! One run of an experiment, and the key under which its result is kept.
 
-use super::{Contestant, Experiment, Layer, ModelSettings, Training};
+use super::{Contestant, Experiment, Layer, ModelSettings, Retrieval, Training};
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -28,6 +28,9 @@ pub struct RunConfig {
     pub model: ModelSettings,
     /// The recipe.
     pub training: Training,
+    /// How layers of landmark attention read tests, if not whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<Retrieval>,
 }
 
 impl RunConfig {
@@ -44,7 +47,11 @@ impl RunConfig {
             &model,
             &self.training,
         );
-        let text = serde_json::to_string(&parts).expect("a configuration is JSON");
+        let mut text = serde_json::to_string(&parts).expect("a configuration is JSON");
+        // Runs from before there was such a thing keep their keys.
+        if let Some(retrieval) = &self.retrieval {
+            text += &serde_json::to_string(retrieval).expect("a configuration is JSON");
+        }
         Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -59,7 +66,7 @@ impl RunConfig {
 pub fn runs(experiment: &Experiment) -> Vec<RunConfig> {
     let mut runs = Vec::new();
     for contestant in &experiment.contestants {
-        let Contestant { name, layers, .. } = contestant;
+        let Contestant { name, layers, retrieval, .. } = contestant;
         for width in experiment.widths(contestant) {
             for learning_rate in experiment.rates(contestant) {
                 for seed in &experiment.seeds {
@@ -72,6 +79,7 @@ pub fn runs(experiment: &Experiment) -> Vec<RunConfig> {
                         task: experiment.task.clone(),
                         model: experiment.model.clone(),
                         training: experiment.training.clone(),
+                        retrieval: retrieval.clone(),
                     });
                 }
             }

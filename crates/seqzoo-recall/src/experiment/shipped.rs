@@ -73,6 +73,11 @@ pub const SHIPPED: &[Shipped] = &[
         text: include_str!("../../configs/needle_mq.toml"),
     },
     Shipped {
+        name: "landmark",
+        summary: "the needle of `needle` for landmark attention that reads two blocks, beside attention that reads all",
+        text: include_str!("../../configs/landmark.toml"),
+    },
+    Shipped {
         name: "titans",
         summary: "the needle of `needle` for the neural memory of Titans, whole and in parts",
         text: include_str!("../../configs/titans.toml"),

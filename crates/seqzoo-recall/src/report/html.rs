@@ -101,6 +101,11 @@ fn chapter(comparison: &Comparison, index: usize) -> String {
     if let Some(table) = rows::streamed(standings) {
         body += &section("Long tests, read in segments through the state", &table.html());
     }
+    if let Some(table) = rows::blocks(standings) {
+        body += &section("Blocks that were chosen", &table.html());
+        body += "<p>A block counts once per layer, sequence, and key and value head: as read for every query that reads it, or once for \
+            queries that chose it together.</p>\n";
+    }
     if !verdicts.is_empty() {
         body += &section("What was expected", &rows::verdicts(verdicts).html());
     }

@@ -108,6 +108,7 @@ fn tables(comparison: &Comparison) -> Vec<Table> {
     let Comparison { standings, verdicts, .. } = comparison;
     let mut tables = vec![rows::recall(standings), rows::cost(standings)];
     tables.extend(rows::streamed(standings));
+    tables.extend(rows::blocks(standings));
     if !verdicts.is_empty() {
         tables.push(rows::verdicts(verdicts));
     }

@@ -3,7 +3,7 @@
 use super::table::{Cell, Look, Table};
 use crate::experiment::{Contestant, Experiment};
 use crate::machine::Machine;
-use crate::results::{Outcome, RunResult, SliceStanding, Standing, Streamed, Verdict};
+use crate::results::{Blocks, Outcome, RunResult, SliceStanding, Standing, Streamed, Verdict};
 use crate::task::Slice;
 
 /// Who recalls: the accuracy of every contestant on every slice.
@@ -103,6 +103,34 @@ pub(super) fn streamed(standings: &[Standing]) -> Option<Table> {
         "seconds",
         "tokens/s",
         "state B of one sequence",
+    ];
+    (!rows.is_empty()).then(|| Table { headings: headings.map(String::from).to_vec(), rows, numbers: true })
+}
+
+/// How many blocks were read, if any layer chose them.
+pub(super) fn blocks(standings: &[Standing]) -> Option<Table> {
+    let mut rows = Vec::new();
+    for standing in standings {
+        for entry in &standing.slices {
+            let Some(Blocks { read, loaded }) = entry.blocks else { continue };
+            let examples = entry.examples as f64;
+            let mut row = name(standing);
+            row.extend([
+                Cell::from(entry.slice.to_string()),
+                entry.examples.to_string().into(),
+                format!("{:.2}", read as f64 / (examples * entry.slice.length as f64)).into(),
+                format!("{:.1}", loaded as f64 / examples).into(),
+            ]);
+            rows.push(row);
+        }
+    }
+    let headings = [
+        "contestant",
+        "width",
+        "tests with chosen blocks",
+        "examples",
+        "blocks read per token",
+        "blocks loaded per example",
     ];
     (!rows.is_empty()).then(|| Table { headings: headings.map(String::from).to_vec(), rows, numbers: true })
 }

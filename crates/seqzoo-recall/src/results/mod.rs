@@ -10,7 +10,7 @@ mod verdict;
 
 pub use interval::{bootstrap, wilson};
 pub use lines::write_lines;
-pub use record::{CurvePoint, RunResult, SliceAccuracy, Streamed};
+pub use record::{Blocks, CurvePoint, RunResult, SliceAccuracy, Streamed};
 pub(crate) use record::{accuracy_at, mean_accuracy};
 pub(crate) use standing::over_depths;
 pub use standing::{RatePoint, SliceStanding, Standing, standings};

@@ -3,7 +3,9 @@
 use crate::machine::Machine;
 use crate::task::Slice;
 use seqzoo::StateBytes;
+use seqzoo::layers::BlockCounts;
 use serde::{Deserialize, Serialize};
+use std::ops::Add;
 
 /// The cost of scoring a slice through the recurrent state.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +14,30 @@ pub struct Streamed {
     pub seconds: f64,
     /// Bytes of the state of one sequence after the last token.
     pub state_bytes: usize,
+}
+
+/// The blocks that layers of landmark attention read, counted once per sequence and key and value head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocks {
+    /// By queries, for all examples.
+    pub read: u64,
+    /// From the host to the device.
+    pub loaded: u64,
+}
+
+impl From<BlockCounts> for Blocks {
+    fn from(BlockCounts { read, loaded }: BlockCounts) -> Self {
+        Self { read, loaded }
+    }
+}
+
+/// Sums end at the largest number: counts may come from files.
+impl Add for Blocks {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { read: self.read.saturating_add(other.read), loaded: self.loaded.saturating_add(other.loaded) }
+    }
 }
 
 /// The accuracy on one slice of the test data.
@@ -26,6 +52,9 @@ pub struct SliceAccuracy {
     /// The cost, if the examples were read in segments through the state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streamed: Option<Streamed>,
+    /// The blocks that were read, if they were chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<Blocks>,
 }
 
 /// One evaluation on the way.

@@ -1,9 +1,10 @@
 //! Where a contestant stands: its best learning rate, its spread over seeds, its cost.
 
-use super::{RunResult, SliceAccuracy, Streamed, bootstrap};
+use super::{Blocks, RunResult, SliceAccuracy, Streamed, bootstrap};
 use crate::task::Slice;
 use seqzoo::StateBytes;
 use serde::{Deserialize, Serialize};
+use std::ops::Add;
 
 /// A run counts as a success from this accuracy on.
 const SUCCESS: f64 = 0.9;
@@ -72,6 +73,9 @@ pub struct SliceStanding {
     /// The cost where they were read in segments: the median time over seeds, and the largest state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streamed: Option<Streamed>,
+    /// The blocks that were read, if they were chosen, over all seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<Blocks>,
 }
 
 /// The accuracy at one learning rate over the seeds.
@@ -165,6 +169,7 @@ pub(crate) fn over_depths(cells: &[SliceAccuracy]) -> Vec<SliceAccuracy> {
                     seconds: all.seconds + cell.seconds,
                     state_bytes: all.state_bytes.max(cell.state_bytes),
                 });
+                all.blocks = all.blocks.zip(cell.blocks).map(|(all, cell)| all + cell);
             }
             None => slices.push(SliceAccuracy { slice, ..*cell }),
         }
@@ -185,7 +190,9 @@ fn over_seeds(seeds: &[Vec<SliceAccuracy>]) -> Vec<SliceStanding> {
             seconds: Spread::of(costs.iter().map(|cost| cost.seconds)).median,
             state_bytes,
         });
-        SliceStanding { slice: seeds[0][index].slice, mean, median, min, max, interval, examples, streamed }
+        let blocks = seeds.iter().filter_map(|seed| seed[index].blocks).reduce(Add::add);
+        let slice = seeds[0][index].slice;
+        SliceStanding { slice, mean, median, min, max, interval, examples, streamed, blocks }
     };
     (0..seeds[0].len()).map(standing).collect()
 }

@@ -18,7 +18,7 @@ pub(super) fn cost(model: &LanguageModel, run: &RunConfig, device: &Device) -> (
     let longest = (0..segments.len()).max_by_key(|index| segments[*index].0.length).unwrap_or(0);
     let batch = Batch::new(&run.task, run.seed, Split::Test, longest, 0..1, device);
     let segment = run.training.stream_tests.unwrap_or(usize::MAX);
-    let state = read(model, &batch, None, segment).state;
+    let state = read(model, &batch, None, segment, None).state().expect("an example has a token");
 
     let token = batch.tokens.narrow(1, 0, 1);
     let mut times: Vec<f64> = (0..REPEATS)

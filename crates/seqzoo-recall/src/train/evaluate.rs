@@ -2,8 +2,8 @@
 
 use super::longest;
 use super::read::read;
-use crate::experiment::RunConfig;
-use crate::results::{SliceAccuracy, Streamed, mean_accuracy};
+use crate::experiment::{Retrieval, RunConfig};
+use crate::results::{Blocks, SliceAccuracy, Streamed, mean_accuracy};
 use crate::task::{Batch, Split};
 use crate::{Error, stop};
 use burn::tensor::Device;
@@ -53,7 +53,8 @@ pub(super) fn evaluate(
 ///
 /// If the user asked to stop.
 pub(super) fn cleared(model: &LanguageModel, run: &RunConfig, device: &Device) -> Result<Option<f64>, Error> {
-    if !run.task.asks_once() {
+    // A model that inserts landmarks takes no resets.
+    if !run.task.asks_once() || model.landmark.is_some() {
         return Ok(None);
     }
     let segments = run.task.segments(Split::Test);
@@ -75,6 +76,8 @@ fn score(
     let (slice, examples) = run.task.segments(Split::Test)[segment];
     let streams = run.training.stream_tests.filter(|stream| *stream < slice.length);
     let start = Instant::now();
+    let retrieval = run.retrieval.as_ref().map(Retrieval::config);
+    let mut blocks: Option<Blocks> = None;
     let (mut right, mut counted, mut state_bytes) = (0, 0, 0);
     let mut first = 0;
     while first < examples {
@@ -85,7 +88,9 @@ fn score(
         let indices = first as u64..last as u64;
         let batch = Batch::new(&run.task, run.seed, Split::Test, segment, indices, device);
         let resets = clear.then(|| batch.question_starts());
-        let reading = read(model, &batch, resets.as_ref(), streams.unwrap_or(slice.length));
+        let segment = streams.unwrap_or(slice.length);
+        let reading = read(model, &batch, resets.as_ref(), segment, retrieval.as_ref());
+        blocks = reading.blocks().map(|counts| Blocks::from(counts) + blocks.unwrap_or_default());
         let (good, all) = count(&batch, &reading.said, run.task.whole());
         right += good;
         counted += all;
@@ -93,7 +98,7 @@ fn score(
         first = last;
     }
     let streamed = streams.map(|_| Streamed { seconds: start.elapsed().as_secs_f64(), state_bytes });
-    Ok(SliceAccuracy { slice, accuracy: right as f64 / counted as f64, examples, streamed })
+    Ok(SliceAccuracy { slice, accuracy: right as f64 / counted as f64, examples, streamed, blocks })
 }
 
 /// How many are right and how many there are: answers, or `whole` examples.

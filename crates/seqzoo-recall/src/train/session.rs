@@ -198,6 +198,12 @@ fn lost(run: &RunConfig) -> Vec<SliceAccuracy> {
     let segments = run.task.segments(Split::Test);
     segments
         .into_iter()
-        .map(|(slice, examples)| SliceAccuracy { slice, accuracy: 0.0, examples, streamed: None })
+        .map(|(slice, examples)| SliceAccuracy {
+            slice,
+            accuracy: 0.0,
+            examples,
+            streamed: None,
+            blocks: None,
+        })
         .collect()
 }

@@ -5,6 +5,7 @@ mod forms;
 mod halving;
 mod help;
 mod interrupt;
+mod landmarks;
 mod mistakes;
 mod needles;
 mod reports;

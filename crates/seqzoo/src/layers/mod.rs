@@ -85,7 +85,10 @@ pub use hgrn2::{Hgrn2, Hgrn2Config, Hgrn2State};
 pub use hopfield::{Hopfield, HopfieldConfig, HopfieldState};
 pub use hyena::{Hyena, HyenaConfig, HyenaState};
 pub use kimi_delta_attention::{KimiDeltaAttention, KimiDeltaAttentionConfig, KimiDeltaAttentionState};
-pub use landmark_attention::{LandmarkAttention, LandmarkAttentionConfig, LandmarkAttentionState};
+pub use landmark_attention::{
+    BlockCounts, LandmarkAttention, LandmarkAttentionConfig, LandmarkAttentionState, LandmarkChoice,
+    LandmarkStore, RetrievalConfig,
+};
 pub use linear_attention::{LinearAttention, LinearAttentionConfig, LinearAttentionState};
 pub use lmu::{Lmu, LmuActivation, LmuConfig, LmuState};
 pub use mamba::{Mamba, MambaConfig, MambaState};

@@ -114,7 +114,8 @@ impl<M: SequenceMixer> Block<M> {
         (self.after_mixing(input + mixed), state)
     }
 
-    fn after_mixing(&self, hidden: Tensor<3>) -> Tensor<3> {
+    /// The rest of the layer after the sequence mixer's part has been added.
+    pub(super) fn after_mixing(&self, hidden: Tensor<3>) -> Tensor<3> {
         match &self.channels {
             Some(channels) => hidden.clone() + channels.swiglu.forward(channels.norm.forward(hidden)),
             None => hidden,

@@ -206,7 +206,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
     }
 
     #[track_caller]
-    fn check_layers(&self, found: usize) {
+    pub(super) fn check_layers(&self, found: usize) {
         let wanted = self.blocks.len();
         assert_eq!(
             found, wanted,

@@ -7,6 +7,7 @@ mod directory;
 mod generate;
 mod landmarks;
 mod language_model;
+mod retrieval;
 mod sampling;
 mod weights;
 
@@ -14,4 +15,5 @@ pub use block::{Block, ChannelMixer, ChannelMixerConfig, Norm, NormKind};
 pub use config::LanguageModelConfig;
 pub use generate::{Generator, Parked};
 pub use language_model::{LanguageModel, ModelState};
+pub use retrieval::ModelRetrieval;
 pub use sampling::{Sampler, Sampling};

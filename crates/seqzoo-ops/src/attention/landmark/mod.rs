@@ -8,6 +8,9 @@ mod parallel;
 mod softmax;
 mod wild;
 
+#[doc(hidden)]
+pub use softmax::masked_softmax;
+
 use super::Entries;
 use crate::checks;
 use crate::form::{Form, Forms, Report};

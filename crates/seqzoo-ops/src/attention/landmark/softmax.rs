@@ -7,7 +7,7 @@ const HIDDEN: f64 = -1e30;
 
 /// Softmax along the last axis over the scores that are not `hidden`, of which all but the last axis may be 1; zeros where
 /// all are hidden.
-pub(super) fn masked_softmax<const D: usize>(scores: Tensor<D>, hidden: Tensor<D, Bool>) -> Tensor<D> {
+pub fn masked_softmax<const D: usize>(scores: Tensor<D>, hidden: Tensor<D, Bool>) -> Tensor<D> {
     let scores = scores.clone().mask_fill(hidden.expand(scores.dims()), HIDDEN);
     // The maximum only keeps the exponentials in range: no gradient flows through it.
     let largest = scores.clone().detach().max_dim(D - 1);

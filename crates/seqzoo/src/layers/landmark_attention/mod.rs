@@ -1,9 +1,11 @@
 //! Landmark attention: attention to blocks of tokens, of which landmarks say how much is read.
 
 mod config;
+mod retrieval;
 mod state;
 
 pub use config::LandmarkAttentionConfig;
+pub use retrieval::{BlockCounts, LandmarkChoice, LandmarkStore, RetrievalConfig};
 pub use state::LandmarkAttentionState;
 
 use crate::SequenceMixer;
