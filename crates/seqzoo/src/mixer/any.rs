@@ -193,4 +193,5 @@ zoo! {
     Mamba,
     Mamba2,
     BaseConv,
+    GatedConv,
 }
