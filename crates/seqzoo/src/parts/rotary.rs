@@ -20,8 +20,8 @@ pub enum RotaryLayout {
 /// x'_b = x_b cos(pθ_i) + x_a sin(pθ_i)        θ_i = base^(−2i/d)
 /// ```
 ///
-/// The pairs are `(i, i + d/2)`, or as another [`RotaryLayout`] says. The angles are computed in `f64` on the host from the exact position, so a stream of millions of
-/// tokens keeps its phases.
+/// The pairs are `(i, i + d/2)`, or as another [`RotaryLayout`] says. The angles are computed in `f64` on the host
+/// from the exact position, so a stream of millions of tokens keeps its phases.
 ///
 /// Source: Su et al. 2021, <https://arxiv.org/abs/2104.09864> (sec. 3.2).
 #[derive(Clone, Copy, Debug, PartialEq)]
