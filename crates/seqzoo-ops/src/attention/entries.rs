@@ -77,6 +77,12 @@ mod tests {
     use super::*;
     use burn::tensor::{Device, Distribution};
 
+    impl Entries {
+        fn newest_of(self, window: usize) -> Self {
+            if self.length > window { self.newest(window) } else { self }
+        }
+    }
+
     #[test]
     fn entries_are_those_of_a_copy_at_every_token() {
         let device = Device::flex();
@@ -96,6 +102,23 @@ mod tests {
                 let length = entries.dims()[1];
                 assert!(entries.buffer.dims()[1] <= 4 * length, "{length} of {:?}", entries.buffer.dims());
             }
+        }
+    }
+
+    #[test]
+    fn a_stream_copies_its_window_once_for_as_many_tokens() {
+        let device = Device::flex();
+        let token = || Tensor::<4>::zeros([1, 1, 1, 2], &device);
+        for window in [1, 2, 50, 300] {
+            let mut entries = Entries::from(token());
+            let (mut copies, tokens) = (0, 3000);
+            for _ in 0..tokens {
+                let end = entries.first + entries.length;
+                entries = entries.append(token()).newest_of(window);
+                copies += usize::from(entries.first + entries.length != end + 1);
+            }
+            let most = 2 * tokens / window + 10;
+            assert!(copies <= most, "{copies} copies with a window of {window}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Softmax attention with a growing cache or a sliding window, and its variants.
 
+mod decays;
 mod entries;
 pub mod hopfield;
 #[cfg(feature = "flex")]
@@ -99,7 +100,7 @@ pub struct AttentionOptions {
 /// # Finite numbers
 ///
 /// What a reset hides, or a window, does not count even where it is NaN or infinite. An output that sees something
-/// infinite is NaN. Without the kernel, whole sequences without resets, window and cache leave to Burn what a token does to
+/// infinite is NaN, but for log decays: minus infinity hides all that is before it. Without the kernel, whole sequences without resets, window and cache leave to Burn what a token does to
 /// those before it that is not finite.
 ///
 /// # Source

@@ -83,10 +83,7 @@ pub(super) fn state(problem: &Problem, segments: &Segments) -> AttentionState {
     let entries = |old: Option<Tensor<4>>, new: Tensor<4>| {
         let [_, _, heads, channels] = new.dims();
         if count * longest == 0 {
-            return new
-                .reshape([batch * time, heads * channels])
-                .narrow(0, 0, 0)
-                .reshape([count, 0, heads, channels]);
+            return Tensor::zeros([count, longest, heads, channels], (&device, new.dtype()));
         }
         let new = new.reshape([1, batch * time, heads, channels]);
         let all = match old {

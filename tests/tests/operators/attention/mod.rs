@@ -1,6 +1,7 @@
 //! Softmax attention: golden vectors, forms, splits, windows, packing.
 
 mod landmark;
+mod options;
 mod segments;
 
 use burn::tensor::{Bool, DType, Device, FloatDType, Tensor};

@@ -263,9 +263,7 @@ impl<E: Real> OverKeys<'_, E> {
         match *reading {
             Reading::Plain { until } => {
                 if let Some(log_decays) = &call.log_decays {
-                    let [of_queries, of_keys] = decays;
-                    log_decays.parts(sequence, head, &places, keys, of_queries, of_keys);
-                    scores.add(simd, of_queries, of_keys);
+                    log_decays.add_to_tile(simd, &mut scores, (sequence, head), (&places, keys), decays);
                 }
                 if until < places.end || !call.reach.whole(&places, keys, sequence.keys()) {
                     scores.hide(simd, count, call.reach, &places, keys.clone(), until);

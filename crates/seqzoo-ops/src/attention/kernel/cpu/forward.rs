@@ -126,9 +126,7 @@ impl<E: Real> Tasks for OverTiles<'_, E> {
             let read = match reading {
                 Reading::Plain { until } => {
                     if let Some(log_decays) = &call.log_decays {
-                        let [of_queries, of_keys] = decays;
-                        log_decays.parts(sequence, head, &places, &keys, of_queries, of_keys);
-                        tile.add(simd, of_queries, of_keys);
+                        log_decays.add_to_tile(simd, &mut tile, (sequence, head), (&places, &keys), decays);
                     }
                     if until < places.end || !call.reach.whole(&places, &keys, sequence.keys()) {
                         tile.hide(simd, count, call.reach, &places, keys.clone(), until);
