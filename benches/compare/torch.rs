@@ -1,9 +1,9 @@
 //! The same operators as PyTorch programs, run beside ours.
 
+use seqzoo_benches::peer::{ask, number};
 use seqzoo_benches::{Seconds, Shape, Subject};
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Command;
 
 /// What the PyTorch peer measured for one shape.
 #[derive(Debug)]
@@ -31,24 +31,11 @@ impl Torch {
 /// Runs the peers of `subjects`, and softmax attention, in `benches/peers/torch_cpu.py` with as many threads as this
 /// library uses.
 pub fn measure(python: &Path, subjects: &[Subject], shape: Shape, runs: usize) -> Result<Torch, String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/torch_cpu.py");
     let Shape { batch, time, heads, head_dim } = shape;
     let peers: Vec<&str> =
         subjects.iter().filter_map(|subject| subject.peer()).chain(["softmax_sdpa"]).collect();
-    let said = Command::new(python)
-        .args([script, "--threads", &rayon::current_num_threads().to_string(), "--runs", &runs.to_string()])
-        .args(["--only", &peers.join(",")])
-        .args(["--shape", &format!("{batch},{time},{heads},{head_dim}")])
-        .output()
-        .map_err(|error| format!("cannot start {python:?}: {error}"))?;
-    if !said.status.success() {
-        return Err(format!("the PyTorch peer failed: {}", String::from_utf8_lossy(&said.stderr)));
-    }
-    let data: serde_json::Value = serde_json::from_slice(&said.stdout)
-        .map_err(|error| format!("the PyTorch peer said no JSON: {error}"))?;
-    let number = |value: &serde_json::Value, field: &str| {
-        value[field].as_f64().ok_or_else(|| format!("the PyTorch peer gave no `{field}`"))
-    };
+    let shape = format!("{batch},{time},{heads},{head_dim}");
+    let data = ask(python, "torch_cpu.py", &["--only", &peers.join(","), "--shape", &shape], runs)?;
     let mut by_name = HashMap::new();
     for row in data["rows"].as_array().into_iter().flatten() {
         let name = row["op"].as_str().unwrap_or_default().to_string();

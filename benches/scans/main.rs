@@ -7,10 +7,8 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod calls;
-mod limits;
 mod memory;
 mod page;
-mod peer;
 mod streams;
 mod tasks;
 

@@ -1,14 +1,12 @@
 //! The page of tables.
 
 use crate::calls::loss;
-use crate::limits::Limits;
 use crate::memory;
-use crate::peer::{self, Peer};
 use crate::streams;
 use crate::tasks::{self, Cost, TASKS, Task};
 use burn::tensor::Device;
 use seqzoo::ops::Form;
-use seqzoo_benches::{Seconds, median, processor, speed, wait};
+use seqzoo_benches::{Limits, Peer, Seconds, median, peer, processor, speed, wait};
 use std::path::PathBuf;
 
 /// How much is measured.
@@ -117,7 +115,9 @@ fn measure(plan: &Plan, task: &'static Task, shape: &'static [usize]) -> Result<
     let once = || -> Result<Measured, String> {
         let ours = seconds(task, shape, Form::Auto, plan.runs);
         let python = plan.python.as_deref();
-        let peer = python.map(|python| peer::measure(python, task.flag, shape, plan.runs)).transpose()?;
+        let peer = python
+            .map(|python| peer::measure(python, "ssm_cpu.py", task.flag, shape, plan.runs))
+            .transpose()?;
         let chunked = (task.has_chunks && !plan.brief)
             .then(|| seconds(task, shape, Form::Chunked { size: 64 }, plan.runs.min(3)));
         Ok(Measured { task, shape, ours, chunked, peer })

@@ -4,12 +4,20 @@ mod clock;
 #[cfg(feature = "flex")]
 mod counted;
 mod delta_rule;
+#[cfg(feature = "flex")]
+mod limits;
 mod linear_attention;
 mod neural_memory;
+#[cfg(feature = "flex")]
+pub mod peer;
 mod proc;
 mod subject;
 
 pub use clock::{Seconds, least, median, product};
+#[cfg(feature = "flex")]
+pub use limits::Limits;
+#[cfg(feature = "flex")]
+pub use peer::Peer;
 pub use proc::{processor, resident_bytes};
 pub use subject::{Call, Kind, OPERATORS, Operator, Subject};
 

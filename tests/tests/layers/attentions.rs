@@ -117,3 +117,20 @@ fn a_hopfield_layer_without_steps_norms_and_biases_is_softmax_attention() {
     let input = Inputs::new(2, &device).uniform::<3>([2, 9, 8]);
     assert_equal(hopfield.forward(input.clone(), None).0, softmax.forward(input, None).0, 1e-12);
 }
+
+#[test]
+fn a_gated_convolution_is_its_formula() {
+    let device = plain();
+    let layer = double(GatedConvConfig::new(4).init(&device));
+    let input = Inputs::new(2, &device).uniform::<3>([1, 6, 4]);
+    let both = layer.input.forward(input.clone());
+    let padded =
+        Tensor::cat(vec![Tensor::zeros([1, 2, 8], (&device, both.dtype())), both.clone().narrow(2, 0, 8)], 1);
+    let tap = |tap: usize| {
+        let weight = layer.conv.weight.val().narrow(1, tap, 1).reshape([1, 1, 8]);
+        padded.clone().narrow(1, tap, 6) * weight
+    };
+    let convolved = burn::tensor::activation::silu(tap(0) + tap(1) + tap(2));
+    let wanted = layer.output.forward(convolved * both.narrow(2, 8, 8));
+    assert_equal(layer.forward(input, None).0, wanted, 1e-12);
+}

@@ -293,6 +293,17 @@ fn variants_of_attention_that_cannot_be_are_refused() {
     ] {
         assert!(message(made).contains(wanted), "{wanted}");
     }
+    let conv = GatedConvConfig::new(15);
+    for (made, wanted) in [
+        (
+            conv.clone().with_expand(3).try_init(&device),
+            "expand · d_model = 45, but an even number is wanted",
+        ),
+        (conv.clone().with_expand(0).try_init(&device), "expand · d_model is 0"),
+        (conv.with_width(1).try_init(&device), "at least 2 taps"),
+    ] {
+        assert!(message(made).contains(wanted), "{wanted}");
+    }
     assert!(message(AarenConfig::new(16).with_num_heads(0).try_init(&device)).contains("num_heads is 0"));
 }
 

@@ -16,6 +16,7 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
     let aaren = AarenConfig::new(CHANNELS);
     let sigmoid = SigmoidAttentionConfig::new(CHANNELS).with_num_heads(2);
     let hopfield = HopfieldConfig::new(CHANNELS);
+    let gated_conv = GatedConvConfig::new(CHANNELS);
     let linear = LinearAttentionConfig::new(CHANNELS).with_num_heads(2);
     let gated = GatedLinearAttentionConfig::new(CHANNELS).with_num_heads(2).with_gate_logit_normalizer(1.0);
     let retention = MultiScaleRetentionConfig::new(CHANNELS).with_num_heads(2);
@@ -450,6 +451,13 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             ),
         ),
         ("convolution".into(), MixerConfig::BaseConv(BaseConvConfig::new(CHANNELS))),
+        ("gated convolution".into(), MixerConfig::GatedConv(gated_conv.clone())),
+        (
+            "gated convolution, narrow, biased taps, no other biases".into(),
+            MixerConfig::GatedConv(
+                gated_conv.with_width(4).with_expand(1).with_bias(false).with_conv_bias(true),
+            ),
+        ),
         ("h3".into(), MixerConfig::H3(h3.clone())),
         (
             "h3, LegS, zero-order hold, no shift".into(),

@@ -1,5 +1,6 @@
 //! The language model: a published one, generation, checkpoints.
 
+mod based;
 mod checkpoint;
 mod configurations;
 mod entrances;

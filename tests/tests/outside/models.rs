@@ -24,7 +24,7 @@ pub fn small() -> Vec<LanguageModel> {
             "s5" => serde_json::json!({"d_state": 4, "blocks": 2}),
             "s4" | "s4d" | "h3" => serde_json::json!({"d_state": 4}),
             "hyena" => serde_json::json!({"max_len": 8, "filter_order": 4}),
-            "base_conv" | "mamba" | "hgrn" | "lmu" => serde_json::json!({}),
+            "base_conv" | "gated_conv" | "mamba" | "hgrn" | "lmu" => serde_json::json!({}),
             _ => serde_json::json!({"num_heads": 2}),
         };
         MixerConfig::from_options(kind, 8, options.as_object().unwrap().clone()).unwrap()

@@ -33,12 +33,14 @@
 //! | [`Mamba`] | a diagonal state per channel, whose step, write and read the token chooses | `E·N` |
 //! | [`Mamba2`] | outer products, fading at a rate per head that the token chooses | `E·N` |
 //! | [`BaseConv`] | the last few tokens | `(W-1)·D` |
+//! | [`GatedConv`] | the same of wider channels, gated | `(W-1)·E/2` |
 
 mod aaren;
 mod base_conv;
 mod delta_mixer;
 mod delta_net;
 mod differential_attention;
+mod gated_conv;
 mod gated_delta_net;
 mod gated_delta_product;
 mod gated_linear_attention;
@@ -74,6 +76,7 @@ pub use delta_net::{DeltaNet, DeltaNetConfig, DeltaNetState};
 pub use differential_attention::{
     DifferentialAttention, DifferentialAttentionConfig, DifferentialAttentionState,
 };
+pub use gated_conv::{GatedConv, GatedConvConfig, GatedConvState};
 pub use gated_delta_net::{GatedDeltaNet, GatedDeltaNetConfig, GatedDeltaNetState};
 pub use gated_delta_product::{GatedDeltaProduct, GatedDeltaProductConfig, GatedDeltaProductState};
 pub use gated_linear_attention::{

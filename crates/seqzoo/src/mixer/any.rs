@@ -194,4 +194,5 @@ zoo! {
     Mamba,
     Mamba2,
     BaseConv,
+    GatedConv,
 }

@@ -1,5 +1,6 @@
 //! Whole models: a language model over any pattern of layers, and generation from it.
 
+mod based;
 mod block;
 mod build;
 mod config;

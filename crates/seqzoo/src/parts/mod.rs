@@ -1,5 +1,5 @@
-//! The modules that layers share: norms, projections, feature maps, rotary positions, short convolutions, implicit
-//! filters, decays and gates, heads on the delta rule, networks that learn while they read, state spaces and their steps, and the gated feed-forward.
+//! The modules that layers share: norms, projections, feature maps, rotary positions, the running softmax, short
+//! convolutions, implicit filters, decays and gates, heads on the delta rule, networks that learn while they read, state spaces and their steps, and the gated feed-forward.
 
 mod attention_cache;
 mod decay_gate;

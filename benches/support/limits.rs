@@ -1,8 +1,8 @@
 //! What this machine can do at most.
 
+use crate::{least, product, wait};
 use burn::tensor::{Device, Tensor};
 use seqzoo::ops::kernel_functions::sum_of_exponentials;
-use seqzoo_benches::{least, product, wait};
 
 /// Per second, each the best that anyone reached in this run.
 #[derive(Clone, Copy, Debug, Default)]
