@@ -189,7 +189,7 @@ fn table<'a>(task: &Task, measured: impl Iterator<Item = &'a Measured>, limits: 
         Cost::Products(_) => "",
         Cost::Bytes(_) => {
             "The limit is the reading of as many bytes as the keys and values have, again and again, in the same run. Our cache is\n\
-             `[B, S, H, D]` and grows with every token, that of PyTorch `[B, H, S, D]` and stays.\n\n"
+             `[B, S, H, D]` and takes in every token, that of PyTorch `[B, H, S, D]` and stays as it is.\n\n"
         }
     };
     match rows.is_empty() {

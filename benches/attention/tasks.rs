@@ -62,13 +62,14 @@ fn softmax(shape: &[usize], device: &Device) -> Box<dyn Fn() -> Tensor<4>> {
     })
 }
 
-/// One token after another, as a stream has them: the cache grows.
+/// One token after another, as a stream has them. A window keeps the cache as long as it is.
 fn decode(shape: &[usize], device: &Device) -> Box<dyn Fn() -> Tensor<4>> {
     let &[batch, length, heads, channels] = shape else { unreachable!("the shape has four numbers") };
     let entries = |length| normal([batch, length, heads, channels], device);
-    let next = |state: AttentionState, token: [Tensor<4>; 3]| {
+    let next = move |state: AttentionState, token: [Tensor<4>; 3]| {
         let [query, key, value] = token;
-        let options = AttentionOptions { initial_state: Some(state), ..Default::default() };
+        let window = Some(length + 1);
+        let options = AttentionOptions { initial_state: Some(state), window, ..Default::default() };
         attention(query, key, value, options)
     };
     let state = AttentionState {

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, FloatDType};
 use seqzoo::layers::*;
 use seqzoo::models::LanguageModelConfig;
-use seqzoo::parts::{FeatureMapKind, ProjectionInit, RmsNorm, SwiGlu};
+use seqzoo::parts::{FeatureMapKind, ProjectionInit, RmsNorm, RotaryScaling, SwiGlu};
 use seqzoo::{ConfigError, MixerConfig};
 use seqzoo_tests::{Inputs, plain};
 
@@ -105,6 +105,49 @@ fn numbers_out_of_range_are_named() {
     assert!(message(dpfp.try_init(&device)).contains("nu = 0"));
     assert!(message(BaseConvConfig::new(8).with_width(1).try_init(&device)).contains("width = 1"));
     assert!(message(BaseConvConfig::new(0).try_init(&device)).contains("channels is 0"));
+}
+
+#[test]
+fn options_of_attention_that_contradict_each_other_are_named() {
+    let device = plain();
+    let attention = SoftmaxAttentionConfig::new(16).with_num_heads(2);
+    let unturned = attention.clone().with_rotary(false);
+    let scaled = |scaling| attention.clone().with_rotary_scaling(scaling);
+    let yarn = |beta_fast, attention_factor, original_length| RotaryScaling::Yarn {
+        factor: 2.0,
+        original_length,
+        beta_fast,
+        beta_slow: 1.0,
+        attention_factor,
+        truncate: true,
+    };
+    for (config, wanted) in [
+        (attention.clone().with_alibi(true), "alibi = true, but rotary = true gives positions as well"),
+        (unturned.clone().with_alibi(true).with_forget_gate(true), "alibi = true and forget_gate = true"),
+        (unturned.clone().with_rotary_fraction(0.5), "rotary_fraction = 0.5, but rotary = false"),
+        (
+            unturned.with_rotary_scaling(RotaryScaling::yarn(2.0, 8)),
+            "rotary_scaling is given, but rotary = false",
+        ),
+        (attention.clone().with_rotary_fraction(0.3), "turns 2.4 of the 8 channels of a head"),
+        (attention.clone().with_rotary_fraction(0.125), "turns 1 of the 8 channels of a head"),
+        (attention.clone().with_rotary_fraction(2.0), "turns 16 of the 8 channels of a head"),
+        (attention.clone().with_rotary_fraction(0.0), "turns 0 of the 8 channels of a head"),
+        (attention.clone().with_rotary_fraction(f64::NAN), "rotary_fraction = NaN"),
+        (scaled(RotaryScaling::Linear { factor: 0.5 }), "factor = 0.5, but a number of at least 1"),
+        (scaled(RotaryScaling::Ntk { factor: f64::INFINITY }), "factor = inf"),
+        (
+            scaled(RotaryScaling::Ntk { factor: 2.0 }).with_rotary_fraction(0.25),
+            "changes the base for 2 rotary channels, but its formula wants more than 2",
+        ),
+        (scaled(yarn(0.5, None, 8)), "beta_fast = 0.5 and beta_slow = 1"),
+        (scaled(yarn(32.0, Some(0.0), 8)), "attention_factor = 0"),
+        (scaled(yarn(32.0, None, 0)), "original_length = 0"),
+        (attention.clone().with_norm_epsilon(-1.0), "norm_epsilon"),
+    ] {
+        let text = message(config.try_init(&device));
+        assert!(text.contains(wanted), "{text}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod recurrences;
 mod retrieval;
 mod running_softmax;
 mod segments;
+mod softmax_attention;
 mod states;
 mod testing;
 mod time_invariant;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use seqzoo::layers::*;
-use seqzoo::parts::{Discretisation, FeatureMapKind, Hippo, RealTransform, StateSpaceInit};
+use seqzoo::parts::{Discretisation, FeatureMapKind, Hippo, RealTransform, RotaryScaling, StateSpaceInit};
 use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::double;
@@ -51,10 +51,56 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             "attention, grouped, window 5".into(),
             MixerConfig::SoftmaxAttention(
                 attention
+                    .clone()
                     .with_num_kv_heads(Some(1))
                     .with_window(Some(5))
                     .with_rotary(false)
                     .with_qkv_bias(true),
+            ),
+        ),
+        (
+            "attention, rotary on half of the channels with YaRN, normed, gated, biased output".into(),
+            MixerConfig::SoftmaxAttention(
+                attention
+                    .clone()
+                    .with_head_dim(Some(8))
+                    .with_rotary_fraction(0.5)
+                    .with_rotary_scaling(RotaryScaling::yarn(4.0, 64))
+                    .with_qk_norm(QkNorm::Rms)
+                    .with_output_gate(true)
+                    .with_output_bias(true),
+            ),
+        ),
+        (
+            "attention, rotary, forget gate, sinks, grouped".into(),
+            MixerConfig::SoftmaxAttention(
+                attention
+                    .clone()
+                    .with_num_kv_heads(Some(1))
+                    .with_rotary_scaling(RotaryScaling::Ntk { factor: 3.0 })
+                    .with_forget_gate(true)
+                    .with_sinks(true),
+            ),
+        ),
+        (
+            "attention, ALiBi, sinks, window 5, persistent tokens".into(),
+            MixerConfig::SoftmaxAttention(
+                attention
+                    .with_num_heads(3)
+                    .with_rotary(false)
+                    .with_alibi(true)
+                    .with_sinks(true)
+                    .with_window(Some(5))
+                    .with_num_persistent(2),
+            ),
+        ),
+        (
+            "attention, that of Qwen3-Next in a window of 4".into(),
+            MixerConfig::SoftmaxAttention(
+                SoftmaxAttentionConfig::qwen3_next(CHANNELS)
+                    .with_num_heads(4)
+                    .with_head_dim(Some(8))
+                    .with_window(Some(4)),
             ),
         ),
         (

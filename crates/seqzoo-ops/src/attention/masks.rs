@@ -89,6 +89,9 @@ fn foreign(parts: &Tensor<2, Int>, places: &Range<usize>, keys: &Range<usize>) -
 impl Problem {
     /// The cache after the last token, from all that has been seen.
     pub(super) fn state(&self, seen: AttentionState) -> AttentionState {
+        if self.query.dims()[0] == 0 {
+            return AttentionState { visible: None, ..seen };
+        }
         let visible = parts(self).map(|parts| {
             let length = parts.dims()[1];
             let last = parts.clone().narrow(1, length - 1, 1).expand(parts.dims());

@@ -1,4 +1,4 @@
-//! Causal softmax attention with a growing cache, or a sliding window.
+//! Softmax attention with a growing cache or a sliding window, and its variants.
 
 mod decays;
 mod entries;
@@ -27,7 +27,7 @@ pub use state::AttentionState;
 use problem::Problem;
 
 /// Keys and values that every token sees in addition, whatever the window and the resets are: learned ones, for example.
-/// They are no part of the cache. Scores are then built in full, also for one token.
+/// They are no part of the cache.
 #[derive(Clone, Debug)]
 pub struct Prefix {
     /// What asks it, `[B, T, H, K]`: where the queries carry positions, those without. `None`: the queries.

@@ -108,7 +108,7 @@ pub use s4d::{S4d, S4dConfig, S4dState};
 pub use s5::{S5, S5Activation, S5Config, S5State};
 pub use sigmoid_attention::{SigmoidAttention, SigmoidAttentionConfig, SigmoidAttentionState};
 pub use softmax_attention::{
-    PersistentTokens, SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState,
+    PersistentTokens, QkNorm, SoftmaxAttention, SoftmaxAttentionConfig, SoftmaxAttentionState,
 };
 pub use titans_mac::{TitansMac, TitansMacConfig, TitansMacState};
 pub use titans_mag::{TitansMag, TitansMagConfig, TitansMagState};

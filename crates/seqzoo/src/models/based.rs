@@ -52,17 +52,16 @@ impl LanguageModelConfig {
 
     /// Based with linear attention at the layers `linear`, a window after each, and convolutions elsewhere.
     fn based_with(vocab_size: usize, d_model: usize, num_layers: usize, linear: &[usize]) -> Self {
-        let layer = |index: usize| match index {
-            index if linear.contains(&index) => MixerConfig::from(
-                LinearAttentionConfig::based(d_model).with_num_heads(HEADS).with_initializer(INITIALIZER),
-            ),
-            index if linear.iter().any(|before| before + 1 == index) => MixerConfig::from(
-                SoftmaxAttentionConfig::new(d_model)
-                    .with_num_heads(HEADS)
-                    .with_window(Some(WINDOW))
-                    .with_initializer(INITIALIZER),
-            ),
-            _ => MixerConfig::from(GatedConvConfig::new(d_model).with_initializer(INITIALIZER)),
+        let layer = |index: usize| {
+            if linear.contains(&index) {
+                let attention = LinearAttentionConfig::based(d_model).with_num_heads(HEADS);
+                MixerConfig::from(attention.with_initializer(INITIALIZER))
+            } else if linear.iter().any(|before| before + 1 == index) {
+                let attention = SoftmaxAttentionConfig::new(d_model).with_num_heads(HEADS);
+                MixerConfig::from(attention.with_window(Some(WINDOW)).with_initializer(INITIALIZER))
+            } else {
+                MixerConfig::from(GatedConvConfig::new(d_model).with_initializer(INITIALIZER))
+            }
         };
         Self::new(vocab_size, d_model, (0..num_layers).map(layer).collect())
             .with_channel_mixer(ChannelMixerConfig::SwiGluOf { hidden: d_model.saturating_mul(2) })

@@ -11,17 +11,27 @@ pub(crate) fn empty_cache(shape: [usize; 3], dtype: DType, device: &Device) -> A
     AttentionState { keys: empty.clone().into(), values: empty.into(), log_decays: None, visible: None }
 }
 
-/// Walks a cache: `keys`, `values` and `visible`.
+/// Walks a cache: `keys`, `values`, `log_decays` where there are any, and `visible`.
 pub(crate) fn map_cache<M: StateMapper>(cache: AttentionState, mapper: &mut M) -> AttentionState {
     let keys = mapper.cache("keys", cache.keys.tensor());
     let values = mapper.cache("values", cache.values.tensor());
+    let log_decays = cache.log_decays.map(|entries| mapper.cache("log_decays", entries.tensor()));
     let visible = mapper.mask("visible", cache.visible);
     let length = keys.dims()[1];
     mapper.fits(
         values.dims()[1] == length && visible.as_ref().is_none_or(|visible| visible.dims()[1] == length),
         "`keys`, `values` and `visible` are of different lengths",
     );
-    AttentionState { keys: keys.into(), values: values.into(), log_decays: None, visible }
+    mapper.fits(
+        log_decays.as_ref().is_none_or(|log_decays| log_decays.dims()[1] == length),
+        "`keys` and `log_decays` are of different lengths",
+    );
+    AttentionState {
+        keys: keys.into(),
+        values: values.into(),
+        log_decays: log_decays.map(Into::into),
+        visible,
+    }
 }
 
 /// Walks a cache and the `position` that its newest entry led to.

@@ -1,5 +1,5 @@
-//! The modules that layers share: norms, projections, feature maps, rotary positions, short convolutions, implicit
-//! filters, decays and gates, heads on the delta rule, networks that learn while they read, state spaces and their steps, and the gated feed-forward.
+//! The modules that layers share: norms, projections, feature maps, rotary positions, the running softmax, short
+//! convolutions, implicit filters, decays and gates, heads on the delta rule, networks that learn while they read, state spaces and their steps, and the gated feed-forward.
 
 mod attention_cache;
 mod decay_gate;
@@ -24,6 +24,7 @@ mod projection;
 mod real_gated_lru;
 mod retention;
 mod rotary;
+mod rotary_scaling;
 mod router;
 mod running_softmax;
 mod same_sequence;
@@ -51,6 +52,7 @@ pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use real_gated_lru::{BlockLinear, RealGatedLru};
 pub use rotary::{Rotary, RotaryLayout, Rotation};
+pub use rotary_scaling::RotaryScaling;
 pub use router::{Router, Routing};
 pub use running_softmax::{RunningSoftmax, running_softmax};
 pub use short_conv::{ShortConv, ShortConvConfig};

@@ -12,15 +12,21 @@ use burn::tensor::{Device, Tensor, activation::sigmoid, activation::silu};
 /// Source: Zhang & Sennrich 2019, <https://arxiv.org/abs/1910.07467> (eq. 4).
 #[derive(Module, Debug)]
 pub struct RmsNorm {
-    /// The scale `γ`, `[D]`, ones initially.
+    /// The scale `γ`, `[D]`, ones initially; where it is [zero-centred](Self::zero_centred), what the scale is more than 1.
     pub gamma: Param<Tensor<1>>,
     epsilon: f64,
+    zero_centred: bool,
 }
 
 impl RmsNorm {
     /// A norm over `channels` channels.
     pub fn new(channels: usize, epsilon: f64, device: &Device) -> Self {
-        Self { gamma: Initializer::Ones.init([channels], device), epsilon }
+        Self { gamma: Initializer::Ones.init([channels], device), epsilon, zero_centred: false }
+    }
+
+    /// The same with the scale `1 + γ`, where `γ` is zeros initially, as Gemma and Qwen3-Next keep it.
+    pub fn zero_centred(channels: usize, epsilon: f64, device: &Device) -> Self {
+        Self { gamma: Initializer::Zeros.init([channels], device), epsilon, zero_centred: true }
     }
 
     /// `[.., D]` to `[.., D]`.
@@ -34,8 +40,9 @@ impl RmsNorm {
         let dtype = input.dtype();
         let wide = to_dtype(input, accumulator(dtype));
         let root = wide.clone().square().mean_dim(D - 1).add_scalar(self.epsilon).sqrt();
-        let gamma = to_dtype(self.gamma.val(), accumulator(dtype)).unsqueeze();
-        to_dtype(wide / root * gamma, dtype)
+        let gamma = to_dtype(self.gamma.val(), accumulator(dtype));
+        let scale = if self.zero_centred { gamma.add_scalar(1.0) } else { gamma };
+        to_dtype(wide / root * scale.unsqueeze(), dtype)
     }
 }
 

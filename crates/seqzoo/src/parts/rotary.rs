@@ -1,5 +1,6 @@
 //! Rotary position embedding.
 
+use super::RotaryScaling;
 use crate::ConfigError;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
@@ -20,7 +21,8 @@ pub enum RotaryLayout {
 /// x'_b = x_b cos(pθ_i) + x_a sin(pθ_i)        θ_i = base^(−2i/d)
 /// ```
 ///
-/// The pairs are `(i, i + d/2)`, or as another [`RotaryLayout`] says. The angles are computed in `f64` on the host from the exact position, so a stream of millions of
+/// The pairs are `(i, i + d/2)`, or as another [`RotaryLayout`] says, and the frequencies those, or as a [`RotaryScaling`]
+/// changes them. The angles are computed in `f64` on the host from the exact position, so a stream of millions of
 /// tokens keeps its phases.
 ///
 /// Source: Su et al. 2021, <https://arxiv.org/abs/2104.09864> (sec. 3.2).
@@ -28,6 +30,7 @@ pub enum RotaryLayout {
 pub struct Rotary {
     base: f64,
     layout: RotaryLayout,
+    scaling: RotaryScaling,
 }
 
 impl Rotary {
@@ -43,7 +46,7 @@ impl Rotary {
         ConfigError::unless(base.is_finite() && base > 1.0, layer, || {
             format!("rotary_base = {base}, but a number above 1 is wanted (10000 is usual)")
         })?;
-        Ok(Self { base, layout: RotaryLayout::default() })
+        Ok(Self { base, layout: RotaryLayout::default(), scaling: RotaryScaling::None })
     }
 
     /// The same rotations of other pairs of channels.
@@ -51,16 +54,32 @@ impl Rotary {
         Self { layout, ..self }
     }
 
-    /// The rotations of `time` tokens, the first at `position`.
+    /// The same rotations of `head_dim` channels at other frequencies.
+    ///
+    /// # Errors
+    ///
+    /// If a number of the scaling is out of its range.
+    pub fn with_scaling(
+        self,
+        layer: &str,
+        scaling: RotaryScaling,
+        head_dim: usize,
+    ) -> Result<Self, ConfigError> {
+        scaling.check(layer, head_dim)?;
+        Ok(Self { scaling, ..self })
+    }
+
+    /// The rotations of `head_dim` channels of `time` tokens, the first at `position`.
     pub fn at(&self, position: u64, time: usize, head_dim: usize, dtype: DType, device: &Device) -> Rotation {
         let half = head_dim / 2;
-        let frequencies: Vec<f64> = (0..half).map(|i| self.base.powf(-(i as f64) / half as f64)).collect();
+        let frequencies = self.scaling.frequencies(self.base, head_dim);
+        let factor = self.scaling.attention_factor();
         let (mut cos, mut sin) = (Vec::with_capacity(time * half), Vec::with_capacity(time * half));
         for t in 0..time {
             for frequency in &frequencies {
                 let angle = (position as f64 + t as f64) * frequency;
-                cos.push(angle.cos());
-                sin.push(angle.sin());
+                cos.push(factor * angle.cos());
+                sin.push(factor * angle.sin());
             }
         }
         let table = |values| Tensor::from_data(TensorData::new(values, [1, time, 1, half]), (device, dtype));
@@ -87,8 +106,17 @@ impl Rotation {
         Self { cos: pick(&self.cos), sin: pick(&self.sin), layout: self.layout }
     }
 
-    /// Turns `[B, T, H, d]`.
+    /// Turns `[B, T, H, d]`. Heads may have more channels than there are rotations for; the last ones then stay as they are.
     pub fn apply(&self, tokens: Tensor<4>) -> Tensor<4> {
+        let (channels, turning) = (tokens.dims()[3], 2 * self.cos.dims()[3]);
+        if turning == channels {
+            return self.turn(tokens);
+        }
+        let turned = self.turn(tokens.clone().narrow(3, 0, turning));
+        Tensor::cat(vec![turned, tokens.narrow(3, turning, channels - turning)], 3)
+    }
+
+    fn turn(&self, tokens: Tensor<4>) -> Tensor<4> {
         let (first, second) = self.pairs(tokens);
         let (cos, sin) = (self.cos.clone(), self.sin.clone());
         self.joined(first.clone() * cos.clone() - second.clone() * sin.clone(), second * cos + first * sin)
