@@ -476,7 +476,7 @@ fn no_rows_have_no_segments() {
     }
 }
 
-/// The inputs of a causal call in another type, on the CPU.
+/// The output of one head with these log decays, computed in `dtype`.
 fn decayed(time: usize, log_decay: Vec<f64>, dtype: FloatDType, form: Form) -> Tensor<4> {
     let device = plain();
     let mut inputs = Inputs::new(7, &device);
@@ -588,52 +588,50 @@ fn large_scores_are_those_of_the_largest_key() {
 
 #[test]
 fn one_token_after_a_hundred_thousand() {
-    let device = plain();
     let length = 100_000;
     for window in [None, Some(5000)] {
         let kind = Kind { cached: length, decays: true, sinks: true, window, key_heads: 1, ..PLAIN };
-        let mut call = Call::of_rows(kind, 1, 1, 5, &device);
-        // Decays so weak that old entries count.
-        call.kind.decays = true;
-        let given = call.given();
-        let weak = |x: Tensor<4>| x * 1e-5;
-        let cache = given.cache.clone().map(|cache| AttentionState {
-            log_decays: cache.log_decays.map(|decays| weak(decays.tensor()).into()),
-            ..cache
-        });
-        let given = Given { log_decay: given.log_decay.clone().map(|decay| decay * 1e-5), cache, ..given };
-        let naive_decays = values(given.cache.as_ref().unwrap().log_decays.as_ref().unwrap().tensor());
-        let own = values(given.log_decay.clone().unwrap());
-        let (keys, all_values) = (
-            values(given.cache.as_ref().unwrap().keys.tensor()),
-            values(given.cache.as_ref().unwrap().values.tensor()),
-        );
-        let (query, key, value, sinks) = (
-            values(given.query.clone()),
-            values(given.key.clone()),
-            values(given.value.clone()),
-            values(given.sinks.clone().unwrap()),
-        );
+        let call = Call::of_rows(kind, 1, 1, 5, &plain());
+        let Given { query, key, value, log_decay, sinks, cache, .. } = call.given();
+        let cache = cache.expect("entries are cached");
+        // So weak that the oldest entries count.
+        let weak = |decays: Tensor<4>| decays * 1e-5;
+        let log_decay = weak(log_decay.expect("it decays").unsqueeze_dim(3));
+        let log_decays = weak(cache.log_decays.as_ref().expect("it decays").tensor());
+        let [query_numbers, keys, all_values, decays] = [
+            query.clone(),
+            Tensor::cat(vec![cache.keys.tensor(), key.clone()], 1),
+            Tensor::cat(vec![cache.values.tensor(), value.clone()], 1),
+            Tensor::cat(vec![log_decays.clone(), log_decay.clone()], 1),
+        ]
+        .map(values);
+        let sink_numbers = values(sinks.clone().expect("there are sinks"));
         let mut wanted = Vec::new();
-        for head in 0..2 {
-            let asked = &query[head * KEY..][..KEY];
-            let score = |key: &[f64]| asked.iter().zip(key).map(|(a, b)| a * b).sum::<f64>() * 0.5;
-            let mut total = sinks[head].exp() + score(&key).exp();
-            let mut sum: Vec<f64> = value.iter().map(|value| score(&key).exp() * value).collect();
-            let mut decay = own[head];
-            let reach = window.map_or(length, |window| window - 1);
-            for entry in (length - reach..length).rev() {
-                let weight = (score(&keys[entry * KEY..][..KEY]) + decay).exp();
+        for (head, sink) in sink_numbers.into_iter().enumerate() {
+            let asked = &query_numbers[head * KEY..][..KEY];
+            let (mut total, mut sum, mut decay) = (sink.exp(), [0.0; VALUE], 0.0);
+            for entry in (0..=length).rev().take(window.unwrap_or(usize::MAX)) {
+                let dot: f64 = asked.iter().zip(&keys[entry * KEY..]).map(|(a, b)| a * b).sum();
+                let weight = (dot * 0.5 + decay).exp();
                 total += weight;
-                for (sum, value) in sum.iter_mut().zip(&all_values[entry * VALUE..][..VALUE]) {
+                for (sum, value) in sum.iter_mut().zip(&all_values[entry * VALUE..]) {
                     *sum += weight * value;
                 }
-                decay += naive_decays[entry * 2 + head];
+                decay += decays[entry * 2 + head];
             }
-            wanted.extend(sum.into_iter().map(|sum| sum / total));
+            wanted.extend(sum.map(|sum| sum / total));
         }
+        let cache = AttentionState { log_decays: Some(log_decays.into()), ..cache };
         for form in [Form::Parallel, Form::Kernel] {
-            let found = values(call.whole(&given, form).0);
+            let options = AttentionOptions {
+                initial_state: Some(cache.clone()),
+                window,
+                log_decay: Some(log_decay.clone().squeeze_dim(3)),
+                sinks: sinks.clone(),
+                form,
+                ..Default::default()
+            };
+            let found = values(attention(query.clone(), key.clone(), value.clone(), options).0);
             let error = found.iter().zip(&wanted).fold(0.0f64, |most, (a, b)| most.max((a - b).abs()));
             assert!(error < 1e-12, "{form:?}, {window:?}: {error:e}");
         }
