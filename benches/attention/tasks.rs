@@ -11,6 +11,9 @@ pub const BLOCK: usize = 64;
 /// Tokens that `decode` asks one after another.
 pub const STEPS: usize = 64;
 
+/// A call with its inputs, which can be made any number of times.
+pub type Call = dyn Fn() -> Tensor<4>;
+
 /// A task with a PyTorch peer.
 #[derive(Debug)]
 pub struct Task {
@@ -21,8 +24,8 @@ pub struct Task {
     /// What the numbers of a shape are.
     pub letters: &'static [&'static str],
     pub shapes: &'static [&'static [usize]],
-    /// Random inputs of a shape, as a call that can be run any number of times.
-    pub call: fn(&[usize], &Device) -> Box<dyn Fn() -> Tensor<4>>,
+    /// A call with random inputs of a shape.
+    pub call: fn(&[usize], &Device) -> Box<Call>,
     /// Multiply-adds of a token, forward; or bytes that it reads.
     pub cost: fn(&[usize]) -> Cost,
     /// Tokens of one run.
@@ -53,7 +56,7 @@ fn tokens(shape: &[usize]) -> usize {
     shape[0] * shape[1]
 }
 
-fn softmax(shape: &[usize], device: &Device) -> Box<dyn Fn() -> Tensor<4>> {
+fn softmax(shape: &[usize], device: &Device) -> Box<Call> {
     let window = shape.get(4).copied();
     let [query, key, value] = [(); 3].map(|()| normal([shape[0], shape[1], shape[2], shape[3]], device));
     Box::new(move || {
@@ -63,7 +66,7 @@ fn softmax(shape: &[usize], device: &Device) -> Box<dyn Fn() -> Tensor<4>> {
 }
 
 /// One token after another, as a stream has them. A window keeps the cache as long as it is.
-fn decode(shape: &[usize], device: &Device) -> Box<dyn Fn() -> Tensor<4>> {
+fn decode(shape: &[usize], device: &Device) -> Box<Call> {
     let &[batch, length, heads, channels] = shape else { unreachable!("the shape has four numbers") };
     let entries = |length| normal([batch, length, heads, channels], device);
     let next = move |state: AttentionState, token: [Tensor<4>; 3]| {
@@ -93,7 +96,7 @@ fn decode(shape: &[usize], device: &Device) -> Box<dyn Fn() -> Tensor<4>> {
     })
 }
 
-fn landmark(shape: &[usize], device: &Device) -> Box<dyn Fn() -> Tensor<4>> {
+fn landmark(shape: &[usize], device: &Device) -> Box<Call> {
     let &[batch, time, heads, channels] = shape else { unreachable!("the shape has four numbers") };
     let [query, key, value] = [(); 3].map(|()| normal([batch, time, heads, channels], device));
     let flags: Vec<bool> = (0..batch * time).map(|token| token % time % BLOCK == BLOCK - 1).collect();
