@@ -67,8 +67,9 @@ fn a_head_that_has_converged_stays_and_others_go_on() {
     let (first, second, third) = (changes(1), changes(2), changes(3));
     assert!(second[0] > third[0] && first[1] < 1e-6, "{first:?} {second:?} {third:?}");
     // At a tolerance between its changes the first head stops after the second step, with what that step made.
-    let epsilon = Some((second[0] + first[0].max(second[0] * 1.01)) / 2.0);
-    let stops = (1..=10).find(|step| changes(*step)[0] <= epsilon.unwrap()).unwrap();
+    let epsilon = (second[0] + first[0].max(second[0] * 1.01)) / 2.0;
+    let stops = (1..=10).find(|step| changes(*step)[0] <= epsilon).unwrap();
+    let epsilon = Some(epsilon);
     let head = |associations: Tensor<4>, head| values(associations.narrow(1, head, 1));
     let stopped = associations(10, epsilon);
     assert_eq!(head(stopped.clone(), 0), head(associations(stops, None), 0));
