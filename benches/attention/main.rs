@@ -52,20 +52,5 @@ fn main() -> ExitCode {
         runs: arguments.runs as usize,
         max_tokens: arguments.max_tokens,
     };
-    let written = page::page(&plan).and_then(|text| match &arguments.out {
-        Some(path) => {
-            seqzoo::files::write(path, text).map_err(|error| format!("cannot write {path:?}: {error}"))
-        }
-        None => {
-            use std::io::Write;
-            writeln!(std::io::stdout(), "{text}").map_err(|error| format!("cannot print the page: {error}"))
-        }
-    });
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    seqzoo_benches::publish(arguments.out.as_deref(), || page::page(&plan))
 }

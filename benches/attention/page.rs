@@ -4,7 +4,7 @@ use crate::memory;
 use crate::tasks::{Cost, TASKS, Task, name};
 use burn::tensor::Device;
 use rayon::prelude::*;
-use seqzoo_benches::{Limits, Peer, Seconds, least, median, peer, processor, speed, wait};
+use seqzoo_benches::{Limits, Peer, Seconds, command, least, median, peer, processor, speed, wait};
 use std::path::PathBuf;
 
 /// How much is measured.
@@ -20,18 +20,6 @@ pub struct Plan {
     pub runs: usize,
     /// Shapes of more tokens are left out.
     pub max_tokens: usize,
-}
-
-/// This command, as one would type it.
-fn command() -> String {
-    let mut command = String::from("cargo run --release --bin attention --");
-    let mut python = false;
-    for argument in std::env::args().skip(1) {
-        command += " ";
-        command += if python { "python3" } else { &argument };
-        python = argument == "--python";
-    }
-    command
 }
 
 /// What one shape of a task was measured at.
@@ -74,7 +62,7 @@ pub fn page(plan: &Plan) -> Result<String, String> {
          The limit is the best product of two 1024 x 1024 matrices that anyone reached in the same run: {:.0} G multiply-adds per\n\
          second (Burn {:.0}). The share of it counts the products with the keys that are seen, two in the forward pass, and five\n\
          in the backward pass, which makes the scores once more.\n\n",
-        command(),
+        command("attention"),
         processor(),
         rayon::current_num_threads(),
         std::env::consts::OS,

@@ -14,7 +14,7 @@ mod torch;
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
-use seqzoo_benches::{OPERATORS, Subject};
+use seqzoo_benches::{OPERATORS, Subject, command, publish};
 use std::path::PathBuf;
 
 /// Measures linear attention, the delta rule and the neural memory against PyTorch and against this machine's limit, and writes a page of tables.
@@ -56,19 +56,6 @@ fn subjects() -> impl Iterator<Item = Subject> {
     OPERATORS.into_iter().flat_map(kinds)
 }
 
-/// This command, as one would type it.
-fn command() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut command = String::from("cargo run --release --bin compare --");
-    let mut python = false;
-    for argument in arguments {
-        command += " ";
-        command += if python { "python3" } else { &argument };
-        python = argument == "--python";
-    }
-    command
-}
-
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     if let Some(what) = &arguments.memory {
@@ -83,22 +70,5 @@ fn main() -> std::process::ExitCode {
         runs: arguments.runs as usize,
         max_tokens: arguments.max_tokens,
     };
-    let result = page::page(arguments.python.as_deref(), &plan, &command()).and_then(|text| match &arguments
-        .out
-    {
-        Some(path) => {
-            seqzoo::files::write(path, text).map_err(|error| format!("cannot write {path:?}: {error}"))
-        }
-        None => {
-            use std::io::Write;
-            writeln!(std::io::stdout(), "{text}").map_err(|error| format!("cannot print the page: {error}"))
-        }
-    });
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    publish(arguments.out.as_deref(), || page::page(arguments.python.as_deref(), &plan, &command("compare")))
 }

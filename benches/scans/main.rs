@@ -14,6 +14,7 @@ mod tasks;
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use seqzoo_benches::{command, publish};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,18 +48,6 @@ struct Arguments {
     memory: Option<usize>,
 }
 
-/// This command, as one would type it.
-fn command() -> String {
-    let mut command = String::from("cargo run --release --bin scans --");
-    let mut python = false;
-    for argument in std::env::args().skip(1) {
-        command += " ";
-        command += if python { "python3" } else { &argument };
-        python = argument == "--python";
-    }
-    command
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(time) = arguments.memory {
@@ -72,20 +61,5 @@ fn main() -> ExitCode {
         max_tokens: arguments.max_tokens,
         brief: arguments.brief,
     };
-    let written = page::page(&plan, &command()).and_then(|text| match &arguments.out {
-        Some(path) => {
-            seqzoo::files::write(path, text).map_err(|error| format!("cannot write {path:?}: {error}"))
-        }
-        None => {
-            use std::io::Write;
-            writeln!(std::io::stdout(), "{text}").map_err(|error| format!("cannot print the page: {error}"))
-        }
-    });
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    publish(arguments.out.as_deref(), || page::page(&plan, &command("scans")))
 }

@@ -11,6 +11,7 @@ mod neural_memory;
 #[cfg(feature = "flex")]
 pub mod peer;
 mod proc;
+mod publish;
 mod subject;
 
 pub use clock::{Seconds, least, median, product};
@@ -19,6 +20,7 @@ pub use limits::Limits;
 #[cfg(feature = "flex")]
 pub use peer::Peer;
 pub use proc::{processor, resident_bytes};
+pub use publish::{command, publish};
 pub use subject::{Call, Kind, OPERATORS, Operator, Subject};
 
 use burn::tensor::{Device, Distribution, Tensor, activation::log_sigmoid, activation::sigmoid};

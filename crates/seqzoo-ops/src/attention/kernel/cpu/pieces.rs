@@ -96,8 +96,7 @@ pub(super) fn readings<E>(
     places: &Range<usize>,
 ) -> [Option<Piece>; 2] {
     let last = keys.end - 1;
-    let gate = call.landmarks(sequence).is_some_and(|landmarks| landmarks.binary_search(&last).is_ok());
-    if !gate {
+    if !call.is_landmark(sequence, last) {
         return [Some(Piece { keys: keys.clone(), reading: Reading::Plain { until: usize::MAX } }), None];
     }
     let plain = places.start < keys.end && keys.start < last;
