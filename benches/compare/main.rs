@@ -8,6 +8,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod measure;
 mod memory;
+mod model;
 mod page;
 mod round;
 mod torch;
@@ -38,6 +39,9 @@ struct Arguments {
     /// Leave out shapes with more tokens than this.
     #[arg(long, default_value_t = usize::MAX)]
     max_tokens: usize,
+    /// Measure training steps of whole language models, of all of them or of one.
+    #[arg(long, value_parser = models(), num_args = 0..=1, default_missing_value = "all")]
+    model: Option<String>,
     /// Measures the memory of one call in a process of its own; used by the command itself.
     #[arg(long, hide = true, value_names = ["SUBJECT", "FORM", "TOKENS"], num_args = 3)]
     memory: Option<Vec<String>>,
@@ -46,6 +50,10 @@ struct Arguments {
 /// The operators by their names on the command line.
 fn flags() -> PossibleValuesParser {
     PossibleValuesParser::new(OPERATORS.map(|operator| operator.flag))
+}
+
+fn models() -> PossibleValuesParser {
+    PossibleValuesParser::new(["all"].into_iter().chain(model::CONTESTANTS.iter().map(|one| one.flag)))
 }
 
 /// All there is to measure: every operator of every kind that changes its cost.
@@ -60,6 +68,20 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     if let Some(what) = &arguments.memory {
         return memory::child(what);
+    }
+    if let Some(only) = &arguments.model {
+        for contestant in model::CONTESTANTS.iter().filter(|one| only == "all" || only == one.flag) {
+            let sizes = model::Sizes { width: 256, layers: 4, batch: 4, time: 1024, vocabulary: 256 };
+            let seconds = match std::env::var("POOL") {
+                Ok(_) => rayon::ThreadPoolBuilder::new()
+                    .build()
+                    .unwrap()
+                    .install(|| model::training_step(contestant, sizes, arguments.runs as usize)),
+                Err(_) => model::training_step(contestant, sizes, arguments.runs as usize),
+            };
+            eprintln!("{}: {:.1} ms, {:.0} tokens/s", contestant.title, 1e3 * seconds, 4096.0 / seconds);
+        }
+        return std::process::ExitCode::SUCCESS;
     }
     let only = arguments.operator.as_deref();
     let plan = page::Plan {

@@ -10,11 +10,11 @@ mod text;
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use clap::{Args, Parser};
 use seqzoo::models::{LanguageModel, LanguageModelConfig, Sampling};
-use seqzoo::training::{Random, TrainingCheckpoint};
+use seqzoo::training::{AdamWConfig, Random, TrainingCheckpoint};
 use seqzoo::{MixerConfig, WeightDecay, files};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
@@ -176,7 +176,7 @@ const CHECKPOINT: &str = "checkpoint";
 
 /// AdamW with decay for matrices alone.
 fn optimizer(model: &LanguageModel) -> ModuleOptimizer {
-    let adam = AdamWConfig::new().with_beta_2(0.98);
+    let adam = AdamWConfig::new().with_beta_2(0.98).with_epsilon(1e-5);
     let undecayed = adam.clone().with_weight_decay(0.0).build();
     adam.with_weight_decay(0.01).init().with_group(WeightDecay::of(model).undecayed(), undecayed, None)
 }

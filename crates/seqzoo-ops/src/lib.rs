@@ -21,6 +21,8 @@
 //! | [`landmark_attention`](attention::landmark::landmark_attention) | the same in two levels: a landmark per block of tokens, and the tokens inside |
 //! | [`retrieve`](attention::hopfield::retrieve) | patterns out of a modern Hopfield network, in any number of steps |
 //! | [`sigmoid_attention`](attention::sigmoid::sigmoid_attention) | the same with a sigmoid of every score by itself |
+//! | [`token_wise`] | what stands around the mixers: linear maps, norms, gates, feature maps |
+//! | [`adamw`](adamw::adamw) | a step of AdamW |
 //!
 //! # Conventions
 //!
@@ -53,6 +55,7 @@
 //!   channels are wrong; a batch of no sequences is not: outputs and states are of none, too.
 #![warn(missing_docs)]
 
+pub mod adamw;
 pub mod attention;
 pub mod causal_conv;
 pub mod delta_rule;
@@ -61,6 +64,7 @@ pub mod linear_attention;
 pub mod linear_scan;
 pub mod neural_memory;
 pub mod selective_scan;
+pub mod token_wise;
 pub mod ttt;
 
 mod activation;

@@ -1,5 +1,6 @@
 //! The verification ladder of the operators.
 
+mod adamw;
 mod attention;
 mod causal_conv;
 mod delta_rule;
@@ -12,4 +13,5 @@ mod long_conv;
 mod neural_memory;
 mod selective_scan;
 mod sigmoid_attention;
+mod token_wise;
 mod ttt;

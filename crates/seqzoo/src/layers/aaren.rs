@@ -2,8 +2,8 @@
 
 use crate::ops::accumulator;
 use crate::parts::{
-    ProjectionInit, RunningSoftmax, check_heads, head_width, join_heads, projection, running_softmax,
-    split_heads,
+    ProjectionInit, RunningSoftmax, check_heads, head_width, join_heads, project, projection,
+    running_softmax, split_heads,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
@@ -124,13 +124,13 @@ impl SequenceMixer for Aaren {
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let [heads, channels] = self.query.dims();
-        let key = split_heads(self.key.forward(input.clone()), heads);
-        let value = split_heads(self.value.forward(input), heads);
+        let key = split_heads(project(&self.key, input.clone()), heads);
+        let value = split_heads(project(&self.value, input), heads);
         let query = self.query.val().mul_scalar((channels as f64).powf(-0.5));
         let scores = (key * query.unsqueeze::<4>()).sum_dim(3).squeeze_dim::<3>(3);
         let AarenState { max, weight_sum, weighted_values } = state;
         let before = RunningSoftmax { max, weight_sum, weighted_values };
         let (read, after) = running_softmax(scores, value, resets, before);
-        (self.output.forward(join_heads(read)), after.into())
+        (project(&self.output, join_heads(read)), after.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ops::Report;
 use crate::ops::causal_conv::{CausalConvOptions, causal_conv_report};
-use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, biased_projection};
+use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, biased_projection, project};
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
@@ -92,7 +92,7 @@ impl SequenceMixer for BaseConv {
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let (mixed, inputs) = self.conv.forward(input.clone(), resets, Some(state.inputs));
-        (self.projection.forward(input.clone()) * mixed + input, BaseConvState { inputs })
+        (project(&self.projection, input.clone()) * mixed + input, BaseConvState { inputs })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

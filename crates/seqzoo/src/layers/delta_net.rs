@@ -1,7 +1,7 @@
 //! DeltaNet: a memory that replaces what it holds under a key.
 
 use crate::ops::Decay;
-use crate::parts::{ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, projection};
+use crate::parts::{ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, project, projection};
 use crate::{ConfigError, LayerConfig};
 use burn::config::Config;
 use burn::module::Module;
@@ -123,6 +123,6 @@ super::delta_mixer::delta_mixer!(DeltaNet, DeltaNetState);
 impl DeltaNet {
     /// How the memory fades, and what gates the outputs.
     fn decay_and_gate(&self, input: &Tensor<3>) -> (Decay, Option<Tensor<3>>) {
-        (Decay::None, self.gate.as_ref().map(|gate| gate.forward(input.clone())))
+        (Decay::None, self.gate.as_ref().map(|gate| project(gate, input.clone())))
     }
 }

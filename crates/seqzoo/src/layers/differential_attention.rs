@@ -5,7 +5,7 @@ use crate::ops::attention::{AttentionOptions, AttentionState, attention, attenti
 use crate::ops::{Report, accumulator, to_dtype};
 use crate::parts::{
     ProjectionInit, RmsNorm, Rotary, RotaryLayout, check_heads, empty_cache, join_heads,
-    map_cache_and_position, projection, split_heads,
+    map_cache_and_position, project, projection, split_heads,
 };
 use crate::state::{StateMapper, advanced};
 use crate::{ConfigError, Layer, LayerConfig, MixerState, SequenceMixer};
@@ -216,9 +216,9 @@ impl SequenceMixer for DifferentialAttention {
         let ([batch, time, _], device) = (input.dims(), input.device());
         let position = advanced(state.position, time);
         let width = 2 * self.head_dim;
-        let mut query = split_heads(self.query.forward(input.clone()), 2 * self.heads);
-        let mut key = split_heads(self.key.forward(input.clone()), 2 * self.key_value_heads);
-        let value = split_heads(self.value.forward(input), self.key_value_heads);
+        let mut query = split_heads(project(&self.query, input.clone()), 2 * self.heads);
+        let mut key = split_heads(project(&self.key, input.clone()), 2 * self.key_value_heads);
+        let value = split_heads(project(&self.value, input), self.key_value_heads);
         if let Some(rotary) = &self.rotary {
             let rotation = rotary.at(state.position, time, self.head_dim, query.dtype(), &device);
             (query, key) = (rotation.apply(query), rotation.apply(key));
@@ -235,7 +235,7 @@ impl SequenceMixer for DifferentialAttention {
         let (first, second) = (maps.clone().narrow(3, 0, width), maps.narrow(3, width, width));
         let lambda = to_dtype(self.lambda(), second.dtype()).unsqueeze::<4>();
         let read = self.norm.forward(first - second * lambda).mul_scalar(1.0 - self.lambda_init);
-        (self.output.forward(join_heads(read)), DifferentialAttentionState { cache, position })
+        (project(&self.output, join_heads(read)), DifferentialAttentionState { cache, position })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

@@ -3,7 +3,7 @@
 use crate::config::check_channels;
 use crate::ops::Report;
 use crate::ops::causal_conv::{CausalConvOptions, causal_conv_report};
-use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, biased_projection, projection};
+use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, biased_projection, project, projection};
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
@@ -117,12 +117,12 @@ impl SequenceMixer for GatedConv {
         resets: Option<Tensor<2, Bool>>,
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
-        let both = self.input.forward(input);
+        let both = project(&self.input, input);
         let half = both.dims()[2] / 2;
         let (convolved, inputs) =
             self.conv.forward(both.clone().narrow(2, 0, half), resets, Some(state.inputs));
         let gated = convolved * both.narrow(2, half, half);
-        (self.output.forward(gated), GatedConvState { inputs })
+        (project(&self.output, gated), GatedConvState { inputs })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

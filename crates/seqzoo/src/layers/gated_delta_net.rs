@@ -2,7 +2,7 @@
 
 use crate::ops::Decay;
 use crate::parts::{
-    ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection,
+    ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, project, projection,
 };
 use crate::{ConfigError, LayerConfig};
 use burn::config::Config;
@@ -137,7 +137,7 @@ super::delta_mixer::delta_mixer!(GatedDeltaNet, GatedDeltaNetState);
 impl GatedDeltaNet {
     /// How the memory fades, and what gates the outputs.
     fn decay_and_gate(&self, input: &Tensor<3>) -> (Decay, Option<Tensor<3>>) {
-        let gate = self.gate.as_ref().map(|gate| gate.forward(input.clone()));
+        let gate = self.gate.as_ref().map(|gate| project(gate, input.clone()));
         (self.decay.forward(input.clone()), gate)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ops::Decay;
 use crate::parts::{
-    ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, projection,
+    ConvStates, DeltaHeads, DeltaLayout, DeltaOptions, ProjectionInit, ScalarDecay, project, projection,
 };
 use crate::{ConfigError, LayerConfig};
 use burn::config::Config;
@@ -148,6 +148,6 @@ impl GatedDeltaProduct {
     /// How the memory fades, and what gates the outputs.
     fn decay_and_gate(&self, input: &Tensor<3>) -> (Decay, Option<Tensor<3>>) {
         let decay = self.decay.as_ref().map_or(Decay::None, |decay| decay.forward(input.clone()));
-        (decay, self.gate.as_ref().map(|gate| gate.forward(input.clone())))
+        (decay, self.gate.as_ref().map(|gate| project(gate, input.clone())))
     }
 }

@@ -3,16 +3,17 @@
 use crate::ops::linear_attention::{
     self as op, Decay, LinearAttentionOptions, linear_attention, linear_attention_report,
 };
-use crate::ops::{Report, accumulator, repeat_heads};
+use crate::ops::token_wise::pointwise::log_sigmoid;
+use crate::ops::{Form, Report, accumulator, repeat_heads};
 use crate::parts::{
-    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, biased_projection, join_heads,
-    projection, split_heads,
+    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, biased_projection, join_heads, project,
+    project_all, projection, split_heads,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Bool, Device, Tensor, activation::log_sigmoid};
+use burn::tensor::{Bool, Device, Tensor};
 
 crate::layer!(GatedLinearAttention, "gated_linear_attention", GatedLinearAttentionConfig);
 
@@ -166,14 +167,10 @@ crate::state! {
 }
 
 impl GatedLinearAttention {
-    /// The log decays `[B, T, HK, K]`.
-    fn log_decay(&self, input: Tensor<3>) -> Tensor<4> {
-        let logits = self.decay_up.forward(self.decay_down.forward(input));
-        let log = log_sigmoid(logits).div_scalar(self.normalizer);
-        let log = match self.clamp_min {
-            Some(min) => log.clamp_min(min),
-            None => log,
-        };
+    /// The log decays `[B, T, HK, K]`, from `W₁ x`.
+    fn log_decay(&self, down: Tensor<3>) -> Tensor<4> {
+        let logits = project(&self.decay_up, down);
+        let log = log_sigmoid(logits, 1.0 / self.normalizer, self.clamp_min, Form::Auto);
         split_heads(log, self.layout.key_value_heads)
     }
 }
@@ -201,9 +198,10 @@ impl SequenceMixer for GatedLinearAttention {
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let HeadLayout { heads, key_value_heads, .. } = self.layout;
-        let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
+        let maps = [&self.query, &self.key, &self.value, &self.decay_down];
+        let [query, key, value, down] = project_all(maps, input.clone());
         let ([query, key, value], convolutions) =
-            self.convolutions.forward(projected, resets.as_ref(), state.convolutions);
+            self.convolutions.forward([query, key, value], resets.as_ref(), state.convolutions);
 
         let options = LinearAttentionOptions {
             initial_state: Some(op::LinearAttentionState { memory: state.memory, key_sum: None }),
@@ -214,12 +212,12 @@ impl SequenceMixer for GatedLinearAttention {
             split_heads(query, heads),
             repeat_heads(split_heads(key, key_value_heads), heads),
             repeat_heads(split_heads(value, key_value_heads), heads),
-            Decay::Vector(self.log_decay(input.clone())),
+            Decay::Vector(self.log_decay(down)),
             options,
         );
         let gate = self.gate.as_ref().map(|gate| split_heads(gate.forward(input), heads));
         let state = GatedLinearAttentionState { memory: state.memory, convolutions };
-        (self.output.forward(join_heads(self.norm.forward(read, gate))), state)
+        (project(&self.output, join_heads(self.norm.forward(read, gate))), state)
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

@@ -6,7 +6,7 @@ use crate::ops::diagonal_ssm::{DiagonalSsmOptions, diagonal_ssm, diagonal_ssm_re
 use crate::ops::{Complex, Report, accumulator};
 use crate::parts::{
     DiagonalStateSpace, DiagonalStateSpaceConfig, Discretisation, ProjectionInit, StateSpaceInit,
-    biased_projection,
+    biased_projection, project, project_all,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
@@ -163,8 +163,7 @@ impl SequenceMixer for H3 {
         resets: Option<Tensor<2, Bool>>,
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
-        let [query, key, value] =
-            [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
+        let [query, key, value] = project_all([&self.query, &self.key, &self.value], input.clone());
         let options = LongConvOptions {
             initial_state: Some(state.keys),
             skip: Some(self.shift_skip.val()),
@@ -181,7 +180,7 @@ impl SequenceMixer for H3 {
         };
         let (read, Complex { re, im }) = diagonal_ssm(written.clone(), eigenvalues, weights, options);
         let read = read + written * self.skip.val().unsqueeze();
-        (self.output.forward(query * read), H3State { keys, re, im })
+        (project(&self.output, query * read), H3State { keys, re, im })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

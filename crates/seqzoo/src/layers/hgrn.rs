@@ -3,7 +3,7 @@
 use crate::config::check_channels;
 use crate::ops::linear_scan::{Factor, LinearScanOptions, linear_scan, linear_scan_report};
 use crate::ops::{Report, accumulator, to_dtype};
-use crate::parts::{ForgetGate, GatedRmsNorm, ProjectionInit, projection};
+use crate::parts::{ForgetGate, GatedRmsNorm, ProjectionInit, project, projection};
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
@@ -121,14 +121,14 @@ impl SequenceMixer for Hgrn {
     ) -> (Tensor<3>, Self::State) {
         let dtype = input.dtype();
         let wide = accumulator(dtype);
-        let logits = to_dtype(self.forget.forward(input.clone()), wide);
-        let written = silu(to_dtype(self.input.forward(input.clone()), wide));
+        let logits = to_dtype(project(&self.forget, input.clone()), wide);
+        let written = silu(to_dtype(project(&self.input, input.clone()), wide));
         let options =
             LinearScanOptions { initial_state: Some(state.memory), resets, ..LinearScanOptions::default() };
         let factor = Factor::PerToken(self.forget_gate.factor(logits.clone()));
         let (states, memory) = linear_scan(self.forget_gate.complement(logits) * written, factor, options);
-        let normed = self.norm.forward(to_dtype(states, dtype), Some(self.gate.forward(input)));
-        (self.output.forward(normed), HgrnState { memory })
+        let normed = self.norm.forward(to_dtype(states, dtype), Some(project(&self.gate, input)));
+        (project(&self.output, normed), HgrnState { memory })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

@@ -5,7 +5,7 @@ use crate::ops::linear_attention::{
     self as op, Decay, LinearAttentionOptions, linear_attention, linear_attention_report,
 };
 use crate::ops::{Report, accumulator, to_dtype};
-use crate::parts::{ForgetGate, ProjectionInit, RmsNorm, join_heads, projection, split_heads};
+use crate::parts::{ForgetGate, ProjectionInit, RmsNorm, join_heads, project, projection, split_heads};
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
@@ -140,7 +140,7 @@ impl SequenceMixer for Hgrn2 {
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let heads = |tokens| split_heads(tokens, self.heads);
-        let logits = self.forget.forward(input.clone());
+        let logits = project(&self.forget, input.clone());
         let wide = accumulator(logits.dtype());
         let logits = heads(to_dtype(logits, wide));
         let options = LinearAttentionOptions {
@@ -149,13 +149,13 @@ impl SequenceMixer for Hgrn2 {
             ..Default::default()
         };
         let (read, state) = linear_attention(
-            heads(silu(self.query.forward(input.clone()))),
+            heads(silu(project(&self.query, input.clone()))),
             self.gate.complement(logits.clone()),
-            heads(self.value.forward(input)),
+            heads(project(&self.value, input)),
             Decay::Vector(self.gate.log(logits)),
             options,
         );
-        let output = self.output.forward(self.norm.forward(join_heads(read)));
+        let output = project(&self.output, self.norm.forward(join_heads(read)));
         (output, Hgrn2State { memory: state.memory })
     }
 

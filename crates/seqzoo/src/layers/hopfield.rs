@@ -216,7 +216,7 @@ impl SequenceMixer for Hopfield {
             (pattern, _) = attention(pattern, stored.clone(), stored.clone(), options(patterns));
         }
         let (read, cache) = attention(pattern, stored, projection, options(state.cache));
-        (self.output.forward(join_heads(read)), HopfieldState { cache })
+        (project(&self.output, join_heads(read)), HopfieldState { cache })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

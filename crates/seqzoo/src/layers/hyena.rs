@@ -5,6 +5,7 @@ use crate::ops::causal_conv::long::{LongConvOptions, long_conv, long_conv_report
 use crate::ops::{Report, accumulator};
 use crate::parts::{
     ImplicitFilter, ImplicitFilterOptions, ProjectionInit, ShortConv, ShortConvConfig, biased_projection,
+    project,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
@@ -193,7 +194,7 @@ impl SequenceMixer for Hyena {
         let (channels, count) = (self.d_model(), self.count());
         let ([_, time, _], [_, past, _]) = (input.dims(), state.inputs.dims());
         let (projected, short) =
-            self.short.forward(self.input.forward(input), resets.clone(), Some(state.short));
+            self.short.forward(project(&self.input, input), resets.clone(), Some(state.short));
         let part = |index: usize| projected.clone().narrow(2, index * channels, channels);
 
         // One tap more than there are inputs: the state must keep them all.
@@ -212,7 +213,7 @@ impl SequenceMixer for Hyena {
             kept.push(inputs);
         }
         let inputs = if count == 1 { kept.remove(0) } else { Tensor::cat(kept, 2) };
-        (self.output.forward(value * part(0)), HyenaState { short, inputs })
+        (project(&self.output, value * part(0)), HyenaState { short, inputs })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

@@ -3,7 +3,7 @@
 use crate::ops::Decay;
 use crate::parts::{
     ConvStates, DecayGate, DeltaHeads, DeltaLayout, DeltaOptions, GateActivation, ProjectionInit,
-    biased_projection, projection,
+    biased_projection, project, projection,
 };
 use crate::{ConfigError, LayerConfig};
 use burn::config::Config;
@@ -156,12 +156,12 @@ super::delta_mixer::delta_mixer!(KimiDeltaAttention, KimiDeltaAttentionState);
 impl KimiDeltaAttention {
     /// The log decays `[B, T, H, K]`.
     fn log_decay(&self, input: Tensor<3>) -> Tensor<4> {
-        self.decay_gate.forward(self.decay_up.forward(self.decay_down.forward(input)))
+        self.decay_gate.forward(project(&self.decay_up, project(&self.decay_down, input)))
     }
 
     /// How the memory fades, and what gates the outputs.
     fn decay_and_gate(&self, input: &Tensor<3>) -> (Decay, Option<Tensor<3>>) {
-        let gate = self.gate_up.forward(self.gate_down.forward(input.clone()));
+        let gate = project(&self.gate_up, project(&self.gate_down, input.clone()));
         (Decay::Vector(self.log_decay(input.clone())), Some(gate))
     }
 }

@@ -6,7 +6,8 @@ use crate::ops::linear_attention::{
 };
 use crate::ops::{Report, accumulator, repeat_heads};
 use crate::parts::{
-    FeatureMap, FeatureMapKind, HeadLayout, ProjectionInit, RmsNorm, join_heads, split_heads,
+    FeatureMap, FeatureMapKind, HeadLayout, ProjectionInit, RmsNorm, join_heads, project, project_all,
+    split_heads,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
@@ -209,12 +210,13 @@ impl SequenceMixer for LinearAttention {
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let HeadLayout { heads, key_value_heads, .. } = self.layout;
-        let query = self.query_map.forward(split_heads(self.query.forward(input.clone()), heads));
+        let [query, key, value] = project_all([&self.query, &self.key, &self.value], input);
+        let query = self.query_map.forward(split_heads(query, heads));
         let key_map = self.key_map.as_ref().unwrap_or(&self.query_map);
-        let key = key_map.forward(split_heads(self.key.forward(input.clone()), key_value_heads));
+        let key = key_map.forward(split_heads(key, key_value_heads));
         let query = if self.norm_query { over_sum(query) } else { query };
         let key = if self.norm_key { over_sum(key) } else { key };
-        let value = split_heads(self.value.forward(input), key_value_heads);
+        let value = split_heads(value, key_value_heads);
         let options = LinearAttentionOptions {
             initial_state: Some(op::LinearAttentionState { memory: state.memory, key_sum: state.key_sum }),
             scale: self.scale,
@@ -234,7 +236,7 @@ impl SequenceMixer for LinearAttention {
             None => read,
         };
         let state = LinearAttentionState { memory: state.memory, key_sum: state.key_sum };
-        (self.output.forward(join_heads(read)), state)
+        (project(&self.output, join_heads(read)), state)
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

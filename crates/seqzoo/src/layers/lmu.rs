@@ -2,7 +2,7 @@
 
 use crate::config::{check_channels, check_numbers};
 use crate::ops::{Form, Report, accumulator, to_dtype};
-use crate::parts::{DelayNetwork, ProjectionInit, biased_projection, exact_gelu, projection};
+use crate::parts::{DelayNetwork, ProjectionInit, biased_projection, exact_gelu, project, projection};
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
@@ -154,12 +154,12 @@ impl SequenceMixer for Lmu {
     ) -> (Tensor<3>, Self::State) {
         let dtype = input.dtype();
         let wide = accumulator(dtype);
-        let signals = self.input_activation.apply(self.write.forward(input.clone()));
+        let signals = self.input_activation.apply(project(&self.write, input.clone()));
         let memories = self.network.forward(to_dtype(signals, wide), resets, to_dtype(state.memory, wide));
         let [batch, time, channels, order] = memories.dims();
         let last = memories.clone().narrow(1, time - 1, 1).squeeze_dim(1);
         let memories = to_dtype(memories.reshape([batch, time, channels * order]), dtype);
-        let output = self.read.forward(memories) + self.skip.forward(input);
+        let output = project(&self.read, memories) + project(&self.skip, input);
         (self.output_activation.apply(output), LmuState { memory: last })
     }
 

@@ -3,7 +3,7 @@
 use crate::config::{check_channels, check_numbers};
 use crate::ops::selective_scan::{SelectiveScanOptions, selective_scan, selective_scan_report};
 use crate::ops::{Report, accumulator};
-use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, TimeSteps, projection, with_bias};
+use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, TimeSteps, project, projection, with_bias};
 use crate::{ConfigError, LayerConfig, SequenceMixer, Undecayed};
 use burn::config::Config;
 use burn::module::{Module, Param};
@@ -165,11 +165,11 @@ impl SequenceMixer for Mamba {
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let ([inner, states], [rank, _]) = (self.a_log.dims(), self.dt.weight.dims());
-        let projected = self.input.forward(input);
+        let projected = project(&self.input, input);
         let (x, z) = (projected.clone().narrow(2, 0, inner), projected.narrow(2, inner, inner));
         let (x, inputs) = self.conv.forward(x, resets.clone(), Some(state.inputs));
 
-        let selection = self.selection.forward(x.clone()); // [b, t, r + 2 n]
+        let selection = project(&self.selection, x.clone()); // [b, t, r + 2 n]
         let shared = |from| selection.clone().narrow(2, from, states).unsqueeze_dim::<4>(2); // [b, t, 1, n]
         let (b, c) = (shared(rank), shared(rank + states));
         // Its bias is added by the operator, in the precision of the state.
@@ -185,7 +185,7 @@ impl SequenceMixer for Mamba {
             ..Default::default()
         };
         let (read, memory) = selective_scan(x, delta, self.a_log.val(), b, c, options);
-        (self.output.forward(read), MambaState { memory, inputs })
+        (project(&self.output, read), MambaState { memory, inputs })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

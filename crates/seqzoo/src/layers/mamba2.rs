@@ -4,7 +4,7 @@ use crate::config::{check_channels, check_numbers};
 use crate::ops::linear_attention::{LinearAttentionOptions, linear_attention_report};
 use crate::ops::{Report, accumulator, to_dtype};
 use crate::parts::{
-    GroupedRmsNorm, ProjectionInit, ShortConv, ShortConvConfig, SsdOptions, TimeSteps, join_heads,
+    GroupedRmsNorm, ProjectionInit, ShortConv, ShortConvConfig, SsdOptions, TimeSteps, join_heads, project,
     projection, split_heads, ssd, with_bias,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer, Undecayed};
@@ -246,7 +246,7 @@ impl SequenceMixer for Mamba2 {
     ) -> (Tensor<3>, Self::State) {
         let Layout { heads, inner, groups, .. } = self.layout;
         let (mixed, shared) = (self.layout.mixed(), self.layout.shared());
-        let projected = self.input.forward(input);
+        let projected = project(&self.input, input);
         let z = projected.clone().narrow(2, 0, inner);
         let dt = projected.clone().narrow(2, inner + mixed, heads);
         let tokens = projected.narrow(2, inner, mixed);
@@ -274,7 +274,7 @@ impl SequenceMixer for Mamba2 {
             Some(norm) => norm.forward(read, z),
             None => read * silu(z),
         };
-        (self.output.forward(output), Mamba2State { memory, inputs })
+        (project(&self.output, output), Mamba2State { memory, inputs })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

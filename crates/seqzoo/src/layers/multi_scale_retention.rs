@@ -5,8 +5,8 @@ use crate::ops::linear_attention::{
 };
 use crate::ops::{Report, accumulator, repeat_heads};
 use crate::parts::{
-    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, ShortConvs, join_heads, projection,
-    retention_decay, split_heads,
+    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, Rotary, ShortConvs, join_heads, project,
+    project_all, projection, retention_decay, split_heads,
 };
 use crate::state::advanced;
 use crate::{ConfigError, LayerConfig, SequenceMixer};
@@ -163,12 +163,12 @@ impl SequenceMixer for MultiScaleRetention {
         let HeadLayout { heads, key_value_heads, key: key_dim, .. } = self.layout;
         let time = input.dims()[1];
         let after = advanced(state.position, time);
-        let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
+        let projected = project_all([&self.query, &self.key, &self.value], input.clone());
         let ([query, key, value], convolutions) =
             self.convolutions.forward(projected, resets.as_ref(), state.convolutions);
         let query = split_heads(query, heads);
         let (key, value) = (split_heads(key, key_value_heads), split_heads(value, key_value_heads));
-        let gate = split_heads(self.gate.forward(input), heads);
+        let gate = split_heads(project(&self.gate, input), heads);
 
         let rotation = self.rotary.at(state.position, time, key_dim, query.dtype(), &query.device());
         let decay = Decay::PerHead(retention_decay(heads, accumulator(query.dtype()), &query.device()));
@@ -184,7 +184,7 @@ impl SequenceMixer for MultiScaleRetention {
             decay,
             options,
         );
-        let output = self.output.forward(join_heads(self.norm.forward(read, Some(gate))));
+        let output = project(&self.output, join_heads(self.norm.forward(read, Some(gate))));
         (output, MultiScaleRetentionState { memory: state.memory, convolutions, position: after })
     }
 

@@ -3,7 +3,8 @@
 use crate::ops::Report;
 use crate::ops::neural_memory::{NeuralMemoryState as Memory, Surprise};
 use crate::parts::{
-    ConvStates, GatedRmsNorm, MemoryHeads, MemoryOptions, ProjectionInit, join_heads, projection, split_heads,
+    ConvStates, GatedRmsNorm, MemoryHeads, MemoryOptions, ProjectionInit, join_heads, project, projection,
+    split_heads,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
@@ -200,11 +201,11 @@ impl SequenceMixer for NeuralMemory {
         resets: Option<Tensor<2, Bool>>,
         state: NeuralMemoryState,
     ) -> (Tensor<3>, NeuralMemoryState) {
-        let gate = self.gate.as_ref().map(|gate| gate.forward(input.clone()));
+        let gate = self.gate.as_ref().map(|gate| project(gate, input.clone()));
         let state = (state.memory, state.convolutions);
         let (read, (memory, convolutions)) = self.heads.forward(input, resets, self.surprise, state);
         let gate = gate.map(|gate| split_heads(gate, read.dims()[2]));
-        let output = self.output.forward(join_heads(self.norm.forward(read, gate)));
+        let output = project(&self.output, join_heads(self.norm.forward(read, gate)));
         (output, NeuralMemoryState { memory, convolutions })
     }
 

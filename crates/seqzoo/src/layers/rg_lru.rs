@@ -3,7 +3,9 @@
 use crate::config::check_channels;
 use crate::ops::Report;
 use crate::ops::linear_scan::{LinearScanOptions, linear_scan_report};
-use crate::parts::{ProjectionInit, RealGatedLru, ShortConv, ShortConvConfig, projection, with_bias};
+use crate::parts::{
+    ProjectionInit, RealGatedLru, ShortConv, ShortConvConfig, project, projection, with_bias,
+};
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
@@ -131,10 +133,10 @@ impl SequenceMixer for RgLru {
         resets: Option<Tensor<2, Bool>>,
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
-        let gate = gelu_approximate(self.gate.forward(input.clone()));
-        let (x, inputs) = self.conv.forward(self.input.forward(input), resets.clone(), Some(state.inputs));
+        let gate = gelu_approximate(project(&self.gate, input.clone()));
+        let (x, inputs) = self.conv.forward(project(&self.input, input), resets.clone(), Some(state.inputs));
         let (read, (memory, seen)) = self.unit.forward(x, resets, (state.memory, state.seen));
-        (self.output.forward(read * gate), RgLruState { memory, seen, inputs })
+        (project(&self.output, read * gate), RgLruState { memory, seen, inputs })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

@@ -211,7 +211,7 @@ impl SequenceMixer for SigmoidAttention {
             ..Default::default()
         };
         let (read, cache) = sigmoid_attention(query, key, value, options);
-        (self.output.forward(join_heads(read)), SigmoidAttentionState { cache, position })
+        (project(&self.output, join_heads(read)), SigmoidAttentionState { cache, position })
     }
 }
 

@@ -4,8 +4,8 @@ use crate::ops::Report;
 use crate::ops::ttt::{Residual, TttOptions, TttState as Inner, ttt, ttt_report};
 use crate::parts::{
     ConvStates, GatedRmsNorm, HeadLayout, InitialModel, LearningRates, ProjectionInit, Rotary,
-    ShortConvConfig, ShortConvs, check_heads, check_tokens, head_width, join_heads, matrix_shapes,
-    projection, split_heads,
+    ShortConvConfig, ShortConvs, check_heads, check_tokens, head_width, join_heads, matrix_shapes, project,
+    project_all, projection, split_heads,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
@@ -223,7 +223,7 @@ impl SequenceMixer for Ttt {
         resets: Option<Tensor<2, Bool>>,
         state: TttState,
     ) -> (Tensor<3>, TttState) {
-        let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
+        let projected = project_all([&self.query, &self.key, &self.value], input.clone());
         let (tokens, convolutions) =
             self.convolutions.forward(projected, resets.as_ref(), state.convolutions);
         let [mut query, mut key, value] = tokens.map(|tokens| split_heads(tokens, self.heads));
@@ -237,7 +237,7 @@ impl SequenceMixer for Ttt {
         let options = TttOptions { initial_state: Some(state.inner), resets, ..self.options() };
         let (read, inner) = ttt(query, key, value, steps, self.initial.model(), self.initial.norm(), options);
         let gate = self.gate.as_ref().map(|gate| split_heads(gate.forward(input), self.heads));
-        let output = self.output.forward(join_heads(self.norm.forward(read, gate)));
+        let output = project(&self.output, join_heads(self.norm.forward(read, gate)));
         (output, TttState { inner, convolutions })
     }
 

@@ -3,8 +3,9 @@
 use super::block::{Block, Norm};
 use super::config::LanguageModelConfig;
 use super::landmarks::Landmarks;
-use crate::ops::{Segments, checks};
-use crate::parts::{empty_product, project};
+use crate::ops::token_wise::linear::{Map, linear};
+use crate::ops::{Form, Segments, checks};
+use crate::parts::project;
 use crate::state::{StateField, StateMapper, advanced};
 use crate::{AnyState, Mixer, MixerState, SequenceMixer, StateError};
 use burn::module::{Module, Param};
@@ -183,12 +184,14 @@ impl<M: SequenceMixer> LanguageModel<M> {
     #[track_caller]
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
         checks::channels("hidden", hidden.dims()[D - 1], self.config.d_model);
-        let empty = hidden.dims().contains(&0);
         let normed = self.norm.forward(hidden);
         match &self.head {
             Some(head) => project(head, normed),
-            None if empty => empty_product(normed, self.config.vocab_size),
-            None => burn::tensor::module::linear(normed, self.embedding.weight.val().transpose(), None),
+            None => {
+                let map = Map { weight: self.embedding.weight.val().transpose(), bias: None };
+                let [logits] = linear(normed, [map], Form::Auto);
+                logits
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! The parts that the layers on the delta rule share.
 
 use super::{
-    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, check_heads, join_heads, projection,
-    split_heads,
+    ConvStates, GatedRmsNorm, HeadLayout, ProjectionInit, ShortConvs, check_heads, join_heads, project,
+    project_all, projection, split_heads,
 };
 use crate::ConfigError;
 use crate::config::{MAX_CHANNELS, check_numbers};
@@ -193,7 +193,7 @@ impl DeltaHeads {
         (memory, convolutions): DeltaState,
     ) -> (Tensor<3>, DeltaState) {
         let DeltaLayout { key_heads, heads, steps, .. } = self.layout;
-        let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
+        let projected = project_all([&self.query, &self.key, &self.value], input.clone());
         let (tokens, convolutions) = self.convolutions.forward(projected, resets.as_ref(), convolutions);
         // The convolutions end in silu; where there are none it stands alone.
         let [query, key, value] = if self.convolutions.convs.is_empty() { tokens.map(silu) } else { tokens };
@@ -208,7 +208,7 @@ impl DeltaHeads {
             _ => gated_delta_product(query, key, value, beta, decay, steps, options),
         };
         let gate = gate.map(|gate| split_heads(gate, heads));
-        (self.output.forward(join_heads(self.norm.forward(read, gate))), (memory, convolutions))
+        (project(&self.output, join_heads(self.norm.forward(read, gate))), (memory, convolutions))
     }
 
     /// Which form the delta rule takes for `time` tokens.
@@ -221,7 +221,7 @@ impl DeltaHeads {
         let DeltaLayout { heads, steps, .. } = self.layout;
         let [batch, time, _] = input.dims();
         let beta = match &self.beta {
-            Some(linear) => split_steps(sigmoid(linear.forward(input)), steps),
+            Some(linear) => split_steps(sigmoid(project(linear, input)), steps),
             None => Tensor::ones([batch, time * steps, heads], (&input.device(), input.dtype())),
         };
         if self.reach == 1.0 { beta } else { beta.mul_scalar(self.reach) }

@@ -3,6 +3,8 @@
 use super::{ProjectionInit, project};
 use crate::ConfigError;
 use crate::config::{check_channels, check_numbers};
+use crate::ops::Form;
+use crate::ops::token_wise::pointwise::{elu_plus_one, squared_relu};
 use burn::config::Config;
 use burn::module::ParamId;
 use burn::module::{Module, Param};
@@ -106,9 +108,9 @@ impl FeatureMap {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match self.kind {
             FeatureMapKind::Identity => x,
-            FeatureMapKind::EluPlusOne => elu_plus_one(x),
+            FeatureMapKind::EluPlusOne => elu_plus_one(x, Form::Auto),
             FeatureMapKind::Relu => relu(x),
-            FeatureMapKind::SquaredRelu => relu(x).square(),
+            FeatureMapKind::SquaredRelu => squared_relu(x, Form::Auto),
             FeatureMapKind::Taylor => taylor(x),
             FeatureMapKind::Hedgehog => {
                 let doubled = project(&self.linears[0], x).mul_scalar(2.0);
@@ -162,9 +164,4 @@ fn identity(width: usize, device: &Device) -> Linear {
     );
     linear.bias = Some(Initializer::Zeros.init([width], device));
     linear
-}
-
-/// `elu(x) + 1`.
-pub(crate) fn elu_plus_one(x: Tensor<4>) -> Tensor<4> {
-    x.clone().clamp_max(0.0).exp() + relu(x)
 }

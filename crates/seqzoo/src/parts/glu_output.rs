@@ -1,6 +1,6 @@
 //! What follows a state space in S4 and S4D.
 
-use super::{ProjectionInit, biased_projection, exact_gelu};
+use super::{ProjectionInit, biased_projection, exact_gelu, project};
 use crate::ConfigError;
 use crate::config::check_channels;
 use burn::module::{Module, Param};
@@ -44,6 +44,6 @@ impl GluOutput {
     /// `[B, T, D]`, what the state space read, and the input of it, `[B, T, D]`, to `[B, T, D]`.
     pub fn forward(&self, read: Tensor<3>, input: Tensor<3>) -> Tensor<3> {
         let skipped = input * self.skip.val().unsqueeze();
-        glu(self.projection.forward(exact_gelu(read + skipped)), 2)
+        glu(project(&self.projection, exact_gelu(read + skipped)), 2)
     }
 }

@@ -1,6 +1,6 @@
 //! How fast inner models of test-time training learn.
 
-use super::{ProjectionInit, projection};
+use super::{ProjectionInit, project, projection};
 use crate::ConfigError;
 use crate::ops::ttt::Steps;
 use crate::ops::{accumulator, to_dtype};
@@ -52,7 +52,7 @@ impl LearningRates {
     /// The steps of tokens `[B, T, D]` at these places in their chunks, `[B, T]`.
     pub fn forward(&self, input: Tensor<3>, places: &Tensor<2, Int>) -> Steps {
         let wide = accumulator(input.dtype());
-        let write = sigmoid(to_dtype(self.token.forward(input), wide)).mul_scalar(self.rate);
+        let write = sigmoid(to_dtype(project(&self.token, input), wide)).mul_scalar(self.rate);
         let learned = to_dtype(self.place.val(), wide);
         let reciprocals: Vec<f64> = (1..=learned.dims()[0]).map(|tokens| 1.0 / tokens as f64).collect();
         let reciprocals = Tensor::from_data(reciprocals.as_slice(), (&learned.device(), wide));

@@ -1,6 +1,6 @@
 //! The gates of a neural memory.
 
-use super::{ProjectionInit, projection};
+use super::{ProjectionInit, project, projection};
 use crate::ConfigError;
 use crate::ops::neural_memory::Gates;
 use crate::ops::{accumulator, to_dtype};
@@ -70,7 +70,7 @@ impl MemoryGates {
     /// The gates of tokens `[B, T, D]`.
     pub fn forward(&self, input: Tensor<3>) -> Gates {
         let wide = accumulator(input.dtype());
-        let gate = |linear: &Linear| sigmoid(to_dtype(linear.forward(input.clone()), wide));
+        let gate = |linear: &Linear| sigmoid(to_dtype(project(linear, input.clone()), wide));
         let step = gate(&self.step).mul_scalar(self.max_step);
         let optional = |linear: &Option<Linear>| linear.as_ref().map_or_else(|| step.zeros_like(), gate);
         Gates { forget: optional(&self.forget), momentum: optional(&self.momentum), step }

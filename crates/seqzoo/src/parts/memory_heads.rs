@@ -2,7 +2,7 @@
 
 use super::{
     ConvStates, HeadLayout, MemoryGates, ProjectionInit, ShortConvs, check_heads, check_tokens, head_width,
-    matrix_shapes, split_heads,
+    matrix_shapes, project, project_all, split_heads,
 };
 use crate::ConfigError;
 use crate::ops::neural_memory::{
@@ -149,7 +149,7 @@ impl MemoryHeads {
         surprise: bool,
         (memory, convolutions): (NeuralMemoryState, ConvStates),
     ) -> (Tensor<4>, (NeuralMemoryState, ConvStates)) {
-        let projected = [&self.query, &self.key, &self.value].map(|linear| linear.forward(input.clone()));
+        let projected = project_all([&self.query, &self.key, &self.value], input.clone());
         let (tokens, convolutions) = self.convolutions.forward(projected, resets.as_ref(), convolutions);
         // The convolutions end in silu; where there are none it stands alone.
         let tokens = if self.convolutions.convs.is_empty() { tokens.map(silu) } else { tokens };
@@ -167,7 +167,7 @@ impl MemoryHeads {
         let Some(tokens) = &self.persistent else { return self.learned() };
         let tokens = tokens.val().unsqueeze::<3>();
         let [key, value] = [&self.key, &self.value]
-            .map(|linear| split_heads(silu(linear.forward(tokens.clone())), self.heads));
+            .map(|linear| split_heads(silu(project(linear, tokens.clone())), self.heads));
         let (key, gates) = (unit(key), self.gates.forward(tokens));
         neural_memory(key.clone(), key, value, gates, self.learned(), self.options()).1.weights
     }

@@ -1,7 +1,7 @@
 //! Asking a neural memory without writing it.
 
 use super::memory_heads::unit;
-use super::{MemoryHeads, ProjectionInit, RmsNorm, join_heads, projection, split_heads};
+use super::{MemoryHeads, ProjectionInit, RmsNorm, join_heads, project, projection, split_heads};
 use crate::ops::neural_memory::retrieve;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -39,7 +39,7 @@ impl MemoryReader {
 
     /// What the memory of these weights, `[B, H, in, out]` for every layer, answers to tokens `[B, T, D]`; `[B, T, D]`.
     pub(crate) fn forward(&self, input: Tensor<3>, weights: &[Tensor<4>], residual: bool) -> Tensor<3> {
-        let query = unit(split_heads(silu(self.query.forward(input)), self.heads));
-        self.output.forward(join_heads(self.norm.forward(retrieve(query, weights, residual))))
+        let query = unit(split_heads(silu(project(&self.query, input)), self.heads));
+        project(&self.output, join_heads(self.norm.forward(retrieve(query, weights, residual))))
     }
 }

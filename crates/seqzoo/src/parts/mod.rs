@@ -68,12 +68,11 @@ pub(crate) use attention_cache::{empty_cache, map_cache, map_cache_and_position}
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use fast_weights::{check_tokens, head_width, matrix_shapes};
-pub(crate) use feature_map::elu_plus_one;
 pub(crate) use forget_gate::ForgetGate;
 pub(crate) use implicit_filter::ImplicitFilterOptions;
 pub(crate) use memory_heads::MemoryOptions;
 pub(crate) use projection::{
-    HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,
+    HeadLayout, biased_projection, check_heads, join_heads, project, project_all, projection, split_heads,
     with_bias,
 };
 pub(crate) use retention::retention_decay;

@@ -1,9 +1,13 @@
 //! Root-mean-square normalisation, plain and gated.
 
-use crate::ops::{accumulator, checks, to_dtype};
+use crate::ops::token_wise::rms_norm::{RmsNormOptions, rms_norm};
+use crate::ops::{Form, accumulator, to_dtype};
+
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, activation::sigmoid, activation::silu};
+use burn::tensor::{Device, Tensor};
+
+pub use crate::ops::token_wise::rms_norm::GateActivation;
 
 /// Root-mean-square normalisation over the last axis: `y = γ ⊙ x / sqrt(mean(x²) + ε)`.
 ///
@@ -36,24 +40,20 @@ impl RmsNorm {
     /// If the input has other channels.
     #[track_caller]
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        checks::channels("input", input.dims()[D - 1], self.gamma.dims()[0]);
-        let dtype = input.dtype();
-        let wide = to_dtype(input, accumulator(dtype));
-        let root = wide.clone().square().mean_dim(D - 1).add_scalar(self.epsilon).sqrt();
-        let gamma = to_dtype(self.gamma.val(), accumulator(dtype));
-        let scale = if self.zero_centred { gamma.add_scalar(1.0) } else { gamma };
-        to_dtype(wide / root * scale.unsqueeze(), dtype)
+        self.gated(input, None)
     }
-}
 
-/// The activation of a gate before it multiplies.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum GateActivation {
-    /// `silu(g) = g σ(g)`, what most layers have.
-    #[default]
-    Silu,
-    /// `σ(g)`, as in Kimi delta attention.
-    Sigmoid,
+    /// The same, and a gate that multiplies it.
+    #[track_caller]
+    fn gated<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        gate: Option<(Tensor<D>, GateActivation)>,
+    ) -> Tensor<D> {
+        let gamma = to_dtype(self.gamma.val(), accumulator(input.dtype()));
+        let scale = if self.zero_centred { gamma.add_scalar(1.0) } else { gamma };
+        rms_norm(input, scale, RmsNormOptions { epsilon: self.epsilon, gate, form: Form::Auto })
+    }
 }
 
 /// Root-mean-square normalisation, then a gate: `y = RMSNorm(x) ⊙ silu(g)`, or with [another
@@ -81,11 +81,6 @@ impl GatedRmsNorm {
 
     /// `input` and `gate`, both `[.., D]`, to `[.., D]`; the norm alone where there is no gate.
     pub fn forward<const D: usize>(&self, input: Tensor<D>, gate: Option<Tensor<D>>) -> Tensor<D> {
-        let normed = self.norm.forward(input);
-        match (gate, self.activation) {
-            (None, _) => normed,
-            (Some(gate), GateActivation::Silu) => normed * silu(gate),
-            (Some(gate), GateActivation::Sigmoid) => normed * sigmoid(gate),
-        }
+        self.norm.gated(input, gate.map(|gate| (gate, self.activation)))
     }
 }

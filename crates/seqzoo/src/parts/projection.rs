@@ -3,8 +3,10 @@
 use super::ShortConvs;
 use crate::ConfigError;
 use crate::config::{MAX_CHANNELS, check_channels, check_numbers};
-use crate::ops::checks;
+use crate::ops::Form;
+use crate::ops::token_wise::linear::{Map, linear};
 use burn::config::Config;
+use burn::module::Param;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
@@ -186,21 +188,22 @@ pub(crate) fn check_heads(
     })
 }
 
-/// `linear` of `input`, also where that has no elements: Burn's Flex backend would read outside of an empty matrix.
+/// `linear` of `input`, `[.., D]`, also where that has no elements.
 #[track_caller]
 pub(crate) fn project<const D: usize>(linear: &Linear, input: Tensor<D>) -> Tensor<D> {
-    let [channels, width] = linear.weight.dims();
-    checks::channels("input", input.dims()[D - 1], channels);
-    if input.dims().contains(&0) { empty_product(input, width) } else { linear.forward(input) }
+    let [output] = project_all([linear], input);
+    output
 }
 
-/// The product of `input`, which has no elements, with a matrix of `width` columns: `[.., width]`, on the tape of the
-/// input.
-pub(crate) fn empty_product<const D: usize>(input: Tensor<D>, width: usize) -> Tensor<D> {
-    let mut shape = input.dims();
-    shape[D - 1] = width;
-    let zeros = Tensor::zeros(shape, (&input.device(), input.dtype()));
-    input.sum_dim(D - 1) + zeros
+/// Every one of `linears` of the same input.
+#[track_caller]
+pub(crate) fn project_all<const D: usize, const N: usize>(
+    linears: [&Linear; N],
+    input: Tensor<D>,
+) -> [Tensor<D>; N] {
+    let maps =
+        linears.map(|linear| Map { weight: linear.weight.val(), bias: linear.bias.as_ref().map(Param::val) });
+    linear(input, maps, Form::Auto)
 }
 
 /// `[B, T, H·d]` as `[B, T, H, d]`.

@@ -1,9 +1,11 @@
 //! The gated feed-forward.
 
-use super::{ProjectionInit, project, projection};
+use super::{ProjectionInit, project, project_all, projection};
+use crate::ops::Form;
+use crate::ops::token_wise::pointwise::swiglu;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, activation::silu};
+use burn::tensor::{Device, Tensor};
 
 /// The gated feed-forward `y = W_down (silu(W_gate x) ⊙ W_up x)`, without biases.
 ///
@@ -38,6 +40,7 @@ impl SwiGlu {
     /// `[B, T, D]` to `[B, T, D]`.
     #[track_caller]
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        project(&self.down, silu(project(&self.gate, input.clone())) * project(&self.up, input))
+        let [gate, up] = project_all([&self.gate, &self.up], input);
+        project(&self.down, swiglu(gate, up, Form::Auto))
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! ```
 //! use burn::module::Module;
-//! use burn::optim::{AdamWConfig, GradientsParams};
+//! use burn::optim::GradientsParams;
 //! use burn::tensor::{Device, Distribution, Tensor};
 //! use seqzoo::layers::GatedLinearAttentionConfig;
-//! use seqzoo::training::{Random, TrainingCheckpoint};
+//! use seqzoo::training::{AdamWConfig, Random, TrainingCheckpoint};
 //! use seqzoo::{CheckpointError, SequenceMixer};
 //! # let place = std::env::temp_dir().join(format!("seqzoo-training-{}", std::process::id()));
 //!
@@ -30,9 +30,11 @@
 //! # Ok::<(), CheckpointError>(())
 //! ```
 
+mod adamw;
 mod checkpoint;
 mod file;
 mod random;
 
+pub use adamw::{AdamW, AdamWConfig};
 pub use checkpoint::TrainingCheckpoint;
 pub use random::Random;

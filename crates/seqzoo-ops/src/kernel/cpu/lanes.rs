@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 use pulp::Simd;
 use std::fmt::Debug;
-use std::ops::{Add, AddAssign, Mul, MulAssign, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub};
 
 /// An element of a CPU kernel: `f32` or `f64`.
 pub(crate) trait Real:
@@ -17,6 +17,7 @@ pub(crate) trait Real:
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
+    + Div<Output = Self>
     + AddAssign
     + MulAssign
     + 'static
@@ -35,6 +36,9 @@ pub(crate) trait Real:
 
     /// The exponential of a number that is at most 0; see [`functions`](super::functions).
     fn exponential(self) -> Self;
+
+    /// The square root.
+    fn root(self) -> Self;
 
     /// `value` in every lane.
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
@@ -125,6 +129,11 @@ macro_rules! real {
             #[inline(always)]
             fn exponential(self) -> Self {
                 $exponential(self)
+            }
+
+            #[inline(always)]
+            fn root(self) -> Self {
+                self.sqrt()
             }
 
             #[inline(always)]

@@ -11,7 +11,7 @@ pub use state::LandmarkAttentionState;
 use crate::SequenceMixer;
 use crate::ops::attention::landmark::{LandmarkOptions, landmark_attention, landmark_attention_report};
 use crate::ops::{Report, accumulator};
-use crate::parts::{Rotary, join_heads, split_heads};
+use crate::parts::{Rotary, join_heads, project, split_heads};
 use crate::state::advanced;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -70,9 +70,9 @@ impl LandmarkAttention {
     /// Query, key and value of tokens `[B, T, D]`, without positions: `[B, T, H, d]` and twice `[B, T, HK, d]`.
     fn project(&self, input: Tensor<3>) -> [Tensor<4>; 3] {
         [
-            split_heads(self.query.forward(input.clone()), self.heads),
-            split_heads(self.key.forward(input.clone()), self.key_value_heads),
-            split_heads(self.value.forward(input), self.key_value_heads),
+            split_heads(project(&self.query, input.clone()), self.heads),
+            split_heads(project(&self.key, input.clone()), self.key_value_heads),
+            split_heads(project(&self.value, input), self.key_value_heads),
         ]
     }
 }
@@ -107,7 +107,7 @@ impl SequenceMixer for LandmarkAttention {
         }
         let options = LandmarkOptions { initial_state: Some(cache), resets, ..Default::default() };
         let (read, cache) = landmark_attention(query, key, value, landmarks, options);
-        (self.output.forward(join_heads(read)), LandmarkAttentionState { cache, place, position, block })
+        (project(&self.output, join_heads(read)), LandmarkAttentionState { cache, place, position, block })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

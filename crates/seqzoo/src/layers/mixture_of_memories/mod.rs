@@ -11,7 +11,8 @@ pub use rule::{MemoryRule, RuleParameters};
 use crate::SequenceMixer;
 use crate::ops::{Report, accumulator, to_dtype};
 use crate::parts::{
-    ConvStates, GatedRmsNorm, HeadLayout, Router, Routing, ShortConv, ShortConvs, join_heads, split_heads,
+    ConvStates, GatedRmsNorm, HeadLayout, Router, Routing, ShortConv, ShortConvs, join_heads, project,
+    split_heads,
 };
 use burn::module::Module;
 use burn::nn::Linear;
@@ -128,7 +129,7 @@ impl MixtureOfMemories {
     /// queries, and keys, values and the rest side by side, `[n, _]`.
     fn tokens(&self, seen: Tensor<2>, packing: &Packing) -> (Tensor<2>, Tensor<2>) {
         let order = packing.order(&seen.device());
-        let query = self.query.forward(seen.clone());
+        let query = project(&self.query, seen.clone());
         let (mut queries, mut others) = (vec![query.clone().select(0, order.clone())], Vec::new());
         let routed = seen.clone().select(0, order);
         if let [one] = self.memories.as_slice() {
@@ -251,7 +252,7 @@ impl SequenceMixer for MixtureOfMemories {
 
         let mixed = self.mixed(read, &routing, &packing).reshape([batch, time, heads, values / heads]);
         let gate = self.gate.as_ref().map(|gate| split_heads(gate.forward(input), heads));
-        let output = self.output.forward(join_heads(self.norm.forward(mixed, gate)));
+        let output = project(&self.output, join_heads(self.norm.forward(mixed, gate)));
         (output, MixtureOfMemoriesState { memories, inputs, routing: Some(routing) })
     }
 

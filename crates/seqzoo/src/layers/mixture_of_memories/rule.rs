@@ -4,15 +4,16 @@ use crate::ops::delta_rule::{Beta, DeltaRuleOptions, Keys, delta_rule, delta_rul
 use crate::ops::linear_attention::{
     LinearAttentionOptions, LinearAttentionState, linear_attention, linear_attention_report,
 };
-use crate::ops::{Decay, Report, Segments, accumulator, to_dtype};
+use crate::ops::token_wise::pointwise::{elu_plus_one, log_sigmoid};
+use crate::ops::{Decay, Form, Report, Segments, accumulator, to_dtype};
 use crate::parts::{
-    DecayGate, HeadLayout, ProjectionInit, SsdOptions, biased_projection, elu_plus_one, retention_decay,
+    DecayGate, HeadLayout, ProjectionInit, SsdOptions, biased_projection, project, retention_decay,
     split_heads, ssd,
 };
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::activation::{log_sigmoid, sigmoid};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor};
 
 /// Stands in the root by which queries and keys are divided.
@@ -89,15 +90,17 @@ impl RuleParameters {
         let call = Call { value, memory, resets, segments };
         let extra = || extra.expect("tokens have what the rule wants");
         match self.rule {
-            MemoryRule::LinearAttention => {
-                call.linear_attention(elu_plus_one(query), elu_plus_one(key), Decay::None)
-            }
+            MemoryRule::LinearAttention => call.linear_attention(
+                elu_plus_one(query, Form::Auto),
+                elu_plus_one(key, Form::Auto),
+                Decay::None,
+            ),
             MemoryRule::Retention => {
                 call.linear_attention(query, key, Decay::PerHead(retention_decay(heads, wide, &device)))
             }
             MemoryRule::GatedLinearAttention => {
                 let up = self.decay_up.as_ref().expect("gated linear attention has it");
-                let log = log_sigmoid(to_dtype(up.forward(extra()), wide)).mul_scalar(1.0 / GATE_NORMALIZER);
+                let log = log_sigmoid(project(up, extra()), 1.0 / GATE_NORMALIZER, None, Form::Auto);
                 call.linear_attention(query, key, Decay::Vector(split_heads(log, heads)))
             }
             MemoryRule::DeltaRule => call.delta_rule(query, key, extra(), Decay::None),

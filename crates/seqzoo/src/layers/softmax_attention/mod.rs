@@ -11,12 +11,13 @@ pub use state::SoftmaxAttentionState;
 
 use crate::SequenceMixer;
 use crate::ops::attention::{AttentionOptions, attention, attention_report};
-use crate::ops::{Report, accumulator, to_dtype};
-use crate::parts::{RmsNorm, Rotary, empty_cache, join_heads, split_heads};
+use crate::ops::token_wise::pointwise::log_sigmoid;
+use crate::ops::{Form, Report, accumulator};
+use crate::parts::{RmsNorm, Rotary, empty_cache, join_heads, project, project_all, split_heads};
 use crate::state::advanced;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::activation::{log_sigmoid, sigmoid};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 crate::layer!(SoftmaxAttention, "softmax_attention", SoftmaxAttentionConfig);
@@ -85,9 +86,9 @@ pub struct SoftmaxAttention {
 }
 
 impl SoftmaxAttention {
-    /// The queries of the tokens `[B, T, D]`, `[B, T, H, d]`, and the gates of what they read.
-    fn queries(&self, input: Tensor<3>) -> (Tensor<4>, Option<Tensor<4>>) {
-        let asked = split_heads(self.query.forward(input), self.heads);
+    /// The queries `[B, T, H, d]`, and the gates of what they read, of what is projected.
+    fn queries(&self, projected: Tensor<3>) -> (Tensor<4>, Option<Tensor<4>>) {
+        let asked = split_heads(projected, self.heads);
         let (query, gate) = match self.output_gate {
             false => (asked, None),
             true => {
@@ -102,7 +103,7 @@ impl SoftmaxAttention {
     fn log_decay(&self, input: &Tensor<3>) -> Option<Tensor<3>> {
         let wide = accumulator(input.dtype());
         if let Some(forget) = &self.forget {
-            return Some(log_sigmoid(to_dtype(forget.forward(input.clone()), wide)));
+            return Some(log_sigmoid(project(forget, input.clone()), 1.0, None, Form::Auto));
         }
         self.alibi.then(|| {
             let [batch, time, _] = input.dims();
@@ -145,11 +146,12 @@ impl SequenceMixer for SoftmaxAttention {
     ) -> (Tensor<3>, Self::State) {
         let (time, device) = (input.dims()[1], input.device());
         let position = advanced(state.position, time);
-        let (mut query, gate) = self.queries(input.clone());
-        let key = split_heads(self.key.forward(input.clone()), self.key_value_heads);
+        let [asked, key, value] = project_all([&self.query, &self.key, &self.value], input.clone());
+        let (mut query, gate) = self.queries(asked);
+        let key = split_heads(key, self.key_value_heads);
         let mut key = normed(key, self.key_norm.as_ref());
         let log_decay = self.log_decay(&input);
-        let value = split_heads(self.value.forward(input), self.key_value_heads);
+        let value = split_heads(value, self.key_value_heads);
         let prefix = self.persistent.as_ref().map(|tokens| tokens.prefix(query.clone()));
         if let Some(rotary) = &self.rotary {
             let rotation = rotary.at(state.position, time, self.turning, query.dtype(), &device);
@@ -168,7 +170,7 @@ impl SequenceMixer for SoftmaxAttention {
         if let Some(gate) = gate {
             read = read * sigmoid(gate);
         }
-        (self.output.forward(join_heads(read)), SoftmaxAttentionState { cache, position })
+        (project(&self.output, join_heads(read)), SoftmaxAttentionState { cache, position })
     }
 
     fn report(&self, time: usize, device: &Device) -> Report {

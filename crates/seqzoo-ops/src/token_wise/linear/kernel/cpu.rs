@@ -1,0 +1,180 @@
+//! The kernel on Burn's Flex backend: products of the `gemm` crate, each into memory of its own that nobody has cleared.
+//!
+//! ```text
+//! dx = Σ_i dy_i W_iᵀ        dW_i = xᵀ dy_i        db_i = Σ_rows dy_i
+//! ```
+#![allow(unsafe_code, reason = "products write through pointers")]
+
+use super::{Inputs, LinearBackend, Outputs, Saved};
+use crate::kernel::cpu::channels::room::Room;
+use crate::kernel::cpu::channels::sums::over_batch;
+use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::tensors::numbers;
+use crate::kernel::tensors::Tensors;
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Element, Flex, TensorMetadata};
+use burn::tensor::DType;
+use gemm::{Parallelism, gemm};
+
+/// Multiply-adds below which the threads are not worth waking.
+const FEW: usize = 1 << 20;
+
+type Four = [Option<FlexTensor>; 4];
+
+impl LinearBackend for Flex {
+    fn linear_maps(inputs: Inputs<Self>, (): ()) -> Outputs<Self> {
+        let (input, weights, biases) = parts(contiguous(inputs));
+        match input.dtype() {
+            DType::F64 => forward::<f64>(&input, &weights, &biases),
+            _ => forward::<f32>(&input, &weights, &biases),
+        }
+    }
+
+    fn linear_maps_forward(inputs: Inputs<Self>, (): ()) -> (Outputs<Self>, Saved<Self>) {
+        let inputs = contiguous(inputs);
+        (Self::linear_maps(inputs.clone(), ()), inputs)
+    }
+
+    fn linear_maps_vjp(saved: Saved<Self>, upstream: Outputs<Self>, (): ()) -> Inputs<Self> {
+        let (input, weights, biases) = parts(saved);
+        let upstream = upstream.into_array().map(|tensor| tensor.map(|tensor| tensor.to_contiguous()));
+        match input.dtype() {
+            DType::F64 => backward::<f64>(&input, &weights, &biases, &upstream),
+            _ => backward::<f32>(&input, &weights, &biases, &upstream),
+        }
+    }
+}
+
+/// Weights may lie transposed, as those of tied heads do: copies are small beside the products.
+fn contiguous(inputs: Inputs<Flex>) -> Inputs<Flex> {
+    Inputs::from_array(inputs.into_array().map(|tensor| tensor.map(|tensor| tensor.to_contiguous())))
+}
+
+fn parts(inputs: Inputs<Flex>) -> (FlexTensor, Four, Four) {
+    let [input, w0, w1, w2, w3, b0, b1, b2, b3] = inputs.into_array();
+    (input.expect("there is an input"), [w0, w1, w2, w3], [b0, b1, b2, b3])
+}
+
+/// A matrix in rows, or the transpose of one.
+#[derive(Clone, Copy)]
+struct Matrix<'a, E> {
+    numbers: &'a [E],
+    rows: usize,
+    columns: usize,
+    /// From row to row, and from column to column.
+    strides: [usize; 2],
+}
+
+impl<'a, E: Real + Element> Matrix<'a, E> {
+    fn of(tensor: &'a FlexTensor) -> Self {
+        let [rows, columns] = tensor.shape().dims();
+        Self { numbers: numbers(tensor), rows, columns, strides: [columns, 1] }
+    }
+
+    fn transposed(self) -> Self {
+        let [row, column] = self.strides;
+        Self { rows: self.columns, columns: self.rows, strides: [column, row], ..self }
+    }
+
+    /// Puts the product with `other` into `to`, or adds it to what has been put there.
+    ///
+    /// # Safety
+    ///
+    /// Where it is added, all of `to` must have been written.
+    unsafe fn times(self, other: Self, to: &mut Room<E>, add: bool) {
+        let (rows, inner, columns) = (self.rows, self.columns, other.columns);
+        let length = rows * columns;
+        let place = to.output().place(0, length);
+        assert!(other.rows == inner && self.numbers.len() == rows * inner);
+        assert!(other.numbers.len() == inner * columns);
+        let many = rows * inner * columns >= FEW;
+        let parallelism = if many { Parallelism::Rayon(0) } else { Parallelism::None };
+        let [row, column] = self.strides.map(|stride| stride as isize);
+        let [other_row, other_column] = other.strides.map(|stride| stride as isize);
+        let beta = E::ONE;
+        let alpha = if add { E::ONE } else { E::default() };
+        // SAFETY: `to` has room for the product, and the matrices have as many numbers as was checked; what is read of `to`
+        // has been written, as the caller promises.
+        unsafe {
+            gemm(
+                rows,
+                columns,
+                inner,
+                place,
+                1,
+                columns as isize,
+                add,
+                self.numbers.as_ptr(),
+                column,
+                row,
+                other.numbers.as_ptr(),
+                other_column,
+                other_row,
+                alpha,
+                beta,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}
+
+fn forward<E: Real + Element>(input: &FlexTensor, weights: &Four, biases: &Four) -> Outputs<Flex> {
+    let x = Matrix::<E>::of(input);
+    let output = |index: usize| {
+        let weight = Matrix::<E>::of(weights[index].as_ref()?);
+        let mut room = Room::<E>::new([x.rows, weight.columns]);
+        if let Some(bias) = &biases[index] {
+            let (bias, output) = (numbers::<E>(bias), room.output());
+            for row in 0..x.rows {
+                // SAFETY: this is the only thread.
+                unsafe { output.write(row * bias.len(), bias) };
+            }
+        }
+        // SAFETY: what is added to is the bias in all rows; after the product all is written.
+        unsafe {
+            x.times(weight, &mut room, biases[index].is_some());
+            Some(room.filled())
+        }
+    };
+    Outputs::from_array([0, 1, 2, 3].map(output))
+}
+
+fn backward<E: Real + Element>(
+    input: &FlexTensor,
+    weights: &Four,
+    biases: &Four,
+    upstream: &Four,
+) -> Inputs<Flex> {
+    let x = Matrix::<E>::of(input);
+    let mut d_input = Room::<E>::new(input.shape());
+    let mut d_weights = [const { None }; 4];
+    let mut d_biases = [const { None }; 4];
+    let mut added = false;
+    for index in 0..4 {
+        let (Some(weight), Some(upstream)) = (&weights[index], &upstream[index]) else { continue };
+        let above = Matrix::<E>::of(upstream);
+        let mut d_weight = Room::<E>::new(weight.shape());
+        // SAFETY: the first product fills the gradient of the input, the others are added to it; one fills that of the weight.
+        unsafe {
+            above.times(Matrix::of(weight).transposed(), &mut d_input, added);
+            x.transposed().times(above, &mut d_weight, false);
+            d_weights[index] = Some(d_weight.filled());
+        }
+        added = true;
+        d_biases[index] = biases[index].as_ref().map(|_| over_rows::<E>(upstream));
+    }
+    let [w0, w1, w2, w3] = d_weights;
+    let [b0, b1, b2, b3] = d_biases;
+    // SAFETY: there is a map, and its product filled it.
+    let d_input = unsafe { d_input.filled() };
+    Inputs::from_array([Some(d_input), w0, w1, w2, w3, b0, b1, b2, b3])
+}
+
+/// The sum over rows.
+fn over_rows<E: Real + Element>(tensor: &FlexTensor) -> FlexTensor {
+    let [_, columns] = tensor.shape().dims();
+    over_batch::<E>(tensor, [columns])
+}
