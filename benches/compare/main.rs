@@ -39,12 +39,15 @@ struct Arguments {
     /// Leave out shapes with more tokens than this.
     #[arg(long, default_value_t = usize::MAX)]
     max_tokens: usize,
-    /// Measure training steps of whole language models, of all of them or of one.
+    /// Measure training steps of whole language models instead, of all of them or of one.
     #[arg(long, value_parser = models(), num_args = 0..=1, default_missing_value = "all")]
     model: Option<String>,
     /// Measures the memory of one call in a process of its own; used by the command itself.
     #[arg(long, hide = true, value_names = ["SUBJECT", "FORM", "TOKENS"], num_args = 3)]
     memory: Option<Vec<String>>,
+    /// Takes training steps in a process of its own; used by the command itself.
+    #[arg(long, hide = true, num_args = 7)]
+    step: Option<Vec<String>>,
 }
 
 /// The operators by their names on the command line.
@@ -52,6 +55,7 @@ fn flags() -> PossibleValuesParser {
     PossibleValuesParser::new(OPERATORS.map(|operator| operator.flag))
 }
 
+/// The models by their names on the command line.
 fn models() -> PossibleValuesParser {
     PossibleValuesParser::new(["all"].into_iter().chain(model::CONTESTANTS.iter().map(|one| one.flag)))
 }
@@ -69,28 +73,22 @@ fn main() -> std::process::ExitCode {
     if let Some(what) = &arguments.memory {
         return memory::child(what);
     }
+    if let Some(what) = &arguments.step {
+        return model::child(what);
+    }
+    let python = arguments.python.as_deref();
+    let (rounds, runs) = (arguments.rounds as usize, arguments.runs as usize);
     if let Some(only) = &arguments.model {
-        for contestant in model::CONTESTANTS.iter().filter(|one| only == "all" || only == one.flag) {
-            let sizes = model::Sizes { width: 256, layers: 4, batch: 4, time: 1024, vocabulary: 256 };
-            let seconds = match std::env::var("POOL") {
-                Ok(_) => rayon::ThreadPoolBuilder::new()
-                    .build()
-                    .unwrap()
-                    .install(|| model::training_step(contestant, sizes, arguments.runs as usize)),
-                Err(_) => model::training_step(contestant, sizes, arguments.runs as usize),
-            };
-            eprintln!("{}: {:.1} ms, {:.0} tokens/s", contestant.title, 1e3 * seconds, 4096.0 / seconds);
-        }
-        return std::process::ExitCode::SUCCESS;
+        return publish(arguments.out.as_deref(), || model::page(python, only, rounds, runs));
     }
     let only = arguments.operator.as_deref();
     let plan = page::Plan {
         subjects: subjects()
             .filter(|subject| only.is_none_or(|only| subject.operator.flag == only))
             .collect(),
-        rounds: arguments.rounds as usize,
-        runs: arguments.runs as usize,
+        rounds,
+        runs,
         max_tokens: arguments.max_tokens,
     };
-    publish(arguments.out.as_deref(), || page::page(arguments.python.as_deref(), &plan, &command("compare")))
+    publish(arguments.out.as_deref(), || page::page(python, &plan, &command("compare")))
 }

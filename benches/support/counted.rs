@@ -6,27 +6,27 @@
 
 use seqzoo::ops::kernel_constants::{BLOCK, CHUNK, GROUP, MEMORY_BLOCK, MEMORY_STRIP, TILE_ROWS};
 
-/// The products of a matrix memory with `readers` sets of rows that read it, under the decay of this name: in the
-/// forward pass and in the backward pass.
-pub fn matrix_memory(readers: usize, decay: &str, channels: usize) -> [f64; 2] {
-    let (readers, width) = (readers as f64, channels as f64);
-    let memory = width * width;
+/// The products of a matrix memory of these key and value channels with `readers` sets of rows that read it, under the decay
+/// of this name: in the forward pass and in the backward pass.
+pub fn matrix_memory(readers: usize, decay: &str, [keys, values]: [usize; 2]) -> [f64; 2] {
+    let (readers, keys, values) = (readers as f64, keys as f64, values as f64);
+    let memory = keys * values;
     // `A = Q Kᵀ`, `dA = dO Vᵀ`, and from `dA` the gradients of rows and keys. With a decay per channel, `A` is made pair by
     // pair inside the blocks and by a product between them, and the gradients likewise.
-    let (square, back) = match decay {
+    let (square, gradients) = match decay {
         "vector" => {
             let between = between_blocks(CHUNK, BLOCK);
-            let gradients = earlier(BLOCK) + between;
-            (earlier(BLOCK) + 1.0 + between, blocks(CHUNK, BLOCK) + 2.0 * gradients)
+            (earlier(BLOCK) + 1.0 + between, earlier(BLOCK) + between)
         }
-        _ => (blocks(CHUNK, BLOCK), blocks(CHUNK, BLOCK) + 2.0 * triangle(CHUNK, TILE_ROWS)),
+        _ => (blocks(CHUNK, BLOCK), triangle(CHUNK, TILE_ROWS)),
     };
-    let apply = triangle(CHUNK, TILE_ROWS) * width; // `A V`, `Aᵀ dO`
+    let back = blocks(CHUNK, BLOCK) * values + 2.0 * gradients * keys;
+    let apply = triangle(CHUNK, TILE_ROWS) * values; // `A V`, `Aᵀ dO`
     [
         // Each reader reads the memory; then it is written.
-        (readers + 1.0) * memory + readers * square * width + apply,
+        (readers + 1.0) * memory + readers * square * keys + apply,
         // Each reader's gradient and its part of the memory's; then those of keys and values.
-        (2.0 * readers + 2.0) * memory + readers * back * width + apply,
+        (2.0 * readers + 2.0) * memory + readers * back + apply,
     ]
 }
 
@@ -118,15 +118,15 @@ mod tests {
         let triangle = 18.6875;
         let per_channel = |[forward, backward]: [f64; 2]| [forward / 64.0, backward / 64.0];
         assert_eq!(
-            per_channel(matrix_memory(1, "none", 64)),
+            per_channel(matrix_memory(1, "none", [64, 64])),
             [2.0 * 64.0 + 24.0 + triangle, 4.0 * 64.0 + 24.0 + 2.0 * triangle + triangle]
         );
         assert_eq!(
-            per_channel(matrix_memory(1, "vector", 64)),
+            per_channel(matrix_memory(1, "vector", [64, 64])),
             [2.0 * 64.0 + 16.5 + triangle, 4.0 * 64.0 + 24.0 + 2.0 * 15.5 + triangle]
         );
         assert_eq!(
-            per_channel(matrix_memory(2, "scalar", 64)),
+            per_channel(matrix_memory(2, "scalar", [64, 64])),
             [3.0 * 64.0 + 2.0 * 24.0 + triangle, 6.0 * 64.0 + 2.0 * (24.0 + 2.0 * triangle) + triangle]
         );
         assert_eq!(solve(64) / 64.0, 15.5);

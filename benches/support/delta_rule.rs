@@ -15,7 +15,7 @@ pub static OPERATOR: Operator = Operator {
     #[cfg(feature = "flex")]
     counted: |decay, channels| {
         let solve = crate::counted::solve(channels);
-        crate::counted::matrix_memory(2, decay, channels).map(|products| products + solve)
+        crate::counted::matrix_memory(2, decay, [channels; 2]).map(|products| products + solve)
     },
 };
 

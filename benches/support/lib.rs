@@ -2,7 +2,7 @@
 
 mod clock;
 #[cfg(feature = "flex")]
-mod counted;
+pub mod counted;
 mod delta_rule;
 #[cfg(feature = "flex")]
 mod limits;

@@ -13,7 +13,7 @@ pub static OPERATOR: Operator = Operator {
     call: |decay, shape, device| Box::new(Inputs::random(crate::decay(decay, shape, device), shape, device)),
     // Queries read the memory.
     #[cfg(feature = "flex")]
-    counted: |decay, channels| crate::counted::matrix_memory(1, decay, channels),
+    counted: |decay, channels| crate::counted::matrix_memory(1, decay, [channels; 2]),
 };
 
 struct Inputs {

@@ -1,7 +1,9 @@
 //! Training steps of whole language models.
 
 mod contestants;
+mod page;
 mod step;
 
 pub use contestants::CONTESTANTS;
-pub use step::{Sizes, training_step};
+pub use page::page;
+pub use step::child;
