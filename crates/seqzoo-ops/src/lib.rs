@@ -22,6 +22,9 @@
 //! | [`retrieve`](attention::hopfield::retrieve) | patterns out of a modern Hopfield network, in any number of steps |
 //! | [`sigmoid_attention`](attention::sigmoid::sigmoid_attention) | the same with a sigmoid of every score by itself |
 //!
+//! One operator follows a sequence mixer in every language model: [`cross_entropy`](cross_entropy::cross_entropy), the loss of
+//! a head, without the logits of all positions at once.
+//!
 //! # Conventions
 //!
 //! | letter | word | meaning |
@@ -55,6 +58,7 @@
 
 pub mod attention;
 pub mod causal_conv;
+pub mod cross_entropy;
 pub mod delta_rule;
 pub mod diagonal_ssm;
 pub mod linear_attention;

@@ -2,6 +2,7 @@
 
 mod attention;
 mod causal_conv;
+mod cross_entropy;
 mod delta_rule;
 mod diagonal_ssm;
 mod entrances;
