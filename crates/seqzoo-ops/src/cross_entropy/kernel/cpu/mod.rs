@@ -79,7 +79,7 @@ fn losses<E: Real + Element>(
     rule: &Rule,
 ) -> (FlexTensor, Option<FlexTensor>) {
     let [rows, _] = logits.shape().dims();
-    let mut logits = logits.to_contiguous();
+    let mut logits = in_order(logits);
     let [bias, classes, factors] = [bias.cloned(), Some(classes), factors]
         .map(|tensor| tensor.map(|tensor: FlexTensor| tensor.to_contiguous()));
     let mut losses = vec![E::default(); rows];
@@ -94,11 +94,21 @@ fn losses<E: Real + Element>(
     (tensor(losses, Shape::new([rows])), factors.map(|_| logits))
 }
 
+/// A tensor whose numbers are in order from the beginning of its memory: the same if they are. `to_contiguous` would leave a
+/// second owner, and to write to what two own is to copy it.
+fn in_order(tensor: FlexTensor) -> FlexTensor {
+    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 {
+        tensor
+    } else {
+        tensor.to_contiguous()
+    }
+}
+
 /// Numbers that a thread takes at once.
 const AT_ONCE: usize = 1 << 14;
 
 fn add<E: Real + Element>(sum: FlexTensor, part: FlexTensor) -> FlexTensor {
-    let (mut sum, part) = (sum.to_contiguous(), part.to_contiguous());
+    let (mut sum, part) = (in_order(sum), in_order(part));
     let both = sum.storage_mut::<E>().par_chunks_mut(AT_ONCE).zip(numbers::<E>(&part).par_chunks(AT_ONCE));
     both.for_each(|(sum, part)| sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += *part));
     sum
@@ -110,7 +120,7 @@ fn scale<E: Real + Element>(tensor: FlexTensor, factor: &FlexTensor) -> FlexTens
     if factor == E::ONE {
         return tensor;
     }
-    let mut tensor = tensor.to_contiguous();
+    let mut tensor = in_order(tensor);
     let parts = tensor.storage_mut::<E>().par_chunks_mut(AT_ONCE);
     parts.for_each(|part| part.iter_mut().for_each(|number| *number *= factor));
     tensor
