@@ -9,7 +9,6 @@ mod curve;
 mod text;
 
 use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use clap::{Args, Parser};
@@ -187,11 +186,8 @@ fn learn(mut training: Training, text: &Text, device: &Device) -> Training {
     let (batch, length) = (usize::from(recipe.batch), usize::from(recipe.length));
     let rate = recipe.rate * schedule(training.step as usize, recipe.steps as usize);
     let (tokens, targets) = text.batch(&mut training.random, batch, length, device);
-    let (logits, _) = training.model.forward(tokens, None);
-    let [batch, time, vocabulary] = logits.dims();
-    let loss = CrossEntropyLossConfig::new()
-        .init(device)
-        .forward(logits.reshape([batch * time, vocabulary]), targets.reshape([batch * time]));
+    let (hidden, _) = training.model.hidden(tokens, None, None);
+    let loss = training.model.loss(hidden, targets, Default::default());
     let gradients = GradientsParams::from_grads(loss.backward(), &training.model);
     training.model = training.optimizer.step(rate, training.model, gradients);
     training.step += 1;
@@ -221,11 +217,9 @@ fn held_out_bits(model: &LanguageModel, text: &Text, length: usize) -> f64 {
     let device = model.embedding.weight.val().device();
     let (mut state, mut sum, mut count) = (None, 0.0, 0);
     for (tokens, targets) in text.held_out(length, &device) {
-        let (logits, next) = model.forward(tokens, state);
-        let [_, time, vocabulary] = logits.dims();
-        let loss = CrossEntropyLossConfig::new()
-            .init(&device)
-            .forward(logits.reshape([time, vocabulary]), targets.reshape([time]));
+        let [_, time] = tokens.dims();
+        let (hidden, next) = model.hidden(tokens, None, state);
+        let loss = model.loss(hidden, targets, Default::default());
         sum += f64::from(loss.into_scalar::<f32>()) * time as f64;
         count += time;
         state = Some(next);

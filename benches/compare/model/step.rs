@@ -1,10 +1,10 @@
 //! Steps of training, in a process of their own, whose memory the system tells.
 
 use super::contestants::{CONTESTANTS, Contestant};
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 use seqzoo::models::LanguageModelConfig;
+use seqzoo::ops::cross_entropy::CrossEntropyOptions;
 use seqzoo::training::AdamWConfig;
 use seqzoo_benches::{median, resident_bytes, wait};
 use std::process::{Command, ExitCode};
@@ -97,10 +97,8 @@ fn seconds(contestant: &Contestant, sizes: Sizes, runs: usize) -> f64 {
     let tokens = Tensor::<1, Int>::from_ints(tokens.as_slice(), &device).reshape([batch, time]);
     median(runs, || {
         let current = model.take().expect("the model is put back");
-        let (logits, _) = current.forward(tokens.clone(), None);
-        let loss = CrossEntropyLossConfig::new()
-            .init(&device)
-            .forward(logits.reshape([batch * time, vocabulary]), tokens.clone().reshape([batch * time]));
+        let (hidden, _) = current.hidden(tokens.clone(), None, None);
+        let loss = current.loss(hidden, tokens.clone(), CrossEntropyOptions::default());
         let gradients = GradientsParams::from_grads(loss.backward(), &current);
         model = Some(optimizer.step(1e-3, current, gradients));
         wait(&device, loss.into_scalar::<f32>());

@@ -24,6 +24,9 @@
 //! | [`token_wise`] | what stands around the mixers: linear maps, norms, gates, feature maps |
 //! | [`adamw`](adamw::adamw) | a step of AdamW |
 //!
+//! One operator follows a sequence mixer in every language model: [`cross_entropy`](cross_entropy::cross_entropy), the loss of
+//! a head, without the logits of all positions at once.
+//!
 //! # Conventions
 //!
 //! | letter | word | meaning |
@@ -58,6 +61,7 @@
 pub mod adamw;
 pub mod attention;
 pub mod causal_conv;
+pub mod cross_entropy;
 pub mod delta_rule;
 pub mod diagonal_ssm;
 pub mod linear_attention;

@@ -9,6 +9,7 @@ mod golden;
 mod golden_mamba;
 mod landmarks;
 mod law;
+mod loss;
 mod published;
 mod retrieval;
 mod small;

@@ -3,6 +3,7 @@
 mod adamw;
 mod attention;
 mod causal_conv;
+mod cross_entropy;
 mod delta_rule;
 mod diagonal_ssm;
 mod entrances;

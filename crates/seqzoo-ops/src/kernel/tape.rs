@@ -24,6 +24,11 @@ pub(crate) trait Operator<B: Backend, const N: usize, const K: usize>: Debug + S
     /// The tensors that the forward pass saves for the backward pass.
     type Saved: Clone + Debug + Send + 'static;
 
+    /// Told before `forward`, by their places, which inputs have a gradient: what an operator notes that leaves out the others.
+    fn told(settings: Self::Settings, _has_gradient: impl Fn(usize) -> bool) -> Self::Settings {
+        settings
+    }
+
     /// The outputs alone, for a call of which no gradient is wanted.
     fn outputs(inputs: Self::Inputs, settings: Self::Settings) -> Self::Outputs;
 
@@ -48,6 +53,7 @@ where
     // An absent input has a node too, a constant: the tape takes one per input.
     let absent = Autodiff::<B, C>::from_inner(token.clone());
     let nodes = inputs.each_ref().map(|input| input.as_ref().unwrap_or(&absent).node());
+    let settings = O::told(settings, |place| inputs[place].as_ref().is_some_and(is_tracked::<B, C>));
     let inputs = O::Inputs::from_array(inputs.map(|input| input.map(|tensor| tensor.into_primitive())));
 
     let slots = Slots::<B, K>::default();
@@ -70,10 +76,18 @@ where
     }))
 }
 
+/// Whether a tensor has a gradient. The tape says so of nodes alone that are about to get a child, so one is begun and dropped.
+fn is_tracked<B: Backend, C: CheckpointStrategy>(tensor: &FloatTensor<Autodiff<B, C>>) -> bool {
+    let child = <Deliver<1> as Backward<B, 1>>::prepare::<C>(Deliver, [tensor.node()]).compute_bound();
+    matches!(child.stateful(), OpsKind::Tracked(_))
+}
+
 /// Puts an operator on the tape: its name, its numbers of inputs and outputs, and the extension trait with its functions
-/// for the outputs alone, forward and vjp. Takes the structs `Inputs`, `Outputs`, `Saved` and `Settings` of its place.
+/// for the outputs alone, forward and vjp; and what notes in its settings which inputs have a gradient, if anything does. Takes
+/// the structs `Inputs`, `Outputs`, `Saved` and `Settings` of its place.
 macro_rules! on_tape {
-    ($operator:ident[$inputs:literal, $outputs:literal]: $backend:ident { $alone:ident, $forward:ident, $vjp:ident }) => {
+    ($operator:ident[$inputs:literal, $outputs:literal]: $backend:ident { $alone:ident, $forward:ident, $vjp:ident }
+     $(, told by $told:path)?) => {
         #[derive(Debug)]
         struct $operator;
 
@@ -82,6 +96,10 @@ macro_rules! on_tape {
             type Outputs = Outputs<B>;
             type Settings = Settings;
             type Saved = Saved<B>;
+
+            $(fn told(settings: Settings, has_gradient: impl Fn(usize) -> bool) -> Settings {
+                $told(settings, has_gradient)
+            })?
 
             fn outputs(inputs: Inputs<B>, settings: Settings) -> Outputs<B> {
                 B::$alone(inputs, settings)

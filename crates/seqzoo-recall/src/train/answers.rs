@@ -1,7 +1,8 @@
-//! The logits that compete for an answer.
+//! The logits that compete for an answer, and the loss of the right one.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use seqzoo::models::LanguageModel;
+use seqzoo::ops::cross_entropy::{CrossEntropyOptions, cross_entropy};
 
 /// Channels `[N, D]` to the logits of the first `answers` tokens, or of all.
 pub(super) fn answer_logits(model: &LanguageModel, hidden: Tensor<2>, answers: Option<usize>) -> Tensor<2> {
@@ -16,14 +17,29 @@ pub(super) fn answer_logits(model: &LanguageModel, hidden: Tensor<2>, answers: O
     }
 }
 
+/// The mean cross-entropy of `targets`, `[N]`, among the first `answers` tokens, or among all.
+pub(super) fn answer_loss(
+    model: &LanguageModel,
+    hidden: Tensor<2>,
+    targets: Tensor<1, Int>,
+    answers: Option<usize>,
+) -> Tensor<1> {
+    let head = model.head_weights();
+    let head = match answers {
+        Some(count) => head.first(count),
+        None => head,
+    };
+    cross_entropy(model.norm.forward(hidden), head, targets, CrossEntropyOptions::default())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::answer_logits;
+    use super::{answer_logits, answer_loss};
     use crate::experiment::Experiment;
-    use burn::tensor::{Device, Distribution, Tensor};
+    use burn::tensor::{Device, Distribution, Int, Tensor, activation::log_softmax};
 
     #[test]
-    fn they_are_the_first_of_all_logits() {
+    fn logits_and_losses_are_those_of_the_first_tokens() {
         let device = Device::default();
         let hidden = Tensor::<2>::random([5, 8], Distribution::Default, &device);
         let experiment = Experiment::shipped("quick").unwrap().unwrap();
@@ -38,6 +54,14 @@ mod tests {
             let few = answer_logits(&model, hidden.clone(), Some(3));
             let gap = (few - all.narrow(1, 0, 3)).abs().max().into_scalar::<f32>();
             assert!(gap < 1e-6, "{gap}");
+            let right = Tensor::<1, Int>::from_ints([0, 2, 1, 1, 0], &device);
+            for answers in [None, Some(3)] {
+                let said = log_softmax(answer_logits(&model, hidden.clone(), answers), 1);
+                let wanted = said.gather(1, right.clone().unsqueeze_dim(1)).mean().neg();
+                let found = answer_loss(&model, hidden.clone(), right.clone(), answers);
+                let gap = (found - wanted).abs().into_scalar::<f32>();
+                assert!(gap < 1e-6, "{gap}");
+            }
         }
     }
 }

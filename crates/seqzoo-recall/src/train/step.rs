@@ -1,10 +1,10 @@
 //! One step of the optimizer.
 
-use super::answers::answer_logits;
+use super::answers::answer_loss;
 use super::clip::clip;
 use crate::task::Batch;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Tensor, activation::log_softmax};
+use burn::tensor::Tensor;
 use seqzoo::models::LanguageModel;
 
 /// One step of AdamW on the mean cross-entropy of the supervised positions, which is what it returns, and on what layers
@@ -20,8 +20,7 @@ pub(super) fn step(
     let [rows, time, channels] = hidden.dims();
     // The head is most of a small model's work, and most positions are filler.
     let asked = hidden.reshape([rows * time, channels]).select(0, batch.positions.clone());
-    let said = log_softmax(answer_logits(&model, asked, batch.answer_tokens), 1);
-    let loss = said.gather(1, batch.targets.clone().unsqueeze_dim(1)).mean().neg();
+    let loss = answer_loss(&model, asked, batch.targets.clone(), batch.answer_tokens);
     let value = loss.clone().inner();
     // What layers ask for beside the task: a router's balance.
     let loss = match model.auxiliary_loss(&state) {

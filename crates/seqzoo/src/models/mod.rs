@@ -8,6 +8,7 @@ mod directory;
 mod generate;
 mod landmarks;
 mod language_model;
+mod loss;
 mod retrieval;
 mod sampling;
 mod weights;
