@@ -10,7 +10,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData, bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// `model`, whose parameters are not drawn yet, with those in `tensors`.
 ///
@@ -35,6 +35,9 @@ pub(super) fn read(
 
 /// Where a parameter is.
 struct Found<'a> {
+    /// The name in the table.
+    name: String,
+    /// The name in this file.
     published: String,
     layout: &'a Layout,
 }
@@ -55,8 +58,8 @@ impl<'a> Check<'a> {
         })?;
         let other = place.also.filter(|also| self.tensors.get(also).is_some());
         let name = match self.tensors.get(&place.published) {
-            Some(_) => place.published,
-            None => other.unwrap_or(place.published),
+            Some(_) => place.published.clone(),
+            None => other.unwrap_or_else(|| place.published.clone()),
         };
         let wanted = place.layout.published_shape(shape);
         let Some(view) = self.tensors.get(&name) else {
@@ -73,7 +76,7 @@ impl<'a> Check<'a> {
                 format!("the tensor `{name}` is {:?}, but F32, F16, BF16 or F64 is wanted", view.dtype());
             return Err(self.tensors.refuse(&name, problem));
         }
-        Ok(Found { published: name, layout: place.layout })
+        Ok(Found { name: place.published, published: name, layout: place.layout })
     }
 }
 
@@ -107,12 +110,15 @@ fn all_are_used(
     places: &BTreeMap<String, Found<'_>>,
 ) -> Result<(), CheckpointError> {
     let used: HashSet<&str> = places.values().map(|found| found.published.as_str()).collect();
+    let by_name: HashMap<&str, &str> =
+        places.values().map(|found| (found.name.as_str(), found.published.as_str())).collect();
     for name in tensors.names().filter(|name| !used.contains(name)) {
-        let Some(original) = names.original(name).filter(|original| used.contains(original.as_str())) else {
+        let original = names.original(name).and_then(|original| by_name.get(original.as_str()).copied());
+        let Some(original) = original else {
             let problem = format!("it holds the tensor `{name}`, for which the model has no parameter");
             return Err(tensors.refuse(name, problem));
         };
-        let [copy, of] = [tensors.get(name), tensors.get(&original)];
+        let [copy, of] = [tensors.get(name), tensors.get(original)];
         let same = |copy: &TensorView<'_>, of: &TensorView<'_>| {
             copy.dtype() == of.dtype() && copy.shape() == of.shape() && copy.data() == of.data()
         };
@@ -144,7 +150,7 @@ impl ModuleMapper for Fill<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Found { published, layout } = &self.places[&self.path.join(".")];
+        let Found { published, layout, .. } = &self.places[&self.path.join(".")];
         let view = self.tensors.get(published).expect("the tensor was looked for");
         let shape = parameter.lazy_shape();
         let data = numbers(view, layout, shape.as_slice(), self.precision);
