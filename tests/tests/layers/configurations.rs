@@ -3,7 +3,7 @@
 use burn::tensor::{DType, FloatDType};
 use seqzoo::layers::*;
 use seqzoo::models::LanguageModelConfig;
-use seqzoo::parts::{FeatureMapKind, ProjectionInit, RmsNorm, RotaryScaling, SwiGlu};
+use seqzoo::parts::{Depth, FeatureMapKind, ProjectionInit, RmsNorm, RotaryScaling, SwiGlu};
 use seqzoo::{ConfigError, MixerConfig};
 use seqzoo_tests::{Inputs, plain};
 
@@ -46,6 +46,11 @@ fn state_spaces_and_gated_recurrences_say_what_does_not_divide_or_is_out_of_rang
         (mamba.clone().with_dt_scale(0.0).try_init(&device), "dt_scale = 0"),
         (mamba.clone().with_dt_min(0.2).try_init(&device), "dt_min = 0.2 and dt_max = 0.1"),
         (mamba.clone().with_dt_max(100.0).try_init(&device), "two positive numbers up to 64 are wanted"),
+        (mamba.clone().with_d_inner(Some(0)).try_init(&device), "d_inner is 0"),
+        (
+            mamba.clone().with_selection_norm_epsilon(Some(-1.0)).try_init(&device),
+            "selection_norm_epsilon = -1, but a finite number of at least 0",
+        ),
         (mamba.with_dt_floor(-1.0).try_init(&device), "dt_floor = -1"),
     ] {
         assert!(message(made).contains(wanted), "{wanted}");
@@ -58,6 +63,10 @@ fn state_spaces_and_gated_recurrences_say_what_does_not_divide_or_is_out_of_rang
         ),
         (mamba2.clone().with_head_dim(0).try_init(&device), "head_dim = 0"),
         (mamba2.clone().with_n_groups(3).try_init(&device), "n_groups = 3 does not divide the 4 heads"),
+        (
+            mamba2.clone().with_norm_groups(Some(5)).try_init(&device),
+            "norm_groups = 5 does not divide the 32",
+        ),
         (mamba2.clone().with_a_range((0.0, 1.0)).try_init(&device), "a_range = (0, 1)"),
         (mamba2.clone().with_a_range((2.0, 2.0)).try_init(&device), "the first one smaller"),
         (mamba2.clone().with_dt_limit(Some((0.2, 0.1))).try_init(&device), "dt_limit = (0.2, 0.1)"),
@@ -65,6 +74,12 @@ fn state_spaces_and_gated_recurrences_say_what_does_not_divide_or_is_out_of_rang
     ] {
         assert!(message(made).contains(wanted), "{wanted}");
     }
+    let depth = Hgrn2Config::new(16).with_expand_ratio(4).with_depth(Some(Depth::new(3, 3)));
+    assert!(
+        message(depth.clone().try_init(&device)).contains("depth.layer = 3 is not below depth.layers = 3")
+    );
+    let both = depth.with_depth(Some(Depth::new(1, 3))).with_lower_bound(0.5);
+    assert!(message(both.try_init(&device)).contains("lower_bound = 0.5, but with a depth"));
     let text = message(Hgrn2Config::new(16).try_init(&device));
     assert!(text.contains("hgrn2: 0 heads do not divide d_model = 16"), "{text}");
     for bound in [-0.1, 1.0, 1.0 - 1e-12, f64::NAN] {

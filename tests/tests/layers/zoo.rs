@@ -2,7 +2,9 @@
 
 use burn::tensor::Device;
 use seqzoo::layers::*;
-use seqzoo::parts::{Discretisation, FeatureMapKind, Hippo, RealTransform, RotaryScaling, StateSpaceInit};
+use seqzoo::parts::{
+    Depth, Discretisation, FeatureMapKind, Hippo, RealTransform, RotaryScaling, StateSpaceInit,
+};
 use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::double;
@@ -360,7 +362,20 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_dt_rank(Some(2)),
             ),
         ),
+        (
+            "mamba, norms of what tokens select, other inner channels".into(),
+            MixerConfig::Mamba(
+                MambaConfig::new(CHANNELS)
+                    .with_d_state(3)
+                    .with_selection_norm_epsilon(Some(1e-6))
+                    .with_d_inner(Some(CHANNELS + 1)),
+            ),
+        ),
         ("mamba2, grouped".into(), MixerConfig::Mamba2(mamba2.clone().with_n_groups(2))),
+        (
+            "mamba2, grouped, one norm of all channels".into(),
+            MixerConfig::Mamba2(mamba2.clone().with_n_groups(2).with_norm_groups(Some(1))),
+        ),
         (
             "mamba2, norm before the gate, limited steps, skips of channels, biased".into(),
             MixerConfig::Mamba2(
@@ -377,6 +392,10 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             MixerConfig::Mamba2(mamba2.with_rms_norm(false).with_conv_bias(false).with_d_conv(2)),
         ),
         ("hgrn2".into(), MixerConfig::Hgrn2(hgrn2.clone())),
+        (
+            "hgrn2, learned bounds".into(),
+            MixerConfig::Hgrn2(hgrn2.clone().with_depth(Some(Depth::new(2, 3)))),
+        ),
         (
             "hgrn2, bounded, two heads".into(),
             MixerConfig::Hgrn2(hgrn2.with_num_heads(Some(2)).with_lower_bound(0.5)),

@@ -5,6 +5,7 @@ mod attention_cache;
 mod decay_gate;
 mod delay_network;
 mod delta_heads;
+mod depth_bounds;
 mod diagonal_state_space;
 mod dplr_state_space;
 mod fast_weights;
@@ -36,6 +37,7 @@ mod time_steps;
 
 pub use decay_gate::{DecayGate, ScalarDecay};
 pub use delta_heads::DeltaHeads;
+pub use depth_bounds::{Depth, DepthBounds};
 pub use diagonal_state_space::{DiagonalStateSpace, DiagonalStateSpaceConfig, StateSpaceInit};
 pub use dplr_state_space::{DplrStateSpace, DplrStateSpaceConfig};
 pub use feature_map::{FeatureMap, FeatureMapKind};
@@ -68,9 +70,10 @@ pub(crate) use attention_cache::{empty_cache, map_cache, map_cache_and_position}
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
 pub(crate) use fast_weights::{check_tokens, head_width, matrix_shapes};
-pub(crate) use forget_gate::ForgetGate;
+pub(crate) use forget_gate::{ForgetGate, bounded_forget_gate};
 pub(crate) use implicit_filter::ImplicitFilterOptions;
 pub(crate) use memory_heads::MemoryOptions;
+pub(crate) use norm::root_mean_square_norm;
 pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, join_heads, project, project_all, projection, split_heads,
     with_bias,

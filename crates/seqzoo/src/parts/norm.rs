@@ -56,6 +56,13 @@ impl RmsNorm {
     }
 }
 
+/// `x / sqrt(mean(x²) + ε)` over the last axis: the norm without a scale. It computes in `f32` or wider and returns the
+/// dtype of its input.
+pub(crate) fn root_mean_square_norm<const D: usize>(input: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    let ones = Tensor::ones([input.dims()[D - 1]], (&input.device(), accumulator(input.dtype())));
+    rms_norm(input, ones, RmsNormOptions { epsilon, gate: None, form: Form::Auto })
+}
+
 /// Root-mean-square normalisation, then a gate: `y = RMSNorm(x) ⊙ silu(g)`, or with [another
 /// activation](GateActivation) of the gate.
 ///
