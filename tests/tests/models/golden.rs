@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData, activation::log_softmax};
 use seqzoo::layers::{DeltaNetConfig, GatedLinearAttentionConfig};
-use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig, Norm, Sampling};
+use seqzoo::models::{ChannelMixerConfig, FeedForward, LanguageModel, LanguageModelConfig, Norm, Sampling};
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error, plain};
 
@@ -22,7 +22,7 @@ fn load(folder: &str, mixer: MixerConfig, names: &[(&str, &str)], device: &Devic
         (r"^model\.layers\.(\d+)\.", "blocks.$1."),
         (r"\.attn_norm\.weight", ".mixer_norm.Rms.gamma"),
         (r"\.mlp_norm\.weight", ".channels.norm.Rms.gamma"),
-        (r"\.mlp\.(\w+)_proj", ".channels.swiglu.$1"),
+        (r"\.mlp\.(\w+)_proj", ".channels.feed_forward.SwiGlu.$1"),
     ];
     published::load(folder, config, &[&common, names].concat(), device)
 }
@@ -149,11 +149,12 @@ fn record_model(model: &LanguageModel, found: &mut ReferenceGradients, gradients
         record(&block.mixer, found, &layer, gradients);
         record_norm(&format!("{layer}.attn_norm.weight"), &block.mixer_norm, found, gradients);
         record_norm(&format!("{layer}.mlp_norm.weight"), &channels.norm, found, gradients);
-        for (part, linear) in [
-            ("gate_proj", &channels.swiglu.gate),
-            ("up_proj", &channels.swiglu.up),
-            ("down_proj", &channels.swiglu.down),
-        ] {
+        let FeedForward::SwiGlu(swiglu) = &channels.feed_forward else {
+            panic!("the published model has another feed-forward")
+        };
+        for (part, linear) in
+            [("gate_proj", &swiglu.gate), ("up_proj", &swiglu.up), ("down_proj", &swiglu.down)]
+        {
             found.linear(&format!("{layer}.mlp.{part}"), linear, gradients);
         }
     }

@@ -35,9 +35,9 @@ impl SwiGlu {
         two_thirds.and_then(|hidden| hidden.checked_next_multiple_of(256)).unwrap_or(usize::MAX)
     }
 
-    /// `[B, T, D]` to `[B, T, D]`.
+    /// `[.., D]` to `[.., D]`.
     #[track_caller]
-    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+    pub fn forward<const R: usize>(&self, input: Tensor<R>) -> Tensor<R> {
         project(&self.down, silu(project(&self.gate, input.clone())) * project(&self.up, input))
     }
 }
