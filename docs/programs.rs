@@ -20,6 +20,7 @@ programs! {
     SequenceMixers: "src/sequence_mixers.md",
     Contract: "src/contract.md",
     Models: "src/models.md",
+    Checkpoints: "src/checkpoints.md",
     OwnLayer: "src/own_layer.md",
     LandmarkAttention: "src/landmark_attention.md",
     AttentionVariants: "src/attention_variants.md",

@@ -6,6 +6,7 @@
 //! * [`models`]: a language model over any pattern of layers, and generation from it.
 //! * [`mod@state`]: what a layer remembers, to save, load, fork, select and detach.
 //! * [`parts`]: the modules that layers share.
+//! * [`checkpoint`]: published models, read and written as their libraries do.
 //! * [`training`]: a checkpoint of a training, resumable to the same bits.
 //! * [`files`]: files that are whole or not there.
 //! * [`WeightDecay`]: which parameters an optimizer should decay.
@@ -38,6 +39,7 @@
 
 pub use seqzoo_ops as ops;
 
+pub mod checkpoint;
 pub mod files;
 pub mod layers;
 pub mod models;

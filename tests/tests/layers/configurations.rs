@@ -46,6 +46,11 @@ fn state_spaces_and_gated_recurrences_say_what_does_not_divide_or_is_out_of_rang
         (mamba.clone().with_dt_scale(0.0).try_init(&device), "dt_scale = 0"),
         (mamba.clone().with_dt_min(0.2).try_init(&device), "dt_min = 0.2 and dt_max = 0.1"),
         (mamba.clone().with_dt_max(100.0).try_init(&device), "two positive numbers up to 64 are wanted"),
+        (mamba.clone().with_d_inner(Some(0)).try_init(&device), "d_inner is 0"),
+        (
+            mamba.clone().with_selection_norm_epsilon(Some(-1.0)).try_init(&device),
+            "selection_norm_epsilon = -1, but a finite number of at least 0",
+        ),
         (mamba.with_dt_floor(-1.0).try_init(&device), "dt_floor = -1"),
     ] {
         assert!(message(made).contains(wanted), "{wanted}");
@@ -58,6 +63,10 @@ fn state_spaces_and_gated_recurrences_say_what_does_not_divide_or_is_out_of_rang
         ),
         (mamba2.clone().with_head_dim(0).try_init(&device), "head_dim = 0"),
         (mamba2.clone().with_n_groups(3).try_init(&device), "n_groups = 3 does not divide the 4 heads"),
+        (
+            mamba2.clone().with_norm_groups(Some(5)).try_init(&device),
+            "norm_groups = 5 does not divide the 32",
+        ),
         (mamba2.clone().with_a_range((0.0, 1.0)).try_init(&device), "a_range = (0, 1)"),
         (mamba2.clone().with_a_range((2.0, 2.0)).try_init(&device), "the first one smaller"),
         (mamba2.clone().with_dt_limit(Some((0.2, 0.1))).try_init(&device), "dt_limit = (0.2, 0.1)"),

@@ -84,3 +84,45 @@ fn a_bounded_decay_is_a_sigmoid_of_its_rate_times_its_step() {
     let wanted = sigmoid(steps * rates.exp().reshape([1, 1, 2, 1])).mul_scalar(-4.0);
     assert_eq!(found.into_data(), wanted.into_data());
 }
+
+#[test]
+fn norms_of_what_tokens_select_see_no_scale() {
+    let device = plain();
+    let config = MambaConfig::new(8).with_d_state(3).with_dt_rank(Some(2));
+    let config = config.with_selection_norm_epsilon(Some(1e-30));
+    let layer = double(config.init(&device));
+    let mut scaled = layer.clone();
+    // Channels of the step, of `B` and of `C`, each with a scale of their own.
+    let scales = [3.0, 3.0, 0.5, 0.5, 0.5, 7.0, 7.0, 7.0];
+    let scales = Tensor::<1>::from_data(scales, (&device, burn::tensor::DType::F64)).unsqueeze::<2>();
+    scaled.selection.weight = Param::from_tensor(layer.selection.weight.val() * scales.clone());
+    assert_equal(&scaled, &layer, &device);
+
+    // Without norms they are told apart.
+    let plain_config = MambaConfig::new(8).with_d_state(3).with_dt_rank(Some(2));
+    let mut without = double(plain_config.init(&device));
+    without.selection.weight = layer.selection.weight.clone();
+    let input = Inputs::new(3, &device).uniform::<3>([2, 20, 8]);
+    let before = without.forward(input.clone(), None).0;
+    without.selection.weight = Param::from_tensor(layer.selection.weight.val() * scales);
+    let difference = (without.forward(input, None).0 - before).abs().max().into_scalar::<f64>();
+    assert!(difference > 1e-6);
+}
+
+#[test]
+fn groups_of_a_norm_are_those_of_the_heads_unless_they_are_given() {
+    let device = plain();
+    let config = Mamba2Config::new(8).with_head_dim(4).with_d_state(3).with_n_groups(2);
+    let default = double(config.clone().init(&device));
+    let with_groups = |groups| {
+        let layer = double(config.clone().with_norm_groups(Some(groups)).init(&device));
+        let mut changed = default.clone();
+        changed.norm = layer.norm;
+        changed
+    };
+    assert_equal(&with_groups(2), &default, &device);
+    let input = Inputs::new(3, &device).uniform::<3>([2, 20, 8]);
+    let output = |layer: &Mamba2| layer.forward(input.clone(), None).0;
+    let difference = (output(&with_groups(1)) - output(&default)).abs().max().into_scalar::<f64>();
+    assert!(difference > 1e-6);
+}

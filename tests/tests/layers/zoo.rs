@@ -360,7 +360,20 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
                     .with_dt_rank(Some(2)),
             ),
         ),
+        (
+            "mamba, norms of what tokens select, other inner channels".into(),
+            MixerConfig::Mamba(
+                MambaConfig::new(CHANNELS)
+                    .with_d_state(3)
+                    .with_selection_norm_epsilon(Some(1e-6))
+                    .with_d_inner(Some(CHANNELS + 1)),
+            ),
+        ),
         ("mamba2, grouped".into(), MixerConfig::Mamba2(mamba2.clone().with_n_groups(2))),
+        (
+            "mamba2, grouped, one norm of all channels".into(),
+            MixerConfig::Mamba2(mamba2.clone().with_n_groups(2).with_norm_groups(Some(1))),
+        ),
         (
             "mamba2, norm before the gate, limited steps, skips of channels, biased".into(),
             MixerConfig::Mamba2(

@@ -1,65 +1,15 @@
 //! Rung 6: published-format models give the same logits, loss, gradients and greedy tokens.
 
-use super::published;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData, activation::log_softmax};
-use seqzoo::layers::{DeltaNetConfig, GatedLinearAttentionConfig};
-use seqzoo::models::{ChannelMixerConfig, FeedForward, LanguageModel, LanguageModelConfig, Norm, Sampling};
-use seqzoo::{Mixer, MixerConfig};
+use seqzoo::models::{FeedForward, LanguageModel, Norm, Sampling};
+use seqzoo::{Mixer, checkpoint};
 use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error, plain};
 
-/// The model of flash-linear-attention in `folder`, two layers of `mixer`, whose parameters have `names` after
-/// `blocks.0.attn.`.
-fn load(folder: &str, mixer: MixerConfig, names: &[(&str, &str)], device: &Device) -> LanguageModel {
-    let config = LanguageModelConfig::new(48, 24, vec![mixer])
-        .with_num_layers(Some(2))
-        .with_channel_mixer(ChannelMixerConfig::SwiGluOf { hidden: 32 });
-    let common = [
-        (r"^model\.embeddings", "embedding"),
-        (r"^model\.norm\.weight", "norm.Rms.gamma"),
-        (r"^lm_head", "head"),
-        (r"^model\.layers\.(\d+)\.", "blocks.$1."),
-        (r"\.attn_norm\.weight", ".mixer_norm.Rms.gamma"),
-        (r"\.mlp_norm\.weight", ".channels.norm.Rms.gamma"),
-        (r"\.mlp\.(\w+)_proj", ".channels.feed_forward.SwiGlu.$1"),
-    ];
-    published::load(folder, config, &[&common, names].concat(), device)
-}
-
-/// The tiny GLA model of flash-linear-attention.
-fn gated_linear_attention(device: &Device) -> LanguageModel {
-    let layer = GatedLinearAttentionConfig::new(24).with_num_heads(2).with_norm_epsilon(1e-6);
-    let names = [
-        (r"\.attn\.g_norm_swish_gate\.weight", ".attn.norm.norm.gamma"),
-        (r"\.attn\.gk_proj\.0\.", ".attn.decay_down."),
-        (r"\.attn\.gk_proj\.1\.", ".attn.decay_up."),
-        (r"\.attn\.q_proj", ".attn.query"),
-        (r"\.attn\.k_proj", ".attn.key"),
-        (r"\.attn\.v_proj", ".attn.value"),
-        (r"\.attn\.g_proj", ".attn.gate"),
-        (r"\.attn\.o_proj", ".attn.output"),
-        (r"\.attn\.", ".mixer.GatedLinearAttention."),
-    ];
-    load("16_model_fla_gla", MixerConfig::GatedLinearAttention(layer), &names, device)
-}
-
-/// The tiny DeltaNet model of flash-linear-attention.
-fn delta_net(device: &Device) -> LanguageModel {
-    let layer = DeltaNetConfig::new(24).with_num_heads(2).with_norm_epsilon(1e-6);
-    let names = [
-        (r"\.attn\.o_norm\.weight", ".attn.norm.norm.gamma"),
-        (r"\.attn\.q_conv1d", ".attn.convolutions.convs.0"),
-        (r"\.attn\.k_conv1d", ".attn.convolutions.convs.1"),
-        (r"\.attn\.v_conv1d", ".attn.convolutions.convs.2"),
-        (r"\.attn\.q_proj", ".attn.query"),
-        (r"\.attn\.k_proj", ".attn.key"),
-        (r"\.attn\.v_proj", ".attn.value"),
-        (r"\.attn\.b_proj", ".attn.beta"),
-        (r"\.attn\.o_proj", ".attn.output"),
-        (r"\.attn\.", ".mixer.DeltaNet.heads."),
-    ];
-    load("16_model_fla_delta_net", MixerConfig::DeltaNet(layer), &names, device)
+/// The model in `folder`.
+pub fn load(folder: &str, device: &Device) -> LanguageModel {
+    checkpoint::read(Golden::path(folder), device).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Records the gradients of a mixer under the names of flash-linear-attention.
@@ -172,16 +122,18 @@ pub fn check_greedy_tokens(model: LanguageModel, folder: &str) {
 
 #[test]
 fn gated_linear_attention_gives_the_logits_and_gradients_of_the_reference() {
-    check_logits_and_gradients(gated_linear_attention(&autodiff()), "16_model_fla_gla", record_model);
+    check_logits_and_gradients(load("16_model_fla_gla", &autodiff()), "16_model_fla_gla", record_model);
 }
 
 #[test]
 fn delta_net_gives_the_logits_and_gradients_of_the_reference() {
-    check_logits_and_gradients(delta_net(&autodiff()), "16_model_fla_delta_net", record_model);
+    let folder = "16_model_fla_delta_net";
+    check_logits_and_gradients(load(folder, &autodiff()), folder, record_model);
 }
 
 #[test]
 fn greedy_tokens_equal_the_reference() {
-    check_greedy_tokens(gated_linear_attention(&plain()), "16_model_fla_gla");
-    check_greedy_tokens(delta_net(&plain()), "16_model_fla_delta_net");
+    for folder in ["16_model_fla_gla", "16_model_fla_delta_net"] {
+        check_greedy_tokens(load(folder, &plain()), folder);
+    }
 }

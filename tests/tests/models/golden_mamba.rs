@@ -1,58 +1,11 @@
 //! Rung 6: published Mamba and Mamba-2 models give the same logits, loss, gradients and greedy tokens.
 
-use super::golden::{check_greedy_tokens, check_logits_and_gradients, record_norm};
-use super::published;
+use super::golden::{check_greedy_tokens, check_logits_and_gradients, load, record_norm};
 use burn::tensor::{Device, Gradients, Int, Tensor};
-use seqzoo::layers::{Mamba2Config, MambaConfig};
-use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig};
+use seqzoo::Mixer;
+use seqzoo::models::LanguageModel;
 use seqzoo::parts::ShortConv;
-use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::{Golden, ReferenceGradients, autodiff, plain};
-
-/// The model in `folder`, two blocks of `mixer` and nothing else, whose parameters have `names` after
-/// `blocks.0.mixer.`.
-fn load(
-    folder: &str,
-    mixer: MixerConfig,
-    tied: bool,
-    names: &[(&str, &str)],
-    device: &Device,
-) -> LanguageModel {
-    let config = LanguageModelConfig::new(64, 32, vec![mixer])
-        .with_num_layers(Some(2))
-        .with_channel_mixer(ChannelMixerConfig::None)
-        .with_tie_embeddings(tied)
-        .with_norm_epsilon(1e-5);
-    let common = [
-        (r"^backbone\.embeddings", "embedding"),
-        (r"^backbone\.norm_f\.weight", "norm.Rms.gamma"),
-        (r"^lm_head", "head"),
-        (r"^backbone\.layers\.(\d+)\.", "blocks.$1."),
-        (r"^(blocks\.\d+)\.norm\.weight", "$1.mixer_norm.Rms.gamma"),
-        (r"\.mixer\.in_proj", ".mixer.input"),
-        (r"\.mixer\.conv1d", ".mixer.conv"),
-        (r"\.mixer\.A_log", ".mixer.a_log"),
-        (r"\.mixer\.D$", ".mixer.d"),
-        (r"\.mixer\.out_proj", ".mixer.output"),
-    ];
-    published::load(folder, config, &[&common, names].concat(), device)
-}
-
-fn mamba(device: &Device) -> LanguageModel {
-    let layer = MambaConfig::new(32).with_d_state(8);
-    let names = [
-        (r"\.mixer\.x_proj", ".mixer.selection"),
-        (r"\.mixer\.dt_proj", ".mixer.dt"),
-        (r"\.mixer\.", ".mixer.Mamba."),
-    ];
-    load("16_model_mamba_tiny", layer.into(), true, &names, device)
-}
-
-fn mamba2(device: &Device) -> LanguageModel {
-    let layer = Mamba2Config::new(32).with_d_state(8).with_head_dim(16).with_n_groups(2);
-    let names = [(r"\.mixer\.norm\.weight", ".mixer.norm.gamma"), (r"\.mixer\.", ".mixer.Mamba2.")];
-    load("16_model_mamba2_tiny", layer.into(), false, &names, device)
-}
 
 /// Records the gradients of a model under the names of transformers.
 fn record(model: &LanguageModel, found: &mut ReferenceGradients, gradients: &Gradients) {
@@ -116,16 +69,17 @@ fn check_tokens(model: LanguageModel, folder: &str) {
 
 #[test]
 fn mamba_gives_the_logits_and_gradients_of_the_reference() {
-    check_logits_and_gradients(mamba(&autodiff()), "16_model_mamba_tiny", record);
+    check_logits_and_gradients(load("16_model_mamba_tiny", &autodiff()), "16_model_mamba_tiny", record);
 }
 
 #[test]
 fn mamba2_gives_the_logits_and_gradients_of_the_reference() {
-    check_logits_and_gradients(mamba2(&autodiff()), "16_model_mamba2_tiny", record);
+    check_logits_and_gradients(load("16_model_mamba2_tiny", &autodiff()), "16_model_mamba2_tiny", record);
 }
 
 #[test]
 fn greedy_tokens_equal_the_reference() {
-    check_tokens(mamba(&plain()), "16_model_mamba_tiny");
-    check_tokens(mamba2(&plain()), "16_model_mamba2_tiny");
+    for folder in ["16_model_mamba_tiny", "16_model_mamba2_tiny"] {
+        check_tokens(load(folder, &plain()), folder);
+    }
 }

@@ -10,6 +10,7 @@ mod documents;
 mod experiments;
 mod hostile;
 mod models;
+mod published;
 mod results;
 mod states;
 mod trial;

@@ -3,8 +3,10 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use seqzoo::checkpoint::{self, Architecture};
 use seqzoo::layers::{GatedLinearAttentionConfig, GatedLinearAttentionState};
-use seqzoo::models::{LanguageModel, LanguageModelConfig};
+use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig};
+use seqzoo::parts::ProjectionInit;
 use seqzoo::training::{Random, TrainingCheckpoint};
 use seqzoo::{MixerConfig, MixerState, SequenceMixer};
 use std::path::Path;
@@ -14,10 +16,12 @@ use std::path::Path;
 pub enum Kind {
     State,
     Model,
+    /// A model in a published format.
+    Published,
     Training,
 }
 
-pub const KINDS: [Kind; 3] = [Kind::State, Kind::Model, Kind::Training];
+pub const KINDS: [Kind; 4] = [Kind::State, Kind::Model, Kind::Published, Kind::Training];
 
 impl Kind {
     /// Saves the version of the number `version` at `path`.
@@ -25,6 +29,8 @@ impl Kind {
         match self {
             Self::State => state(version).save(path).map_err(|error| error.to_string()),
             Self::Model => model(version).save(path).map_err(|error| error.to_string()),
+            Self::Published => checkpoint::write(&published(version), path, Architecture::Gla)
+                .map_err(|error| error.to_string()),
             Self::Training => training(version).save(path).map_err(|error| error.to_string()),
         }
     }
@@ -34,6 +40,7 @@ impl Kind {
         match self {
             Self::State => said_by_state(&state(version)),
             Self::Model => said_by_model(&model(version)),
+            Self::Published => said_by_model(&published(version)),
             Self::Training => said_by_training(&training(version)),
         }
     }
@@ -49,6 +56,10 @@ impl Kind {
             Self::Model => {
                 let loaded = LanguageModel::load(path, &device).map_err(|error| error.to_string())?;
                 Ok(said_by_model(&loaded))
+            }
+            Self::Published => {
+                let read = checkpoint::read(path, &device).map_err(|error| error.to_string())?;
+                Ok(said_by_model(&read))
             }
             Self::Training => {
                 let loaded = TrainingCheckpoint::load(path, small(&device.autodiff()), optimizer);
@@ -78,6 +89,19 @@ pub fn model(version: u64) -> LanguageModel {
     let width = 8 * (1 + version as usize);
     let pattern = vec![MixerConfig::published("base_conv", width).unwrap(); 1 + version as usize];
     let config = LanguageModelConfig::new(11, width, pattern).with_norm_epsilon(1e-6 * (1 + version) as f64);
+    filled(config.init(&Device::flex()), version)
+}
+
+/// The same of a model that a published format holds.
+fn published(version: u64) -> LanguageModel {
+    let (width, epsilon) = (8 * (1 + version as usize), 1e-6 * (1 + version) as f64);
+    let initializer = ProjectionInit::Normal { std: 0.02 };
+    let layer = GatedLinearAttentionConfig::new(width).with_num_heads(2).with_norm_epsilon(epsilon);
+    let config = LanguageModelConfig::new(11, width, vec![layer.with_initializer(initializer).into()])
+        .with_num_layers(Some(1 + version as usize))
+        .with_channel_mixer(ChannelMixerConfig::SwiGluOf { hidden: 4 })
+        .with_norm_epsilon(epsilon)
+        .with_initializer(initializer);
     filled(config.init(&Device::flex()), version)
 }
 

@@ -8,9 +8,11 @@
 //! into place. A write that fails removes that file. A killed process cannot: such a file, called
 //! `.<name>.<random>.partial`, is removed by the next write of the same path once it is an hour old.
 
+mod mapped;
 mod stage;
 mod step;
 
+pub(crate) use mapped::{map, map_path};
 #[cfg(feature = "testing")]
 pub(crate) use step::interrupt;
 

@@ -3,7 +3,9 @@
 use crate::config::{check_channels, check_numbers};
 use crate::ops::selective_scan::{SelectiveScanOptions, selective_scan, selective_scan_report};
 use crate::ops::{Report, accumulator};
-use crate::parts::{ProjectionInit, ShortConv, ShortConvConfig, TimeSteps, projection, with_bias};
+use crate::parts::{
+    ProjectionInit, ShortConv, ShortConvConfig, TimeSteps, projection, root_mean_square_norm, with_bias,
+};
 use crate::{ConfigError, LayerConfig, SequenceMixer, Undecayed};
 use burn::config::Config;
 use burn::module::{Module, Param};
@@ -26,6 +28,8 @@ pub struct MambaConfig {
     /// Inner channels, as a multiple of `d_model`. Default: `2`.
     #[config(default = 2)]
     pub expand: usize,
+    /// Inner channels. Default: `None`, `expand · d_model`.
+    pub d_inner: Option<usize>,
     /// Rank of the projection that makes the steps. Default: `None`, `d_model / 16` rounded up.
     pub dt_rank: Option<usize>,
     /// The least initial step. Default: `0.001`.
@@ -46,6 +50,9 @@ pub struct MambaConfig {
     /// Whether the projections into and out of the layer have biases. Default: `false`.
     #[config(default = false)]
     pub bias: bool,
+    /// Whether what makes the step, `B` and `C` each pass a root-mean-square norm without a scale, and its epsilon, as in
+    /// Falcon Mamba (`1e-6` there). Default: `None`, no norm.
+    pub selection_norm_epsilon: Option<f64>,
     /// How the projections are initialised. Default: [`ProjectionInit::Uniform`].
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
@@ -62,8 +69,9 @@ impl MambaConfig {
             let Self { d_model, d_state, initializer, .. } = *self;
             check_channels(Self::KIND, "d_model", d_model)?;
             check_channels(Self::KIND, "d_state", d_state)?;
-            let inner = d_model.saturating_mul(self.expand);
-            check_channels(Self::KIND, "expand · d_model", inner)?;
+            let inner = self.d_inner.unwrap_or(d_model.saturating_mul(self.expand));
+            let name = if self.d_inner.is_some() { "d_inner" } else { "expand · d_model" };
+            check_channels(Self::KIND, name, inner)?;
             let rank = self.dt_rank.unwrap_or(d_model.div_ceil(16));
             check_channels(Self::KIND, "dt_rank", rank)?;
             check_numbers(Self::KIND, "the state of each sequence", &[inner, d_state])?;
@@ -73,6 +81,11 @@ impl MambaConfig {
             let steps = TimeSteps { min: self.dt_min, max: self.dt_max, floor: self.dt_floor };
             steps.check(Self::KIND)?;
             initializer.check(Self::KIND)?;
+            ConfigError::unless_finite(
+                Self::KIND,
+                "selection_norm_epsilon",
+                self.selection_norm_epsilon.unwrap_or(0.0),
+            )?;
             let biased = |linear| if self.bias { with_bias(linear, initializer, device) } else { linear };
             let conv = ShortConvConfig::new(inner).with_width(self.d_conv).with_bias(self.conv_bias);
             let bound = self.dt_scale * (rank as f64).powf(-0.5);
@@ -88,6 +101,7 @@ impl MambaConfig {
                 a_log: ones.init_mapper(|ones: Tensor<2>| ones.cumsum(1).log()).into(),
                 d: Initializer::Ones.init([inner], device).into(),
                 output: biased(initializer.output_projection(inner, d_model, device)),
+                selection_norm_epsilon: self.selection_norm_epsilon,
             })
         })
     }
@@ -107,11 +121,13 @@ impl MambaConfig {
 ///
 /// * `x`, `z` and `Δ` have `E = expand · D` channels, `B` and `C` have `N` numbers that all channels share,
 /// * `conv` is causal and depthwise over the last `d_conv` tokens,
+/// * `r`, `B` and `C` each pass a root-mean-square norm without a scale if the option `selection_norm_epsilon` is given,
 /// * `A` is `−1 .. −N` in every channel initially, `D` is 1, and `softplus(b_Δ)` log-uniform from `dt_min` to `dt_max`.
 ///
 /// The state is `h`, `4·E·N` bytes per sequence, and the last `d_conv − 1` inputs of the convolution.
 ///
-/// Source: Gu & Dao 2023, <https://arxiv.org/abs/2312.00752> (sec. 3.4 to 3.6, algorithm 2).
+/// Source: Gu & Dao 2023, <https://arxiv.org/abs/2312.00752> (sec. 3.4 to 3.6, algorithm 2); the norms: Zuo et al. 2024,
+/// <https://arxiv.org/abs/2410.05355>.
 ///
 /// Should be created with [`MambaConfig`].
 #[derive(Module, Debug)]
@@ -130,6 +146,7 @@ pub struct Mamba {
     pub d: Undecayed<1>,
     /// `W_out`, `E` to `D`.
     pub output: Linear,
+    selection_norm_epsilon: Option<f64>,
 }
 
 crate::state! {
@@ -139,6 +156,16 @@ crate::state! {
         pub memory: Tensor<3> as Recurrent,
         /// The last inputs of the convolution, `[B, d_conv - 1, E]`.
         pub inputs: Tensor<3> as Convolution,
+    }
+}
+
+impl Mamba {
+    /// A part of what the token selects, `[B, T, _]`, after its norm if there is one.
+    fn normed(&self, part: Tensor<3>) -> Tensor<3> {
+        match self.selection_norm_epsilon {
+            Some(epsilon) => root_mean_square_norm(part, epsilon),
+            None => part,
+        }
     }
 }
 
@@ -170,10 +197,11 @@ impl SequenceMixer for Mamba {
         let (x, inputs) = self.conv.forward(x, resets.clone(), Some(state.inputs));
 
         let selection = self.selection.forward(x.clone()); // [b, t, r + 2 n]
-        let shared = |from| selection.clone().narrow(2, from, states).unsqueeze_dim::<4>(2); // [b, t, 1, n]
+        let part = |from, channels| self.normed(selection.clone().narrow(2, from, channels));
+        let shared = |from| part(from, states).unsqueeze_dim::<4>(2); // [b, t, 1, n]
         let (b, c) = (shared(rank), shared(rank + states));
         // Its bias is added by the operator, in the precision of the state.
-        let delta = linear(selection.clone().narrow(2, 0, rank), self.dt.weight.val(), None);
+        let delta = linear(part(0, rank), self.dt.weight.val(), None);
         let options = SelectiveScanOptions {
             a_log: true,
             delta_bias: self.dt.bias.as_ref().map(Param::val),

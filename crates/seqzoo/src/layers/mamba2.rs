@@ -32,10 +32,12 @@ pub struct Mamba2Config {
     /// Inner channels per head, a divisor of all of them. Default: `64`.
     #[config(default = 64)]
     pub head_dim: usize,
-    /// Groups of heads that share `B` and `C`, and of channels that are normalised together; a divisor of the number of
-    /// heads. Default: `1`.
+    /// Groups of heads that share `B` and `C`; a divisor of the number of heads. Default: `1`.
     #[config(default = 1)]
     pub n_groups: usize,
+    /// Groups of channels that are normalised together; a divisor of the number of inner channels. Default: `None`, as many
+    /// as `n_groups`.
+    pub norm_groups: Option<usize>,
     /// The least and the greatest initial rate `A`. Default: `(1.0, 16.0)`.
     #[config(default = "(1.0, 16.0)")]
     pub a_range: (f64, f64),
@@ -91,9 +93,12 @@ impl Mamba2Config {
             let conv = ShortConvConfig::new(layout.mixed()).with_width(self.d_conv).with_bias(self.conv_bias);
             let rates = Initializer::Uniform { min: self.a_range.0, max: self.a_range.1 };
             let skips = if self.d_per_channel { inner } else { heads };
-            let norm = || {
-                GroupedRmsNorm::new(inner, layout.groups, self.norm_epsilon, self.norm_before_gate, device)
-            };
+            let norm_groups = self.norm_groups.unwrap_or(layout.groups);
+            ConfigError::unless(norm_groups > 0 && inner.is_multiple_of(norm_groups), Self::KIND, || {
+                format!("norm_groups = {norm_groups} does not divide the {inner} inner channels")
+            })?;
+            let norm =
+                || GroupedRmsNorm::new(inner, norm_groups, self.norm_epsilon, self.norm_before_gate, device);
             Ok(Mamba2 {
                 input: biased(projection(d_model, inner + layout.mixed() + heads, initializer, device)),
                 conv: conv.try_init(device)?,
@@ -182,7 +187,7 @@ impl Layout {
 /// * `x` and `z` have `E = expand · D` channels in `H` heads of `P`, and `Δ` and `A` have one number per head,
 /// * `B` and `C` have `N` numbers, shared by the heads of a group,
 /// * `conv` is causal and depthwise over the last `d_conv` tokens,
-/// * the norm works on each group of channels by itself; with `norm_before_gate` it is `RMSNorm(o) ⊙ silu(z)`,
+/// * the norm works on each of `norm_groups` groups of channels by itself; with `norm_before_gate` it is `RMSNorm(o) ⊙ silu(z)`,
 /// * `A` is uniform in `a_range` initially, `D` is 1, and `softplus(dt_bias)` log-uniform from `dt_min` to `dt_max`.
 ///
 /// The state is `S`, `4·E·N` bytes per sequence, and the last `d_conv − 1` inputs of the convolution.

@@ -31,7 +31,7 @@ impl LanguageModelConfig {
     }
 
     /// The model before its parameters are drawn: for weights that are read.
-    pub(super) fn try_undrawn(&self, device: &Device) -> Result<LanguageModel, ConfigError> {
+    pub(crate) fn try_undrawn(&self, device: &Device) -> Result<LanguageModel, ConfigError> {
         self.undrawn(|index| self.layer(index, device), device)
     }
 

@@ -81,6 +81,7 @@ pub(crate) use feature_map::elu_plus_one;
 pub(crate) use forget_gate::ForgetGate;
 pub(crate) use implicit_filter::ImplicitFilterOptions;
 pub(crate) use memory_heads::MemoryOptions;
+pub(crate) use norm::root_mean_square_norm;
 pub(crate) use projection::{
     HeadLayout, biased_projection, check_heads, empty_product, join_heads, project, projection, split_heads,
     with_bias,

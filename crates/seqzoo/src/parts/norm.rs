@@ -38,12 +38,20 @@ impl RmsNorm {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         checks::channels("input", input.dims()[D - 1], self.gamma.dims()[0]);
         let dtype = input.dtype();
-        let wide = to_dtype(input, accumulator(dtype));
-        let root = wide.clone().square().mean_dim(D - 1).add_scalar(self.epsilon).sqrt();
+        let normed = root_mean_square_norm(to_dtype(input, accumulator(dtype)), self.epsilon);
         let gamma = to_dtype(self.gamma.val(), accumulator(dtype));
         let scale = if self.zero_centred { gamma.add_scalar(1.0) } else { gamma };
-        to_dtype(wide / root * scale.unsqueeze(), dtype)
+        to_dtype(normed * scale.unsqueeze(), dtype)
     }
+}
+
+/// `x / sqrt(mean(x²) + ε)` over the last axis: the norm without a scale. It computes in `f32` or wider and returns the
+/// dtype of its input.
+pub(crate) fn root_mean_square_norm<const D: usize>(input: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    let dtype = input.dtype();
+    let wide = to_dtype(input, accumulator(dtype));
+    let root = wide.clone().square().mean_dim(D - 1).add_scalar(epsilon).sqrt();
+    to_dtype(wide / root, dtype)
 }
 
 /// The activation of a gate before it multiplies.

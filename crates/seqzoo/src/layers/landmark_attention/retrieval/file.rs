@@ -15,6 +15,7 @@
 
 use super::host::Shape;
 use crate::StateError;
+use crate::files::map;
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
@@ -55,7 +56,7 @@ impl BlockFile {
     /// The blocks in `path`, which are read once and checked.
     pub fn open(path: &Path, shape: Shape) -> Result<Self, StateError> {
         let file = opened(path, OpenOptions::new().read(true).write(true))?;
-        let map = mapped(&file).map_err(|error| StateError::io(path, error))?;
+        let map = map(&file).map_err(|error| StateError::io(path, error))?;
         let blocks = checked(&map, shape).map_err(|problem| match problem {
             Problem::Malformed(text) => StateError::malformed(path, text),
             Problem::Mismatch(text) => StateError::mismatch(path, text),
@@ -92,7 +93,7 @@ impl BlockFile {
                 self.file.seek(SeekFrom::Start(0))?;
                 self.file.write_all(&header)?;
             }
-            mapped(&self.file)
+            map(&self.file)
         };
         self.map = write().map_err(|error| StateError::io(&self.path, error))?;
         Ok(())
@@ -107,14 +108,6 @@ fn opened(path: &Path, options: &OpenOptions) -> Result<File, StateError> {
 
 fn empty() -> std::io::Result<Mmap> {
     memmap2::MmapMut::map_anon(1)?.make_read_only()
-}
-
-#[allow(unsafe_code, reason = "a map of a file is memory that others could change")]
-fn mapped(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: the file is locked against other stores, and this one only adds to its end and writes the header, which is
-    // not read through the map while it is written. A program that ignores the lock and cuts the file short is beyond
-    // what a map can be guarded against.
-    unsafe { Mmap::map(file) }
 }
 
 fn header(shape: Shape, blocks: usize, digest: Sha256) -> Vec<u8> {
