@@ -22,6 +22,12 @@ impl Matrix {
         assert_eq!(x.len(), self.columns, "the matrix has other columns");
         self.numbers.chunks_exact(self.columns).map(|row| dot(row, x)).collect()
     }
+
+    /// The rows `from..to`.
+    pub fn rows(&self, from: usize, to: usize) -> Self {
+        let numbers = self.numbers[from * self.columns..to * self.columns].to_vec();
+        Self { numbers, columns: self.columns }
+    }
 }
 
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -44,6 +50,10 @@ pub fn silu(x: f64) -> f64 {
     x * sigmoid(x)
 }
 
+pub fn softplus(x: f64) -> f64 {
+    x.exp().ln_1p()
+}
+
 /// The approximation of `gelu` with `tanh`.
 pub fn gelu(x: f64) -> f64 {
     let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
@@ -59,6 +69,24 @@ pub fn softmax(x: &[f64]) -> Vec<f64> {
     let powers = each(x, |x| (x - largest).exp());
     let sum: f64 = powers.iter().sum();
     each(&powers, |power| power / sum)
+}
+
+/// Divided by the root mean square, times `scale`.
+pub fn rms_norm(x: &[f64], scale: &[f64], epsilon: f64) -> Vec<f64> {
+    let root = (dot(x, x) / x.len() as f64 + epsilon).sqrt();
+    times(&each(x, |x| x / root), scale)
+}
+
+/// `x`, a head at `position`, turned in its first `turning` channels, of which the first half pairs with the second.
+pub fn rotated(x: &[f64], position: usize, turning: usize, base: f64) -> Vec<f64> {
+    let (mut turned, half) = (x.to_vec(), turning / 2);
+    for pair in 0..half {
+        let angle = position as f64 * base.powf(-2.0 * pair as f64 / turning as f64);
+        let (a, b) = (x[pair], x[pair + half]);
+        turned[pair] = a * angle.cos() - b * angle.sin();
+        turned[pair + half] = b * angle.cos() + a * angle.sin();
+    }
+    turned
 }
 
 /// `down (f(gate x) ⊙ up x)`.

@@ -136,6 +136,23 @@ impl Fields {
         objects.iter().map(object).collect()
     }
 
+    /// The object `name`, unless it is absent or null.
+    pub fn object(&self, name: &str) -> Result<Option<Self>, Problem> {
+        match self.given(name) {
+            None => Ok(None),
+            Some(Value::Object(fields)) => Ok(Some(Self(fields.clone()))),
+            Some(other) => Err(format!("`{name}` is {other}, but an object is wanted")),
+        }
+    }
+
+    /// The texts in the list `name`, unless it is absent or null.
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Problem> {
+        let Some(value) = self.given(name) else { return Ok(None) };
+        let text = |value: &Value| value.as_str().map(String::from);
+        let texts = value.as_array().and_then(|list| list.iter().map(text).collect());
+        texts.map(Some).ok_or_else(|| format!("`{name}` is {value}, but a list of texts is wanted"))
+    }
+
     /// The whole numbers in the list `name`, which must be there.
     pub fn wholes(&self, name: &str) -> Result<Vec<usize>, Problem> {
         let list = self.given(name).and_then(Value::as_array);

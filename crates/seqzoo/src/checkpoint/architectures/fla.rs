@@ -188,7 +188,7 @@ pub(super) fn names(config: &LanguageModelConfig, mixer: impl IntoIterator<Item 
     let mut names: Vec<Name> = COMMON.into_iter().chain(ATTENTION).collect();
     names.extend(mixer);
     let head = Copy { name: "lm_head.weight", of: "model.embeddings.weight" };
-    Names { names, copies: if config.tie_embeddings { vec![head] } else { Vec::new() } }
+    Names { names, copies: if config.tie_embeddings { vec![head] } else { Vec::new() }, ignored: &[] }
 }
 
 const COMMON: [Name; 8] = [
