@@ -48,7 +48,7 @@ impl ReferenceGradients {
             let [from, to] = weight.dims();
             weight.transpose().reshape([groups, to / groups, from])
         });
-        self.put(format!("{name}.weight"), Tensor::cat(rows.collect(), 1));
+        self.put(name.to_string(), Tensor::cat(rows.collect(), 1));
     }
 
     /// Records the gradients of parameters that the original has in one, those of the first in front.

@@ -5,6 +5,7 @@ use super::small::{VOCABULARY, config};
 use burn::module::Param;
 use burn::tensor::{Device, Gradients, Int, Tensor};
 use seqzoo::models::{ChannelMixerConfig, FeedForward, LanguageModel, LanguageModelConfig};
+use seqzoo::ops::Segments;
 use seqzoo::parts::{GeGlu, MixtureOfExperts, MixtureOfExpertsConfig, SwiGlu};
 use seqzoo::{MixerConfig, MixerState};
 use seqzoo_tests::{Inputs, autodiff, double, largest_error, plain, values};
@@ -286,6 +287,23 @@ fn layers_may_have_different_feed_forwards_and_keep_the_law() {
             (from, state) = (from + size, Some(next));
         }
         assert!(largest_error(&values(Tensor::cat(parts, 1)), &values(whole.clone())) < 1e-9);
+    }
+}
+
+#[test]
+fn streams_of_different_lengths_go_to_experts_as_each_alone() {
+    let device = plain();
+    device.seed(3);
+    let recurrent = vec![MixerConfig::published("gated_linear_attention", CHANNELS).unwrap()];
+    let model = double(LanguageModelConfig { pattern: recurrent, ..mixed() }.init(&device));
+    let (tokens, lengths) = (ids(1, 12, &device), [5, 1, 6]);
+    let (whole, _) = model.hidden_segments(tokens.clone(), &Segments::in_one_row(lengths.to_vec()), None);
+    let mut from = 0;
+    for length in lengths {
+        let (alone, _) = model.hidden(tokens.clone().narrow(1, from, length), None, None);
+        let own = whole.clone().narrow(1, from, length);
+        assert!(largest_error(&values(own), &values(alone)) < 1e-12);
+        from += length;
     }
 }
 

@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData, activation::log_softmax};
-use seqzoo::models::{ChannelMixer, FeedForward, LanguageModel, Norm, Sampling};
+use seqzoo::models::{FeedForward, LanguageModel, Norm, Sampling};
+use seqzoo::parts::SwiGlu;
 use seqzoo::{Mixer, checkpoint};
 use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error, plain};
 
@@ -89,18 +90,9 @@ pub fn record_norm(name: &str, norm: &Norm, found: &mut ReferenceGradients, grad
 }
 
 /// Records the gradients of a feed-forward.
-fn record_swiglu(
-    channels: &ChannelMixer,
-    layer: &str,
-    found: &mut ReferenceGradients,
-    gradients: &Gradients,
-) {
-    let FeedForward::SwiGlu(swiglu) = &channels.feed_forward else {
-        panic!("the published model has another feed-forward")
-    };
-    for (part, linear) in [("gate_proj", &swiglu.gate), ("up_proj", &swiglu.up), ("down_proj", &swiglu.down)]
-    {
-        found.linear(&format!("{layer}.mlp.{part}"), linear, gradients);
+pub fn record_swiglu(swiglu: &SwiGlu, name: &str, found: &mut ReferenceGradients, gradients: &Gradients) {
+    for (part, linear) in [("gate", &swiglu.gate), ("up", &swiglu.up), ("down", &swiglu.down)] {
+        found.linear(&format!("{name}.{part}_proj"), linear, gradients);
     }
 }
 
@@ -115,7 +107,10 @@ fn record_model(model: &LanguageModel, found: &mut ReferenceGradients, gradients
         record(&block.mixer, found, &layer, gradients);
         record_norm(&format!("{layer}.attn_norm.weight"), &block.mixer_norm, found, gradients);
         record_norm(&format!("{layer}.mlp_norm.weight"), &channels.norm, found, gradients);
-        record_swiglu(channels, &layer, found, gradients);
+        let FeedForward::SwiGlu(swiglu) = &channels.feed_forward else {
+            panic!("the published model has another feed-forward")
+        };
+        record_swiglu(swiglu, &format!("{layer}.mlp"), found, gradients);
     }
 }
 
@@ -145,44 +140,4 @@ fn greedy_tokens_equal_the_reference() {
     for folder in ["16_model_fla_gla", "16_model_fla_delta_net"] {
         check_greedy_tokens(load(folder, &plain()), folder);
     }
-}
-
-/// Records the gradients of Qwen3-Next: of the linear attention what lies in files as it does here.
-fn record_qwen3_next(model: &LanguageModel, found: &mut ReferenceGradients, gradients: &Gradients) {
-    found.linear("lm_head", model.head.as_ref().unwrap(), gradients);
-    found.parameter("model.embed_tokens.weight", &model.embedding.weight, gradients);
-    record_norm("model.norm.weight", &model.norm, found, gradients);
-    for (index, block) in model.blocks.iter().enumerate() {
-        let layer = format!("model.layers.{index}");
-        let channels = block.channels.as_ref().unwrap();
-        record_norm(&format!("{layer}.input_layernorm.weight"), &block.mixer_norm, found, gradients);
-        record_norm(&format!("{layer}.post_attention_layernorm.weight"), &channels.norm, found, gradients);
-        record_swiglu(channels, &layer, found, gradients);
-        let Mixer::GatedDeltaNet(mixer) = &block.mixer else { panic!("another layer") };
-        let name = |part: &str| format!("{layer}.linear_attn.{part}");
-        found.linear(&name("out_proj"), &mixer.heads.output, gradients);
-        found.parameter(&name("norm.weight"), &mixer.heads.norm.norm.gamma, gradients);
-        found.parameter(&name("A_log"), &mixer.decay.gate.a_log, gradients);
-        found.parameter(&name("dt_bias"), &mixer.decay.gate.dt_bias, gradients);
-        found.grouped(
-            &name("in_proj_ba"),
-            2,
-            &[mixer.heads.beta.as_ref().unwrap(), &mixer.decay.projection],
-            gradients,
-        );
-        let heads = &mixer.heads;
-        let joint = [&heads.query, &heads.key, &heads.value, mixer.gate.as_ref().unwrap()];
-        found.grouped(&name("in_proj_qkvz"), 2, &joint, gradients);
-        found.stacked(
-            &name("conv1d.weight"),
-            heads.convolutions.convs.iter().map(|conv| &conv.weight),
-            gradients,
-        );
-    }
-}
-
-#[test]
-fn qwen3_next_gives_the_logits_and_gradients_of_the_reference() {
-    let folder = "16_model_qwen3next_linear";
-    check_logits_and_gradients(load(folder, &autodiff()), folder, record_qwen3_next);
 }

@@ -8,6 +8,7 @@ mod entrances;
 mod feed_forwards;
 mod generation;
 mod golden;
+mod golden_hybrids;
 mod golden_mamba;
 mod landmarks;
 mod law;

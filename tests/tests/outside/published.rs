@@ -6,43 +6,22 @@ use crate::trial::any_document_is_read_or_refused;
 use burn::tensor::{Int, Tensor};
 use proptest::prelude::*;
 use safetensors::{SafeTensors, serialize};
-use seqzoo::checkpoint::{self, Architecture};
-use seqzoo::layers::{GatedDeltaNetConfig, RgLruConfig, SoftmaxAttentionConfig};
-use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig, NormKind, Sampling};
-use seqzoo::parts::MixtureOfExpertsConfig;
+use seqzoo::checkpoint;
+use seqzoo::models::Sampling;
 use seqzoo_tests::{Golden, plain};
 use serde_json::json;
 
-const FOLDERS: [&str; 5] = [
+const FOLDERS: [&str; 7] = [
     "16_model_mamba_tiny",
     "16_model_mamba2_tiny",
     "16_model_fla_gla",
     "16_model_fla_delta_net",
     "16_model_qwen3next_linear",
+    "16_model_qwen3next_experts",
+    "16_model_recurrent_gemma",
 ];
 
-/// Models whose architecture has no golden directory, or more than that has.
-fn written() -> Vec<(Architecture, LanguageModelConfig)> {
-    let experts = MixtureOfExpertsConfig::new(3, 2, 4).with_shared_hidden(Some(2));
-    let full = SoftmaxAttentionConfig::qwen3_next(8).with_num_heads(2).with_num_kv_heads(Some(1));
-    let linear = GatedDeltaNetConfig::new(8).with_num_heads(1).with_num_v_heads(Some(2)).with_head_dim(3);
-    let pattern = vec![full.with_head_dim(Some(8)).into(), linear.with_norm_epsilon(1e-6).into()];
-    let qwen3_next = LanguageModelConfig::new(5, 8, pattern)
-        .with_channel_mixer(ChannelMixerConfig::MixtureOfExperts(experts));
-    let local = SoftmaxAttentionConfig::recurrent_gemma(8).with_num_heads(2).with_head_dim(Some(4));
-    let pattern = vec![RgLruConfig::new(8).with_num_heads(2).into(), local.with_window(Some(2)).into()];
-    let recurrent_gemma = LanguageModelConfig::new(5, 8, pattern)
-        .with_channel_mixer(ChannelMixerConfig::GeGlu { hidden: 3, bias: true })
-        .with_embedding_scale(2.828125)
-        .with_logit_cap(Some(30.0));
-    let norm = |config: LanguageModelConfig| config.with_norm(NormKind::ZeroCentredRms);
-    vec![
-        (Architecture::Qwen3Next, norm(qwen3_next)),
-        (Architecture::RecurrentGemma, norm(recurrent_gemma).with_tie_embeddings(true)),
-    ]
-}
-
-/// Every golden directory, and some more, in one file and in two.
+/// Every golden directory, in one file and in two.
 fn directories() -> Vec<Document> {
     let read = |folder: &str, name: &str| std::fs::read(Golden::path(&format!("{folder}/{name}"))).unwrap();
     let mut documents = Vec::new();
@@ -51,13 +30,6 @@ fn directories() -> Vec<Document> {
         let whole = [("config.json".into(), config.clone()), ("model.safetensors".into(), weights.clone())];
         documents.push(Document::new(documents.len(), whole));
         documents.push(Document::new(documents.len(), divided(config, &weights)));
-    }
-    for (architecture, config) in written() {
-        let directory = tempfile::tempdir().unwrap();
-        checkpoint::write(&config.init(&plain()), directory.path(), architecture).unwrap();
-        let files = ["config.json", "model.safetensors"]
-            .map(|name| (name.to_string(), std::fs::read(directory.path().join(name)).unwrap()));
-        documents.push(Document::new(documents.len(), files));
     }
     documents
 }

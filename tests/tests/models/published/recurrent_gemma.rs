@@ -241,7 +241,11 @@ fn newer_configurations_say_the_same() {
     entries.remove("partial_rotary_factor");
     let rope = json!({"rope_type": "default", "rope_theta": BASE, "partial_rotary_factor": 0.5});
     entries.insert("rope_parameters".into(), rope);
-    entries.insert("layer_types".into(), json!(KINDS));
+    let kinds = KINDS.map(|kind| match kind {
+        "attention" => "sliding_attention",
+        _ => "linear_attention",
+    });
+    entries.insert("layer_types".into(), json!(kinds));
     entries.remove("block_types");
     assert_same(&read(&draw(false), &newer), &read(&draw(false), &fields()));
 }

@@ -21,9 +21,9 @@ pub(in crate::checkpoint) const FORMAT: Format = Format {
     names,
 };
 
-/// A kind of layers in `block_types`: recurrent blocks.
+/// A kind of layers in `block_types`: recurrent blocks. `layer_types` calls them `linear_attention`.
 const RECURRENT: &str = "recurrent";
-/// The other one: local attention.
+/// The other one: local attention. `layer_types` calls it `sliding_attention`.
 const ATTENDING: &str = "attention";
 
 /// The only activation.
@@ -36,8 +36,8 @@ fn read(fields: &Fields) -> Result<LanguageModelConfig, Problem> {
     let recurrent: MixerConfig = rg_lru(fields, d_model)?.into();
     let attending: MixerConfig = attention(fields, d_model)?.into();
     let mixer = |(name, kind): (&str, String)| match kind.as_str() {
-        RECURRENT => Ok(recurrent.clone()),
-        ATTENDING => Ok(attending.clone()),
+        RECURRENT | "linear_attention" => Ok(recurrent.clone()),
+        ATTENDING | "sliding_attention" => Ok(attending.clone()),
         other => Err(format!(
             "`{name}` names the kind \"{other}\", but \"{RECURRENT}\" or \"{ATTENDING}\" is wanted"
         )),
@@ -98,7 +98,10 @@ fn write(config: &LanguageModelConfig, layers: &[MixerConfig]) -> Result<Map<Str
         MixerConfig::SoftmaxAttention(_) => Ok(ATTENDING),
         other => Err(format!("the library has no layer of the kind `{}`", other.kind())),
     };
-    let kinds = layers.iter().map(kind).collect::<Result<Vec<_>, Problem>>()?;
+    let mut kinds = layers.iter().map(kind).collect::<Result<Vec<_>, Problem>>()?;
+    // They are repeated from the front.
+    let period = (1..kinds.len()).find(|period| kinds[*period..] == kinds[..kinds.len() - period]);
+    kinds.truncate(period.unwrap_or(kinds.len()));
     let hidden = match config.channel_mixer {
         ChannelMixerConfig::GeGlu { hidden, .. } => Value::from(hidden.saturating_mul(2)),
         // Not what the library computes, so that it is refused when it is read again.
