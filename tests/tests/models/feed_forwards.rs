@@ -297,7 +297,7 @@ fn streams_of_different_lengths_go_to_experts_as_each_alone() {
     let recurrent = vec![MixerConfig::published("gated_linear_attention", CHANNELS).unwrap()];
     let model = double(LanguageModelConfig { pattern: recurrent, ..mixed() }.init(&device));
     let (tokens, lengths) = (ids(1, 12, &device), [5, 1, 6]);
-    let (whole, _) = model.hidden_segments(tokens.clone(), &Segments::in_one_row(lengths.to_vec()), None);
+    let (whole, _) = model.hidden_segments(tokens.clone(), &Segments::in_one_row(lengths), None);
     let mut from = 0;
     for length in lengths {
         let (alone, _) = model.hidden(tokens.clone().narrow(1, from, length), None, None);
