@@ -3,7 +3,7 @@
 use burn::tensor::{DType, FloatDType};
 use seqzoo::layers::*;
 use seqzoo::models::LanguageModelConfig;
-use seqzoo::parts::{FeatureMapKind, ProjectionInit, RmsNorm, RotaryScaling, SwiGlu};
+use seqzoo::parts::{Depth, FeatureMapKind, ProjectionInit, RmsNorm, RotaryScaling, SwiGlu};
 use seqzoo::{ConfigError, MixerConfig};
 use seqzoo_tests::{Inputs, plain};
 
@@ -74,6 +74,12 @@ fn state_spaces_and_gated_recurrences_say_what_does_not_divide_or_is_out_of_rang
     ] {
         assert!(message(made).contains(wanted), "{wanted}");
     }
+    let depth = Hgrn2Config::new(16).with_expand_ratio(4).with_depth(Some(Depth::new(3, 3)));
+    assert!(
+        message(depth.clone().try_init(&device)).contains("depth.layer = 3 is not below depth.layers = 3")
+    );
+    let both = depth.with_depth(Some(Depth::new(1, 3))).with_lower_bound(0.5);
+    assert!(message(both.try_init(&device)).contains("lower_bound = 0.5, but with a depth"));
     let text = message(Hgrn2Config::new(16).try_init(&device));
     assert!(text.contains("hgrn2: 0 heads do not divide d_model = 16"), "{text}");
     for bound in [-0.1, 1.0, 1.0 - 1e-12, f64::NAN] {

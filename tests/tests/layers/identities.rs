@@ -2,9 +2,10 @@
 
 use burn::module::Param;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, activation::sigmoid};
+use burn::tensor::{DType::F64, Device, Tensor, activation::sigmoid};
 use seqzoo::SequenceMixer;
 use seqzoo::layers::*;
+use seqzoo::parts::Depth;
 use seqzoo_tests::{Inputs, double, largest_error, plain};
 
 fn assert_equal<L: SequenceMixer, R: SequenceMixer>(left: &L, right: &R, device: &Device) {
@@ -94,7 +95,7 @@ fn norms_of_what_tokens_select_see_no_scale() {
     let mut scaled = layer.clone();
     // Channels of the step, of `B` and of `C`, each with a scale of their own.
     let scales = [3.0, 3.0, 0.5, 0.5, 0.5, 7.0, 7.0, 7.0];
-    let scales = Tensor::<1>::from_data(scales, (&device, burn::tensor::DType::F64)).unsqueeze::<2>();
+    let scales = Tensor::<1>::from_data(scales, (&device, F64)).unsqueeze::<2>();
     scaled.selection.weight = Param::from_tensor(layer.selection.weight.val() * scales.clone());
     assert_equal(&scaled, &layer, &device);
 
@@ -125,4 +126,35 @@ fn groups_of_a_norm_are_those_of_the_heads_unless_they_are_given() {
     let output = |layer: &Mamba2| layer.forward(input.clone(), None).0;
     let difference = (output(&with_groups(1)) - output(&default)).abs().max().into_scalar::<f64>();
     assert!(difference > 1e-6);
+}
+
+#[test]
+fn learned_bounds_are_those_of_the_depth() {
+    let device = plain();
+    let config = Hgrn2Config::new(8).with_expand_ratio(4);
+    let at = |layer| double(config.clone().with_depth(Some(Depth::new(layer, 4))).init(&device));
+    // Equal shares initially: 0, 1/4, 2/4, 3/4.
+    let bounded = |bound: f64| double(config.clone().with_lower_bound(bound).init(&device));
+    for (layer, bound) in [(0, 0.0), (1, 0.25), (3, 0.75)] {
+        let mut layer = at(layer);
+        layer.bounds.as_mut().unwrap().logits =
+            Param::from_tensor(Tensor::zeros([4, 8], (&device, F64))).into();
+        let mut fixed = bounded(bound);
+        fixed.query = layer.query.clone();
+        fixed.forget = layer.forget.clone();
+        fixed.value = layer.value.clone();
+        fixed.output = layer.output.clone();
+        assert_equal(&layer, &fixed, &device);
+    }
+
+    let mut layer = at(2);
+    let logits = Inputs::new(5, &device).uniform::<2>([4, 8]);
+    layer.bounds.as_mut().unwrap().logits = Param::from_tensor(logits.clone()).into();
+    let found = seqzoo_tests::values(layer.bounds.as_ref().unwrap().bounds().unwrap());
+    let logits = seqzoo_tests::values(logits);
+    for (channel, found) in found.into_iter().enumerate() {
+        let power = |row: usize| logits[row * 8 + channel].exp();
+        let wanted = (power(1) + power(2)) / (0..4).map(power).sum::<f64>();
+        assert!((found - wanted).abs() < 1e-12);
+    }
 }

@@ -2,7 +2,9 @@
 
 use burn::tensor::Device;
 use seqzoo::layers::*;
-use seqzoo::parts::{Discretisation, FeatureMapKind, Hippo, RealTransform, RotaryScaling, StateSpaceInit};
+use seqzoo::parts::{
+    Depth, Discretisation, FeatureMapKind, Hippo, RealTransform, RotaryScaling, StateSpaceInit,
+};
 use seqzoo::testing::Trial;
 use seqzoo::{Mixer, MixerConfig};
 use seqzoo_tests::double;
@@ -390,6 +392,10 @@ pub fn variants() -> Vec<(String, MixerConfig)> {
             MixerConfig::Mamba2(mamba2.with_rms_norm(false).with_conv_bias(false).with_d_conv(2)),
         ),
         ("hgrn2".into(), MixerConfig::Hgrn2(hgrn2.clone())),
+        (
+            "hgrn2, learned bounds".into(),
+            MixerConfig::Hgrn2(hgrn2.clone().with_depth(Some(Depth::new(2, 3)))),
+        ),
         (
             "hgrn2, bounded, two heads".into(),
             MixerConfig::Hgrn2(hgrn2.with_num_heads(Some(2)).with_lower_bound(0.5)),

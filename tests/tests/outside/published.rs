@@ -1,13 +1,17 @@
 //! Directories of published models.
 
+use crate::allocations::Allocated;
 use crate::documents::{Document, File, spoilt};
 use crate::hostile::{Syntax, changed, damaged, random, tensors};
 use crate::trial::any_document_is_read_or_refused;
+use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use proptest::prelude::*;
 use safetensors::{SafeTensors, serialize};
-use seqzoo::checkpoint;
-use seqzoo::models::Sampling;
+use seqzoo::checkpoint::{self, Architecture};
+use seqzoo::layers::MambaConfig;
+use seqzoo::models::{ChannelMixerConfig, LanguageModelConfig, Sampling};
+use seqzoo::parts::ProjectionInit;
 use seqzoo_tests::{Golden, plain};
 use serde_json::json;
 
@@ -82,4 +86,26 @@ fn any_published_directory_is_a_model_or_an_error() {
             assert_eq!(again.config().to_string(), model.config().to_string());
         },
     );
+}
+
+#[test]
+fn reading_holds_the_weights_once() {
+    let device = plain();
+    let layer = MambaConfig::new(256).with_initializer(ProjectionInit::Uniform);
+    let config = LanguageModelConfig::new(2000, 256, vec![layer.into()])
+        .with_num_layers(Some(6))
+        .with_channel_mixer(ChannelMixerConfig::None);
+    let directory = tempfile::tempdir().unwrap();
+    let model = config.init(&device);
+    let weights = model.num_params() * 4;
+    checkpoint::write(&model, directory.path(), Architecture::Mamba).unwrap();
+    drop(model);
+    let before = Allocated::reset();
+    let model = checkpoint::read(directory.path(), &device).unwrap();
+    let Allocated { largest, peak } = Allocated::since(before);
+    assert_eq!(model.num_params() * 4, weights);
+    // The largest tensor is the embedding.
+    let embedding = 2000 * 256 * 4;
+    assert!(largest <= embedding + 4096, "{largest} bytes at once");
+    assert!(peak < weights + 2 * embedding, "{peak} bytes for {weights} of weights");
 }

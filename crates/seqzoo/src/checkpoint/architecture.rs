@@ -105,9 +105,12 @@ impl Architecture {
         Self::ALL.iter().find(of_type).copied().ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(Self::to_string).collect();
             let known = known.join(", ");
-            match fields.has("model_type") {
-                true => format!("there is no architecture `{found}` here; those that there are are {known}"),
-                false => format!("`model_type` is missing; it names one of the architectures {known}"),
+            if fields.has("model_type") {
+                format!("there is no architecture `{found}` here; those that there are are {known}")
+            } else if fields.has("pattern") {
+                "it is in the format of this library's own, which `LanguageModel::load` reads".into()
+            } else {
+                format!("`model_type` is missing; it names one of the architectures {known}")
             }
         })
     }

@@ -62,6 +62,11 @@ impl Layout {
         Self { stack, ..self.clone() }
     }
 
+    /// Whether the published tensor holds other parameters as well.
+    pub fn is_part(&self) -> bool {
+        self.rows.is_some() || self.stack.is_some()
+    }
+
     /// The shape of the published tensor for a parameter of the shape `ours`.
     pub fn published_shape(&self, ours: &[usize]) -> Vec<usize> {
         let mut shape = match (self.form, ours) {
@@ -141,6 +146,10 @@ impl Order<'_> {
         let mut ours = vec![0; self.rows * self.columns * V];
         let (from, _) = published.as_chunks::<W>();
         let (to, _) = ours.as_chunks_mut::<V>();
+        if !self.transposed && self.joint.is_none() {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = convert(*from));
+            return ours;
+        }
         self.each(|ours, published| to[ours] = convert(from[published]));
         ours
     }

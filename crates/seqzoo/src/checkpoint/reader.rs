@@ -11,7 +11,7 @@ use burn::tensor::{DType, Tensor, TensorData, bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// `model`, whose parameters are not drawn yet, with those in `tensors`.
 ///
@@ -36,6 +36,9 @@ pub(super) fn read(
 
 /// Where a parameter is.
 struct Found<'a> {
+    /// The name in the table.
+    name: String,
+    /// The name in this file.
     published: String,
     layout: Cow<'a, Layout>,
 }
@@ -57,7 +60,7 @@ impl<'a> Check<'a> {
         let other = place.also.filter(|(also, _)| self.tensors.get(also).is_some());
         let (name, layout) = match (self.tensors.get(&place.published), other) {
             (None, Some((also, layout))) => (also, Cow::Owned(layout)),
-            _ => (place.published, Cow::Borrowed(place.layout)),
+            _ => (place.published.clone(), Cow::Borrowed(place.layout)),
         };
         let wanted = layout.published_shape(shape);
         let Some(view) = self.tensors.get(&name) else {
@@ -74,7 +77,7 @@ impl<'a> Check<'a> {
                 format!("the tensor `{name}` is {:?}, but F32, F16, BF16 or F64 is wanted", view.dtype());
             return Err(self.tensors.refuse(&name, problem));
         }
-        Ok(Found { published: name, layout })
+        Ok(Found { name: place.published, published: name, layout })
     }
 }
 
@@ -108,13 +111,16 @@ fn all_are_used(
     places: &BTreeMap<String, Found<'_>>,
 ) -> Result<(), CheckpointError> {
     let used: HashSet<&str> = places.values().map(|found| found.published.as_str()).collect();
+    let by_name: HashMap<&str, &str> =
+        places.values().map(|found| (found.name.as_str(), found.published.as_str())).collect();
     let ignored = |name: &str| names.ignored.iter().any(|beginning| name.starts_with(beginning));
     for name in tensors.names().filter(|name| !used.contains(name) && !ignored(name)) {
-        let Some(original) = names.original(name).filter(|original| used.contains(original.as_str())) else {
+        let original = names.original(name).and_then(|original| by_name.get(original.as_str()).copied());
+        let Some(original) = original else {
             let problem = format!("it holds the tensor `{name}`, for which the model has no parameter");
             return Err(tensors.refuse(name, problem));
         };
-        let [copy, of] = [tensors.get(name), tensors.get(&original)];
+        let [copy, of] = [tensors.get(name), tensors.get(original)];
         let same = |copy: &TensorView<'_>, of: &TensorView<'_>| {
             copy.dtype() == of.dtype() && copy.shape() == of.shape() && copy.data() == of.data()
         };
@@ -146,7 +152,7 @@ impl ModuleMapper for Fill<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Found { published, layout } = &self.places[&self.path.join(".")];
+        let Found { published, layout, .. } = &self.places[&self.path.join(".")];
         let view = self.tensors.get(published).expect("the tensor was looked for");
         let shape = parameter.lazy_shape();
         let data = numbers(view, layout, shape.as_slice(), self.precision);

@@ -113,17 +113,26 @@ impl Collect<'_> {
             place.ok_or_else(|| format!("the architecture has no tensor for the parameter `{path}`"))?;
         let shape = tensor.dims().to_vec();
         let published = place.layout.published_shape(&shape);
-        let data = Box::new(move || tensor.to_data());
-        let part = Part { shape, layout: place.layout, data };
+        let name = place.published.clone();
         let stored = Stored { dtype, shape: published, parts: Vec::new() };
         let stored = self.tensors.entry(place.published).or_insert(stored);
         if stored.dtype != dtype {
             return Err(format!(
-                "`{path}` is {dtype:?}, but what shares a tensor with it is {:?}",
+                "`{path}` is {dtype:?}, but what shares the tensor `{name}` with it is {:?}",
                 stored.dtype
             ));
         }
-        stored.parts.push(part);
+        if let Some(first) = stored.parts.first()
+            && !place.layout.is_part()
+        {
+            // Several layers have the whole of it.
+            let same = (first.data)() == tensor.to_data();
+            let problem =
+                || format!("`{path}` differs from that of a layer below, but `{name}` is one for all");
+            return if same { Ok(()) } else { Err(problem()) };
+        }
+        let data = Box::new(move || tensor.to_data());
+        stored.parts.push(Part { shape, layout: place.layout, data });
         Ok(())
     }
 }

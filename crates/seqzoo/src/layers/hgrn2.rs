@@ -5,7 +5,10 @@ use crate::ops::linear_attention::{
     self as op, Decay, LinearAttentionOptions, linear_attention, linear_attention_report,
 };
 use crate::ops::{Report, accumulator, to_dtype};
-use crate::parts::{ForgetGate, ProjectionInit, RmsNorm, join_heads, projection, split_heads};
+use crate::parts::{
+    Depth, DepthBounds, ForgetGate, ProjectionInit, RmsNorm, bounded_forget_gate, join_heads, projection,
+    split_heads,
+};
 use crate::{ConfigError, LayerConfig, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
@@ -28,6 +31,9 @@ pub struct Hgrn2Config {
     /// from 0 in the first one. Default: `0.0`.
     #[config(default = 0.0)]
     pub lower_bound: f64,
+    /// Where the layer stands, if its bounds are learned per channel and grow with the depth: see [`DepthBounds`]. It takes
+    /// the place of `lower_bound`. Default: `None`.
+    pub depth: Option<Depth>,
     /// The epsilon of the output norm. Default: `1e-5`.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
@@ -58,6 +64,10 @@ impl Hgrn2Config {
             check_channels(Self::KIND, "the number of key channels of all heads", keys)?;
             check_numbers(Self::KIND, "the state of each sequence", &[key, d_model])?;
             let gate = ForgetGate::try_new(Self::KIND, self.lower_bound)?;
+            ConfigError::unless(self.depth.is_none() || self.lower_bound == 0.0, Self::KIND, || {
+                format!("lower_bound = {}, but with a depth the bounds are learned; leave one of them out", self.lower_bound)
+            })?;
+            let bounds = self.depth.map(|depth| DepthBounds::try_new(Self::KIND, depth, keys, device));
             initializer.check(Self::KIND)?;
             ConfigError::unless_finite(Self::KIND, "norm_epsilon", self.norm_epsilon)?;
             let into = |to| projection(d_model, to, initializer, device);
@@ -67,6 +77,7 @@ impl Hgrn2Config {
                 value: into(d_model),
                 norm: RmsNorm::new(d_model, self.norm_epsilon, device),
                 output: initializer.output_projection(d_model, d_model, device),
+                bounds: bounds.transpose()?,
                 heads,
                 gate,
             })
@@ -84,7 +95,7 @@ impl Hgrn2Config {
 ///
 /// Where
 ///
-/// * `γ` is `lower_bound`, 0 by default,
+/// * `γ` is `lower_bound`, 0 by default, or with a `depth` [learned](DepthBounds) per channel,
 /// * a head has `K = expand_ratio` channels of queries and keys and `V = D / H` of values,
 /// * the norm works on the channels of all heads together.
 ///
@@ -106,6 +117,8 @@ pub struct Hgrn2 {
     pub norm: RmsNorm,
     /// `W_o`, `D` to `D`.
     pub output: Linear,
+    /// What the lower bounds are made of, if they are learned.
+    pub bounds: Option<DepthBounds>,
     heads: usize,
     #[module(skip)]
     gate: ForgetGate,
@@ -116,6 +129,19 @@ crate::state! {
     pub struct Hgrn2State of Hgrn2 {
         /// The memory `S`, `[B, H, K, V]`.
         pub memory: Tensor<4> as Recurrent,
+    }
+}
+
+impl Hgrn2 {
+    /// `ln f` and `1 − f` of the logits `[B, T, H, K]`.
+    fn forget(&self, logits: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        match self.bounds.as_ref().and_then(DepthBounds::bounds) {
+            Some(bounds) => {
+                let [_, _, heads, keys] = logits.dims();
+                bounded_forget_gate(logits, bounds.reshape([1, 1, heads, keys]))
+            }
+            None => (self.gate.log(logits.clone()), self.gate.complement(logits)),
+        }
     }
 }
 
@@ -142,7 +168,7 @@ impl SequenceMixer for Hgrn2 {
         let heads = |tokens| split_heads(tokens, self.heads);
         let logits = self.forget.forward(input.clone());
         let wide = accumulator(logits.dtype());
-        let logits = heads(to_dtype(logits, wide));
+        let (log_decay, key) = self.forget(heads(to_dtype(logits, wide)));
         let options = LinearAttentionOptions {
             initial_state: Some(op::LinearAttentionState { memory: state.memory, key_sum: None }),
             resets,
@@ -150,9 +176,9 @@ impl SequenceMixer for Hgrn2 {
         };
         let (read, state) = linear_attention(
             heads(silu(self.query.forward(input.clone()))),
-            self.gate.complement(logits.clone()),
+            key,
             heads(self.value.forward(input)),
-            Decay::Vector(self.gate.log(logits)),
+            Decay::Vector(log_decay),
             options,
         );
         let output = self.output.forward(self.norm.forward(join_heads(read)));

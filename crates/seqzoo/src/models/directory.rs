@@ -159,6 +159,11 @@ impl Found {
         let refuse = |problem: &dyn ToString| CheckpointError::contents(path, problem.to_string());
         let Unrepeated(value) = serde_json::from_slice(bytes).map_err(|error| refuse(&error))?;
         let Value::Object(mut fields) = value else { return Err(refuse(&"it is not a JSON object")) };
+        if let Some(published) = fields.get("model_type").filter(|_| !fields.contains_key("pattern")) {
+            return Err(refuse(&format!(
+                "it is of the published architecture {published}; `checkpoint::read` reads those"
+            )));
+        }
         let names = ["version", "save", "follows"].into_iter();
         let heading = names.filter_map(|name| fields.shift_remove_entry(name)).collect();
         let Heading { version, save, follows } =

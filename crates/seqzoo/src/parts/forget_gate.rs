@@ -47,3 +47,12 @@ impl ForgetGate {
         }
     }
 }
+
+/// A forget gate of logits `x` whose lower bounds `γ` are of its shape when broadcast: `ln f` and `1 − f`.
+pub(crate) fn bounded_forget_gate<const D: usize>(x: Tensor<D>, bounds: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+    let free = bounds.clone().neg().add_scalar(1.0);
+    let factor = sigmoid(x.clone()) * free.clone() + bounds;
+    // A bound of 0, of which `f32` has some, and a gate too small for a float.
+    let log = factor.clamp_min(f32::MIN_POSITIVE).log();
+    (log, sigmoid(x.neg()) * free)
+}

@@ -2,14 +2,15 @@
 //! vectors.
 
 use super::assert_same;
-use burn::tensor::{Int, Tensor};
+use burn::module::Param;
+use burn::tensor::{Distribution, Int, Tensor};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize_to_file};
 use seqzoo::checkpoint::{self, Architecture};
 use seqzoo::layers::*;
 use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig, NormKind};
-use seqzoo::parts::{FeatureMapKind, MixtureOfExpertsConfig, ProjectionInit, RotaryScaling};
-use seqzoo::{MixerConfig, SequenceMixer};
+use seqzoo::parts::{Depth, FeatureMapKind, MixtureOfExpertsConfig, ProjectionInit, RotaryScaling};
+use seqzoo::{Mixer, MixerConfig, SequenceMixer};
 use seqzoo_tests::{Golden, double, largest_error, plain, values};
 use serde_json::json;
 
@@ -166,6 +167,18 @@ fn models() -> Vec<(Architecture, LanguageModelConfig)> {
         (Architecture::RetNet, one(retention().into())),
         (Architecture::RetNet, one(retention().with_conv_size(Some(4)).with_num_kv_heads(Some(1)).into())),
         (Architecture::Hgrn2, one(hgrn2().into())),
+        (
+            Architecture::Hgrn2,
+            fla((0..3).map(|layer| hgrn2().with_depth(Some(Depth::new(layer, 3))).into()).collect()),
+        ),
+        (
+            Architecture::Hgrn2,
+            fla(vec![
+                hgrn2().with_depth(Some(Depth::new(0, 3))).into(),
+                attention().into(),
+                hgrn2().with_depth(Some(Depth::new(2, 3))).into(),
+            ]),
+        ),
         (Architecture::Qwen3Next, qwen3_next()),
         (
             Architecture::Qwen3Next,
@@ -303,6 +316,31 @@ fn the_names_of_a_layer_are_those_of_the_library() {
         Architecture::Hgrn2,
         hgrn2().with_expand_ratio(8).with_norm_epsilon(epsilon),
     );
+}
+
+#[test]
+fn bounds_that_all_layers_share_are_written_once() {
+    let device = plain();
+    let layers = (0..2).map(|layer| hgrn2().with_depth(Some(Depth::new(layer, 2))).into()).collect();
+    let mut model = fla(layers).init(&device);
+    let bounds = Tensor::<2>::random([2, D], Distribution::Default, &device);
+    let set = |model: &mut LanguageModel, layer: usize, bounds: Tensor<2>| {
+        let Mixer::Hgrn2(mixer) = &mut model.blocks[layer].mixer else { panic!("the layer is another one") };
+        mixer.bounds.as_mut().unwrap().logits = Param::from_tensor(bounds).into();
+    };
+    set(&mut model, 0, bounds.clone());
+    let directory = tempfile::tempdir().unwrap();
+    let error = checkpoint::write(&model, directory.path(), Architecture::Hgrn2).unwrap_err().to_string();
+    assert!(
+        error.contains("`blocks.1.mixer.Hgrn2.bounds.logits` differs from that of a layer below, but `model.lower_bounds`"),
+        "{error}"
+    );
+    set(&mut model, 1, bounds);
+    checkpoint::write(&model, directory.path(), Architecture::Hgrn2).unwrap();
+    assert_same(&checkpoint::read(directory.path(), &device).unwrap(), &model);
+    let written = std::fs::read(directory.path().join("model.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&written).unwrap();
+    assert_eq!(file.tensor("model.lower_bounds").unwrap().shape(), [2, D]);
 }
 
 #[test]

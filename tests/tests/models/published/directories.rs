@@ -103,16 +103,20 @@ fn a_tied_head_may_be_there_if_it_is_the_embedding() {
 }
 
 #[test]
-fn a_norm_may_have_the_name_of_a_library_that_does_not_fuse() {
+fn a_tensor_may_have_another_name_that_its_library_knows() {
     let device = plain();
-    let directory = copy("16_model_fla_gla");
-    change(directory.path(), |tensors| {
-        for (name, ..) in tensors.iter_mut() {
-            *name = name.replace("g_norm_swish_gate", "g_norm");
-        }
-    });
-    let model = checkpoint::read(directory.path(), &device).unwrap();
-    assert_same(&model, &load("16_model_fla_gla", &device));
+    for (folder, name, other) in [
+        ("16_model_fla_gla", "g_norm_swish_gate", "g_norm"),
+        ("16_model_mamba2_tiny", "backbone.embeddings", "backbone.embedding"),
+    ] {
+        let directory = copy(folder);
+        change(directory.path(), |tensors| {
+            for (found, ..) in tensors.iter_mut() {
+                *found = found.replace(name, other);
+            }
+        });
+        assert_same(&checkpoint::read(directory.path(), &device).unwrap(), &load(folder, &device));
+    }
 }
 
 #[test]

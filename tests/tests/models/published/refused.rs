@@ -3,6 +3,7 @@
 use super::directories::{change, copy, divide, edit};
 use safetensors::Dtype;
 use seqzoo::checkpoint::read;
+use seqzoo::models::LanguageModel;
 use seqzoo_tests::plain;
 use serde_json::json;
 use std::path::Path;
@@ -164,4 +165,18 @@ fn a_pickled_model_is_refused_with_the_command_that_converts_it() {
     );
     std::fs::write(&config, r#"{"model_type": "mamba"}"#).unwrap();
     refused(directory.path(), &["AutoModelForCausalLM.from_pretrained("]);
+}
+
+#[test]
+fn each_of_the_two_formats_is_told_from_the_other() {
+    let device = plain();
+    let published = copy("16_model_mamba_tiny");
+    let said = LanguageModel::load(published.path(), &device).unwrap_err().to_string();
+    assert!(
+        said.contains("of the published architecture \"mamba\"; `checkpoint::read` reads those"),
+        "{said}"
+    );
+    let own = tempfile::tempdir().unwrap();
+    read(published.path(), &device).unwrap().save(own.path()).unwrap();
+    refused(own.path(), &["the format of this library's own, which `LanguageModel::load` reads"]);
 }

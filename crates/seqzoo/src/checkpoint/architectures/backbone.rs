@@ -76,7 +76,8 @@ pub(super) fn object(value: Value) -> Written {
 /// The names of everything but the mixers, and `mixer`.
 pub(super) fn names(config: &LanguageModelConfig, mixer: impl IntoIterator<Item = Name>) -> Names {
     let mut names = vec![
-        same("embedding.weight", "backbone.embeddings.weight"),
+        // mamba_ssm has one letter less, which transformers reads as well.
+        same("embedding.weight", "backbone.embeddings.weight").or("backbone.embedding.weight"),
         same("blocks.*.mixer_norm.Rms.gamma", "backbone.layers.*.norm.weight"),
         same("norm.Rms.gamma", "backbone.norm_f.weight"),
         linear("head.weight", "lm_head.weight"),

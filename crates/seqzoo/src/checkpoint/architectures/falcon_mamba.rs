@@ -15,9 +15,11 @@ pub(in crate::checkpoint) const FORMAT: Format = Format {
     write: |config, layers| {
         let mut fields = DEFAULTS.fields(config, layers.len());
         fields.extend(mamba::layer_fields(layers)?);
+        let layer = first(layers)?;
+        // A whole number, as the library wants it: `intermediate_size` says the rest.
+        fields.insert("expand".into(), layer.expand.into());
         // Absent norms are not read back, and refused for it.
-        let epsilon = first(layers)?.selection_norm_epsilon;
-        fields.insert("mixer_rms_eps".into(), epsilon.unwrap_or(1e-6).into());
+        fields.insert("mixer_rms_eps".into(), layer.selection_norm_epsilon.unwrap_or(1e-6).into());
         Ok(fields)
     },
     names: |config| mamba::names(config),
