@@ -153,6 +153,15 @@ impl Fields {
         texts.map(Some).ok_or_else(|| format!("`{name}` is {value}, but a list of texts is wanted"))
     }
 
+    /// A whole number, or a list of them; none where it is absent or null.
+    pub fn whole_or_wholes(&self, name: &str) -> Result<Vec<usize>, Problem> {
+        match self.given(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(_)) => self.wholes(name),
+            Some(_) => self.whole(name, 0).map(|number| vec![number]),
+        }
+    }
+
     /// The whole numbers in the list `name`, which must be there.
     pub fn wholes(&self, name: &str) -> Result<Vec<usize>, Problem> {
         let list = self.given(name).and_then(Value::as_array);
@@ -201,10 +210,15 @@ mod tests {
 
     #[test]
     fn a_field_is_read_or_has_its_default() {
-        let fields = fields(r#"{"a": 2.0, "b": null, "c": [0, Infinity], "d": {"__float__": "-Infinity"}}"#);
+        let fields = fields(
+            r#"{"a": 2.0, "b": null, "c": [0, Infinity], "d": {"__float__": "-Infinity"}, "e": [3, 4]}"#,
+        );
         assert_eq!(fields.whole("a", 7), Ok(2));
         assert_eq!(fields.whole("z", 7), Ok(7));
         assert_eq!(fields.whole_or_null("b"), Ok(None));
+        assert_eq!(fields.whole_or_wholes("b"), Ok(vec![]));
+        assert_eq!(fields.whole_or_wholes("a"), Ok(vec![2]));
+        assert_eq!(fields.whole_or_wholes("e"), Ok(vec![3, 4]));
         assert_eq!(fields.numbers("c", [0.0; 2]), Ok([0.0, f64::INFINITY]));
         assert_eq!(fields.number("d", 0.0), Ok(f64::NEG_INFINITY));
     }

@@ -45,7 +45,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
 
 /// A generation at rest: all that it needs to go on but the model.
 ///
-/// The state has [a file of its own](MixerState::save); the other two are written with serde.
+/// The other two are written with serde, and [go into the file](MixerState::save_with_note) of the state.
 #[derive(Clone, Debug)]
 pub struct Parked<S = AnyState> {
     /// The state after everything but the pending tokens.

@@ -3,6 +3,7 @@
 use super::block::{Block, Norm};
 use super::config::LanguageModelConfig;
 use super::landmarks::Landmarks;
+use crate::contract::refusal;
 use crate::ops::{Segments, accumulator, checks, to_dtype};
 use crate::parts::{RoutingLoad, empty_product, project};
 use crate::state::{StateField, StateMapper, advanced};
@@ -128,6 +129,15 @@ impl<M: SequenceMixer> LanguageModel<M> {
         })
     }
 
+    /// Why [`hidden_segments`](Self::hidden_segments) does not take this model, as a sentence; `None` where it does.
+    pub fn segments_refusal(&self) -> Option<String> {
+        if self.landmark.is_some() {
+            return Some(landmarks_refuse("segments"));
+        }
+        let device = self.embedding.weight.val().device();
+        self.blocks.iter().find_map(|block| refusal(&block.mixer.init_state(1, &device)))
+    }
+
     /// Tokens through the embedding and all blocks, with a state that is `time` tokens further. `mixed` is the first half of
     /// a block.
     #[track_caller]
@@ -185,11 +195,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
     /// Sequences of one row that begin at different places would have their landmarks at different places.
     #[track_caller]
     fn refuse_landmarks(&self, argument: &str) {
-        assert!(
-            self.landmark.is_none(),
-            "The argument `{argument}` is not taken by a model that inserts landmarks: it counts the tokens of a row from \
-             its beginning."
-        );
+        assert!(self.landmark.is_none(), "{}", landmarks_refuse(argument));
     }
 
     /// Channels `[.., D]` to logits `[.., vocabulary]`: the final norm, the head, and the cap if there is one.
@@ -252,6 +258,13 @@ impl<M: SequenceMixer> LanguageModel<M> {
     ) -> Result<ModelState<M::State>, StateError> {
         self.init_state(1, device).load(path, device)
     }
+}
+
+fn landmarks_refuse(argument: &str) -> String {
+    format!(
+        "The argument `{argument}` is not taken by a model that inserts landmarks: it counts the tokens of a row from its \
+         beginning."
+    )
 }
 
 impl<S: MixerState> MixerState for ModelState<S> {
