@@ -32,6 +32,7 @@ pub fn serve(
     slots: usize,
     end_tokens: &[usize],
 ) -> Result<Served, String> {
+    let slots = slots.min(requests.len());
     let device = model.embedding.weight.val().device();
     let begin = Instant::now();
     let mut answers = vec![Vec::new(); requests.len()];

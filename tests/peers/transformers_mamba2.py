@@ -43,6 +43,7 @@ def main():
         prompt = list(text.encode())
         (wanted, margins), found = greedy(model, prompt), ours(program, directory, prompt)
         equal = next((place for place in range(TOKENS) if found[place:place + 1] != wanted[place:place + 1]), TOKENS)
+        print(f"{bytes(wanted).decode(errors='replace')!r}")
         print(f"{text!r}: {equal} of {TOKENS} tokens are equal, the nearest choice by {min(margins):.2e}")
         if equal < TOKENS:
             failed = True

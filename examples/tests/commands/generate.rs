@@ -36,6 +36,14 @@ fn tokens_are_those_of_the_library() {
     assert_ne!(drawn, greedy);
 }
 
+/// As `tests/peers/transformers_mamba2.py` prints it.
+#[test]
+fn text_is_that_of_transformers() {
+    let found = text(&bytes(), &["--prompt", "# The recall suite\n\n", "--max-tokens", "100"]);
+    let wanted = "Softmax attention of the same in the same in the state of the same in the state of the same in the s";
+    assert_eq!(found, wanted);
+}
+
 #[test]
 fn a_model_saved_by_this_library_says_the_same() {
     let directory = tempfile::tempdir().unwrap();
