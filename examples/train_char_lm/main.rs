@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use clap::{Args, Parser};
 use seqzoo::models::{LanguageModel, LanguageModelConfig, Sampling};
 use seqzoo::training::{AdamWConfig, Random, TrainingCheckpoint};
-use seqzoo::{MixerConfig, WeightDecay, files};
+use seqzoo::{MixerConfig, WeightDecay, checkpoint, files};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
 use std::path::PathBuf;
@@ -41,6 +41,10 @@ struct Recipe {
     /// The layer, by its name in the zoo; several make a hybrid pattern.
     #[arg(long, default_value = "gated_linear_attention", value_delimiter = ',')]
     layer: Vec<String>,
+    /// The model that the config.json of this published directory describes. It is written in the same format, into
+    /// `published` beside the results.
+    #[arg(long, conflicts_with_all = ["layer", "width", "layers"])]
+    like: Option<PathBuf>,
     /// A text file; this repository's documents if left out.
     #[arg(long)]
     text: Option<PathBuf>,
@@ -132,10 +136,15 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         }
     }
 
-    let (model, points) = (training.model.valid(), training.progress.points);
+    let (model, points) = (training.model.valid(), &training.progress.points);
     let picture = out.join("loss.svg");
-    curve::draw(&picture, &points, unigram)?;
+    curve::draw(&picture, points, unigram)?;
     model.save(out.join("model")).map_err(|error| error.to_string())?;
+    if let Some(like) = &training.progress.recipe.like {
+        let description = checkpoint::read_config(like).map_err(|error| error.to_string())?;
+        checkpoint::write(&model, out.join("published"), description.architecture)
+            .map_err(|error| error.to_string())?;
+    }
     let sample = sample(&model, recipe.seed)?;
     let page = out.join("sample.txt");
     files::write(&page, &sample).map_err(|error| format!("{}: {error}", page.display()))?;
@@ -195,6 +204,16 @@ fn learn(mut training: Training, text: &Text, device: &Device) -> Training {
 }
 
 fn model(recipe: &Recipe, device: &Device) -> Result<LanguageModel, String> {
+    if let Some(like) = &recipe.like {
+        let config = checkpoint::read_config(like).map_err(|error| error.to_string())?.config;
+        return match config.vocab_size {
+            256 => config.try_init(device).map_err(|error| error.to_string()),
+            other => Err(format!(
+                "the model in {} knows {other} tokens, but 256 are wanted: the bytes",
+                like.display()
+            )),
+        };
+    }
     let layer = |kind: &String| MixerConfig::from_options(kind, recipe.width, Default::default());
     let pattern =
         recipe.layer.iter().map(layer).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;

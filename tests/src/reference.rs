@@ -41,6 +41,27 @@ impl ReferenceGradients {
         }
     }
 
+    /// Records the gradients of projections that the original has in one, `groups` times in turn some rows of each.
+    pub fn grouped(&mut self, name: &str, groups: usize, linears: &[&Linear], gradients: &Gradients) {
+        let rows = linears.iter().map(|linear| {
+            let weight = linear.weight.val().grad(gradients).expect("the weight has a gradient");
+            let [from, to] = weight.dims();
+            weight.transpose().reshape([groups, to / groups, from])
+        });
+        self.put(name.to_string(), Tensor::cat(rows.collect(), 1));
+    }
+
+    /// Records the gradients of parameters that the original has in one, those of the first in front.
+    pub fn stacked<'a, const D: usize>(
+        &mut self,
+        name: &str,
+        parameters: impl Iterator<Item = &'a Param<Tensor<D>>>,
+        gradients: &Gradients,
+    ) {
+        let each = parameters.map(|parameter| parameter.val().grad(gradients).expect("it has a gradient"));
+        self.put(name.to_string(), Tensor::cat(each.collect(), 0));
+    }
+
     fn put<const D: usize>(&mut self, name: String, gradient: Tensor<D>) {
         let values = gradient.into_data().try_to_vec().expect("gradients are f64");
         self.0.insert(name, values);

@@ -71,6 +71,18 @@ fn a_thousand_streams_of_a_model_go_on_in_one_call() {
     }
 }
 
+#[test]
+fn a_model_says_whether_it_takes_segments() {
+    let gated = MixerConfig::from(GatedDeltaNetConfig::new(8).with_num_heads(1).with_head_dim(4));
+    let retention = MixerConfig::from(MultiScaleRetentionConfig::new(8).with_num_heads(2));
+    let model = |pattern| LanguageModelConfig::new(11, 8, pattern).init(&plain());
+    assert_eq!(model(vec![gated.clone(), gated.clone()]).segments_refusal(), None);
+    let hybrid = model(vec![gated, retention]);
+    let tokens = Tensor::zeros([1, 5], &plain());
+    let said = said(|| hybrid.hidden_segments(tokens, &Segments::in_one_row([3, 2]), None));
+    assert!(said.contains(&hybrid.segments_refusal().unwrap()), "{said}");
+}
+
 trait Memory {
     fn memory(self) -> Tensor<4>;
 }

@@ -76,10 +76,12 @@ fn a_parked_generation_goes_on_as_if_it_had_not_stopped() {
         let mut stream = model.generate(&PROMPT, sampling).unwrap();
         let mut text: Vec<usize> = stream.by_ref().take(10).collect();
         let parked = stream.park();
-        parked.state.save(&path).unwrap();
         let rest = serde_json::to_string(&(&parked.pending, &parked.sampler)).unwrap();
-        let (pending, sampler) = serde_json::from_str(&rest).unwrap();
-        let state = model.load_state(&path, &device).unwrap();
+        parked.state.save_with_note(&path, &rest).unwrap();
+        let (state, note) = model.init_state(1, &device).load_with_note(&path, &device).unwrap();
+        let (pending, sampler) = serde_json::from_str(&note.unwrap()).unwrap();
+        // The note is no part of the state.
+        model.load_state(&path, &device).unwrap();
         text.extend(model.resume(Parked { state, pending, sampler }).unwrap().take(10));
         assert_eq!(text, whole);
     }

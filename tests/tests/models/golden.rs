@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData, activation::log_softmax};
-use seqzoo::models::{LanguageModel, Norm, Sampling};
+use seqzoo::models::{FeedForward, LanguageModel, Norm, Sampling};
+use seqzoo::parts::SwiGlu;
 use seqzoo::{Mixer, checkpoint};
 use seqzoo_tests::{Golden, ReferenceGradients, autodiff, double, largest_error, plain};
 
@@ -88,6 +89,13 @@ pub fn record_norm(name: &str, norm: &Norm, found: &mut ReferenceGradients, grad
     }
 }
 
+/// Records the gradients of a feed-forward.
+pub fn record_swiglu(swiglu: &SwiGlu, name: &str, found: &mut ReferenceGradients, gradients: &Gradients) {
+    for (part, linear) in [("gate", &swiglu.gate), ("up", &swiglu.up), ("down", &swiglu.down)] {
+        found.linear(&format!("{name}.{part}_proj"), linear, gradients);
+    }
+}
+
 /// Records the gradients of a model under the names of flash-linear-attention.
 fn record_model(model: &LanguageModel, found: &mut ReferenceGradients, gradients: &Gradients) {
     found.linear("lm_head", model.head.as_ref().unwrap(), gradients);
@@ -99,13 +107,10 @@ fn record_model(model: &LanguageModel, found: &mut ReferenceGradients, gradients
         record(&block.mixer, found, &layer, gradients);
         record_norm(&format!("{layer}.attn_norm.weight"), &block.mixer_norm, found, gradients);
         record_norm(&format!("{layer}.mlp_norm.weight"), &channels.norm, found, gradients);
-        for (part, linear) in [
-            ("gate_proj", &channels.swiglu.gate),
-            ("up_proj", &channels.swiglu.up),
-            ("down_proj", &channels.swiglu.down),
-        ] {
-            found.linear(&format!("{layer}.mlp.{part}"), linear, gradients);
-        }
+        let FeedForward::SwiGlu(swiglu) = &channels.feed_forward else {
+            panic!("the published model has another feed-forward")
+        };
+        record_swiglu(swiglu, &format!("{layer}.mlp"), found, gradients);
     }
 }
 

@@ -159,6 +159,7 @@ fn what_does_not_fit_is_named() {
     let said_of_resets = said(|| model.hidden(tokens(1, 5, &device), Some(resets), None));
     let segments = Segments::in_one_row([3, 2]);
     let said_of_segments = said(|| model.hidden_segments(tokens(1, 5, &device), &segments, None));
+    assert!(said_of_segments.contains(&model.segments_refusal().unwrap()));
     for (said, argument) in [(said_of_resets, "resets"), (said_of_segments, "segments")] {
         let wanted = format!("The argument `{argument}` is not taken by a model that inserts landmarks");
         assert!(said.contains(&wanted), "{said}");

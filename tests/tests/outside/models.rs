@@ -7,6 +7,7 @@ use burn::tensor::{Int, Tensor};
 use proptest::prelude::*;
 use seqzoo::MixerConfig;
 use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig, Sampling};
+use seqzoo::parts::MixtureOfExpertsConfig;
 use seqzoo_tests::plain;
 
 pub const VOCABULARY: usize = 11;
@@ -34,7 +35,14 @@ pub fn small() -> Vec<LanguageModel> {
     let landmarks = LanguageModelConfig::new(VOCABULARY, 8, vec![layer("landmark_attention")])
         .with_channel_mixer(ChannelMixerConfig::None)
         .with_landmark_every(Some(1));
-    let feed_forwards = [ChannelMixerConfig::None, ChannelMixerConfig::SwiGluOf { hidden: 4 }];
+    let feed_forwards = [
+        ChannelMixerConfig::None,
+        ChannelMixerConfig::SwiGluOf { hidden: 4 },
+        ChannelMixerConfig::GeGlu { hidden: 3, bias: true },
+        ChannelMixerConfig::MixtureOfExperts(
+            MixtureOfExpertsConfig::new(3, 2, 4).with_shared_hidden(Some(2)),
+        ),
+    ];
     patterns
         .into_iter()
         .zip(feed_forwards.into_iter().cycle())

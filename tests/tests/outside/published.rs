@@ -15,8 +15,15 @@ use seqzoo::parts::ProjectionInit;
 use seqzoo_tests::{Golden, plain};
 use serde_json::json;
 
-const FOLDERS: [&str; 4] =
-    ["16_model_mamba_tiny", "16_model_mamba2_tiny", "16_model_fla_gla", "16_model_fla_delta_net"];
+const FOLDERS: [&str; 7] = [
+    "16_model_mamba_tiny",
+    "16_model_mamba2_tiny",
+    "16_model_fla_gla",
+    "16_model_fla_delta_net",
+    "16_model_qwen3next_linear",
+    "16_model_qwen3next_experts",
+    "16_model_recurrent_gemma",
+];
 
 /// Every golden directory, in one file and in two.
 fn directories() -> Vec<Document> {

@@ -27,7 +27,9 @@ impl Kind {
     /// Saves the version of the number `version` at `path`.
     pub fn save(self, version: u64, path: &Path) -> Result<(), String> {
         match self {
-            Self::State => state(version).save(path).map_err(|error| error.to_string()),
+            Self::State => {
+                state(version).save_with_note(path, &note(version)).map_err(|error| error.to_string())
+            }
             Self::Model => model(version).save(path).map_err(|error| error.to_string()),
             Self::Published => checkpoint::write(&published(version), path, Architecture::Gla)
                 .map_err(|error| error.to_string()),
@@ -38,7 +40,7 @@ impl Kind {
     /// All that the version of the number `version` says.
     pub fn contents(self, version: u64) -> String {
         match self {
-            Self::State => said_by_state(&state(version)),
+            Self::State => said_by_state(&state(version), &note(version)),
             Self::Model => said_by_model(&model(version)),
             Self::Published => said_by_model(&published(version)),
             Self::Training => said_by_training(&training(version)),
@@ -50,8 +52,10 @@ impl Kind {
         let device = Device::flex();
         match self {
             Self::State => {
-                let loaded = layer().load_state(path, &device).map_err(|error| error.to_string())?;
-                Ok(said_by_state(&loaded))
+                let fresh = layer().init_state(1, &device);
+                let (loaded, note) =
+                    fresh.load_with_note(path, &device).map_err(|error| error.to_string())?;
+                Ok(said_by_state(&loaded, &note.ok_or("there is no note")?))
             }
             Self::Model => {
                 let loaded = LanguageModel::load(path, &device).map_err(|error| error.to_string())?;
@@ -80,8 +84,13 @@ fn state(version: u64) -> GatedLinearAttentionState {
     state
 }
 
-fn said_by_state(state: &GatedLinearAttentionState) -> String {
-    format!("{:?}", state.memory.to_data())
+/// What lies beside the state in its file.
+fn note(version: u64) -> String {
+    format!("of version {version}: \"\u{e4}\"\n").repeat(1 + version as usize)
+}
+
+fn said_by_state(state: &GatedLinearAttentionState, note: &str) -> String {
+    format!("{:?} {note}", state.memory.to_data())
 }
 
 /// Of each version another width, number of layers and epsilon.

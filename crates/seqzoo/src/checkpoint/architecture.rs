@@ -2,7 +2,7 @@
 
 use super::architectures::{
     delta_net, falcon_mamba, fla_mamba, fla_mamba2, gated_deltanet, gla, hgrn2, kda, linear_attn, mamba,
-    mamba2, retnet,
+    mamba2, qwen3_next, recurrent_gemma, retnet,
 };
 use super::fields::{Fields, Problem, Written};
 use super::names::Names;
@@ -58,6 +58,10 @@ architectures! {
     Mamba2: mamba2::FORMAT,
     /// `falcon_mamba` of transformers.
     FalconMamba: falcon_mamba::FORMAT,
+    /// `recurrent_gemma` of transformers.
+    RecurrentGemma: recurrent_gemma::FORMAT,
+    /// `qwen3_next` of transformers.
+    Qwen3Next: qwen3_next::FORMAT,
     /// `mamba` of flash-linear-attention.
     FlaMamba: fla_mamba::FORMAT,
     /// `mamba2` of flash-linear-attention.

@@ -19,15 +19,26 @@ pub(super) fn layers(config: &LanguageModelConfig) -> Vec<MixerConfig> {
 
 /// The same model with everything written out that can be said in several ways.
 pub(super) fn explicit(config: &LanguageModelConfig) -> LanguageModelConfig {
-    let channel_mixer = match config.channel_mixer {
-        ChannelMixerConfig::SwiGlu => {
-            ChannelMixerConfig::SwiGluOf { hidden: SwiGlu::usual_hidden(config.d_model) }
+    let pattern = layers(config);
+    let channels: Vec<_> = (0..pattern.len())
+        .map(|layer| explicit_channels(config.channel_mixer_of(layer), config.d_model))
+        .collect();
+    let pattern = pattern.into_iter().map(explicit_layer).collect();
+    let config = LanguageModelConfig { pattern, ..config.clone() }.with_num_layers(None);
+    match channels.first() {
+        Some(first) if channels.iter().all(|channels| channels == first) => {
+            config.with_channel_mixer(*first).with_channel_pattern(Vec::new())
         }
+        _ => config.with_channel_mixer(ChannelMixerConfig::SwiGlu).with_channel_pattern(channels),
+    }
+}
+
+/// The same of a feed-forward.
+fn explicit_channels(channels: ChannelMixerConfig, d_model: usize) -> ChannelMixerConfig {
+    match channels {
+        ChannelMixerConfig::SwiGlu => ChannelMixerConfig::SwiGluOf { hidden: SwiGlu::usual_hidden(d_model) },
         other => other,
-    };
-    let pattern = layers(config).into_iter().map(explicit_layer).collect();
-    let config = LanguageModelConfig { pattern, ..config.clone() };
-    config.with_num_layers(None).with_channel_mixer(channel_mixer)
+    }
 }
 
 /// The same of a layer.
@@ -43,6 +54,20 @@ fn explicit_layer(layer: MixerConfig) -> MixerConfig {
                 true => layer.with_num_heads(None).into(),
                 false => layer.into(),
             }
+        }
+        MixerConfig::GatedDeltaNet(layer) => {
+            let memories = layer.num_v_heads.filter(|memories| *memories != layer.num_heads);
+            layer.with_num_v_heads(memories).into()
+        }
+        MixerConfig::SoftmaxAttention(layer) => {
+            let usual = layer.d_model.checked_div(layer.num_heads);
+            let kv_heads = layer.num_kv_heads.filter(|heads| *heads != layer.num_heads);
+            let head_dim = layer.head_dim.filter(|channels| Some(*channels) != usual);
+            layer.with_num_kv_heads(kv_heads).with_head_dim(head_dim).into()
+        }
+        MixerConfig::RgLru(layer) => {
+            let width = layer.lru_width.filter(|width| *width != layer.d_model);
+            layer.with_lru_width(width).into()
         }
         other => other,
     }

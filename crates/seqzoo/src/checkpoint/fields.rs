@@ -136,6 +136,32 @@ impl Fields {
         objects.iter().map(object).collect()
     }
 
+    /// The object `name`, unless it is absent or null.
+    pub fn object(&self, name: &str) -> Result<Option<Self>, Problem> {
+        match self.given(name) {
+            None => Ok(None),
+            Some(Value::Object(fields)) => Ok(Some(Self(fields.clone()))),
+            Some(other) => Err(format!("`{name}` is {other}, but an object is wanted")),
+        }
+    }
+
+    /// The texts in the list `name`, unless it is absent or null.
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Problem> {
+        let Some(value) = self.given(name) else { return Ok(None) };
+        let text = |value: &Value| value.as_str().map(String::from);
+        let texts = value.as_array().and_then(|list| list.iter().map(text).collect());
+        texts.map(Some).ok_or_else(|| format!("`{name}` is {value}, but a list of texts is wanted"))
+    }
+
+    /// A whole number, or a list of them; none where it is absent or null.
+    pub fn whole_or_wholes(&self, name: &str) -> Result<Vec<usize>, Problem> {
+        match self.given(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(_)) => self.wholes(name),
+            Some(_) => self.whole(name, 0).map(|number| vec![number]),
+        }
+    }
+
     /// The whole numbers in the list `name`, which must be there.
     pub fn wholes(&self, name: &str) -> Result<Vec<usize>, Problem> {
         let list = self.given(name).and_then(Value::as_array);
@@ -184,10 +210,15 @@ mod tests {
 
     #[test]
     fn a_field_is_read_or_has_its_default() {
-        let fields = fields(r#"{"a": 2.0, "b": null, "c": [0, Infinity], "d": {"__float__": "-Infinity"}}"#);
+        let fields = fields(
+            r#"{"a": 2.0, "b": null, "c": [0, Infinity], "d": {"__float__": "-Infinity"}, "e": [3, 4]}"#,
+        );
         assert_eq!(fields.whole("a", 7), Ok(2));
         assert_eq!(fields.whole("z", 7), Ok(7));
         assert_eq!(fields.whole_or_null("b"), Ok(None));
+        assert_eq!(fields.whole_or_wholes("b"), Ok(vec![]));
+        assert_eq!(fields.whole_or_wholes("a"), Ok(vec![2]));
+        assert_eq!(fields.whole_or_wholes("e"), Ok(vec![3, 4]));
         assert_eq!(fields.numbers("c", [0.0; 2]), Ok([0.0, f64::INFINITY]));
         assert_eq!(fields.number("d", 0.0), Ok(f64::NEG_INFINITY));
     }

@@ -5,6 +5,7 @@
 pub(super) struct Layout {
     form: Form,
     rows: Option<Rows>,
+    stack: Option<Stack>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,24 +23,48 @@ struct Rows {
     part: usize,
 }
 
+/// One of `count` tensors that lie in one, along an axis in front of theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stack {
+    count: usize,
+    index: usize,
+}
+
+impl Rows {
+    /// The rows of the published tensor.
+    fn published(&self) -> usize {
+        self.groups * self.parts.iter().sum::<usize>()
+    }
+}
+
 impl Layout {
     /// As the parameter.
-    pub const SAME: Self = Self { form: Form::Same, rows: None };
+    pub const SAME: Self = Self { form: Form::Same, rows: None, stack: None };
     /// `[out, in]`, where the parameter is `[in, out]`: PyTorch's linear maps.
-    pub const TRANSPOSED: Self = Self { form: Form::Transposed, rows: None };
+    pub const TRANSPOSED: Self = Self { form: Form::Transposed, rows: None, stack: None };
     /// `[C, 1, W]`, where the parameter is `[C, W]`: PyTorch's depthwise convolutions.
-    pub const DEPTHWISE: Self = Self { form: Form::Depthwise, rows: None };
+    pub const DEPTHWISE: Self = Self { form: Form::Depthwise, rows: None, stack: None };
 
     /// The same, but the published tensor holds several parameters as its rows: `groups` times in turn `parts[0]` rows of
     /// the first, `parts[1]` of the second and so on. The parameter is the one of `part`, its groups joined.
-    #[allow(dead_code, reason = "for joint projections, which the architectures so far keep joined")]
     pub fn rows(self, groups: usize, parts: &[usize], part: usize) -> Self {
         Self { rows: Some(Rows { groups, parts: parts.to_vec(), part }), ..self }
     }
 
+    /// The same, but the published tensor holds `count` such tensors along an axis in front of theirs; this is the first.
+    pub fn stacked(self, count: usize) -> Self {
+        Self { stack: Some(Stack { count, index: 0 }), ..self }
+    }
+
+    /// That of the number `index` of [these](Self::stacked).
+    pub fn at(&self, index: usize) -> Self {
+        let stack = self.stack.map(|stack| Stack { index, ..stack });
+        Self { stack, ..self.clone() }
+    }
+
     /// Whether the published tensor holds other parameters as well.
     pub fn is_part(&self) -> bool {
-        self.rows.is_some()
+        self.rows.is_some() || self.stack.is_some()
     }
 
     /// The shape of the published tensor for a parameter of the shape `ours`.
@@ -50,7 +75,10 @@ impl Layout {
             _ => ours.to_vec(),
         };
         if let (Some(rows), Some(first)) = (&self.rows, shape.first_mut()) {
-            *first = rows.groups * rows.parts.iter().sum::<usize>();
+            *first = rows.published();
+        }
+        if let Some(stack) = self.stack {
+            shape.insert(0, stack.count);
         }
         shape
     }
@@ -62,7 +90,10 @@ impl Layout {
             (_, [rows, columns @ ..]) => (*rows, columns.iter().product()),
             (_, []) => (1, 1),
         };
-        Order { rows, columns, transposed: self.form == Form::Transposed, joint: self.rows.as_ref() }
+        let own = self.rows.as_ref().map_or(rows, Rows::published);
+        let before = self.stack.map_or(0, |stack| stack.index * own);
+        let transposed = self.form == Form::Transposed;
+        Order { rows, columns, transposed, joint: self.rows.as_ref(), before }
     }
 }
 
@@ -73,6 +104,8 @@ pub(super) struct Order<'a> {
     columns: usize,
     transposed: bool,
     joint: Option<&'a Rows>,
+    /// The rows of the published tensor in front of those of the parameter's own part.
+    before: usize,
 }
 
 /// Rows and columns that are turned at a time, so that both sides stay in cache.
@@ -91,7 +124,7 @@ impl Order<'_> {
         for top in (0..self.rows).step_by(TILE) {
             for left in (0..self.columns).step_by(TILE) {
                 for row in top..self.rows.min(top + TILE) {
-                    let published = self.published_row(row) * self.columns;
+                    let published = (self.before + self.published_row(row)) * self.columns;
                     for column in left..self.columns.min(left + TILE) {
                         let ours = match self.transposed {
                             true => column * self.rows + row,
@@ -164,6 +197,16 @@ mod tests {
         assert_eq!(gathered(part(1), &[2, 4], &published), [2, 4, 8, 10, 3, 5, 9, 11]);
         let bias = Layout::SAME.rows(1, &[2, 1], 1);
         assert_eq!(gathered(bias, &[1], &[7, 8, 9]), [9]);
+    }
+
+    #[test]
+    fn one_of_several_tensors_is_cut_out() {
+        let published: Vec<u8> = (0..24).collect();
+        let second = Layout::TRANSPOSED.rows(1, &[1, 2], 1).stacked(4).at(1);
+        assert_eq!(second.published_shape(&[2, 2]), [4, 3, 2]);
+        assert_eq!(gathered(second, &[2, 2], &published), [8, 10, 9, 11]);
+        let last = Layout::TRANSPOSED.stacked(4).at(3);
+        assert_eq!(gathered(last, &[2, 3], &published), [18, 20, 22, 19, 21, 23]);
     }
 
     #[test]

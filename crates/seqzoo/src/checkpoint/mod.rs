@@ -46,6 +46,8 @@ pub struct Description {
     pub architecture: Architecture,
     /// The model.
     pub config: LanguageModelConfig,
+    /// The tokens that end a text: `eos_token_id`. None where that is no token or list of tokens.
+    pub end_tokens: Vec<usize>,
 }
 
 /// The precision that weights have in memory.
@@ -83,7 +85,7 @@ pub fn read_as(
     let directory = directory.as_ref();
     // The weights first: they say if they have been replaced after `config.json`.
     let source = Source::open(directory)?;
-    let Description { architecture, config } = described(directory, Some(&source))?;
+    let Description { architecture, config, .. } = described(directory, Some(&source))?;
     let names = (architecture.format().names)(&config);
     let tensors = source.tensors()?;
     all_layers_are_there(directory, &config, &tensors)?;
@@ -120,7 +122,8 @@ fn described(directory: &Path, source: Option<&Source>) -> Result<Description, C
     let fields = Fields::parse(&bytes).map_err(refuse)?;
     let architecture = Architecture::of(&fields).map_err(refuse)?;
     let config = (architecture.format().read)(&fields).map_err(refuse)?;
-    Ok(Description { architecture, config })
+    let end_tokens = fields.whole_or_wholes("eos_token_id").unwrap_or_default();
+    Ok(Description { architecture, config, end_tokens })
 }
 
 /// Says if there are fewer tensors than layers, which would be made before their tensors are missed.

@@ -8,13 +8,19 @@ pub(super) struct Name {
     pub ours: &'static str,
     pub published: &'static str,
     pub layout: Layout,
-    /// Another name that some files give it.
-    pub also: Option<&'static str>,
+    /// Another name that some files give it, and how it lies there. Where that has fewer `*`, the next number is the place
+    /// of the parameter among those that the tensor [holds](Layout::stacked).
+    pub also: Option<(&'static str, Layout)>,
 }
 
 /// A parameter that lies in a published file as it does here.
 pub(super) const fn same(ours: &'static str, published: &'static str) -> Name {
     Name { ours, published, layout: Layout::SAME, also: None }
+}
+
+/// A parameter that lies in a published file in a way of its own.
+pub(super) const fn laid(ours: &'static str, published: &'static str, layout: Layout) -> Name {
+    Name { ours, published, layout, also: None }
 }
 
 /// The weight of a linear map.
@@ -30,7 +36,12 @@ pub(super) const fn taps(ours: &'static str, published: &'static str) -> Name {
 impl Name {
     /// The same with another name that some files give it.
     pub fn or(self, also: &'static str) -> Self {
-        Self { also: Some(also), ..self }
+        Self { also: Some((also, self.layout.clone())), ..self }
+    }
+
+    /// The same with another name that some files give it, in which it lies in another way.
+    pub fn or_laid(self, also: &'static str, layout: Layout) -> Self {
+        Self { also: Some((also, layout)), ..self }
     }
 }
 
@@ -39,6 +50,8 @@ pub(super) struct Names {
     pub names: Vec<Name>,
     /// Published tensors that may be left out, and are equal to another one where they are there.
     pub copies: Vec<Copy>,
+    /// How the names of published tensors begin that are no part of the model.
+    pub ignored: &'static [&'static str],
 }
 
 /// A published tensor that is the same as another one. `*` as in [`Name`].
@@ -50,7 +63,7 @@ pub(super) struct Copy {
 /// What a parameter of this library is called in a published file.
 pub(super) struct Place<'a> {
     pub published: String,
-    pub also: Option<String>,
+    pub also: Option<(String, Layout)>,
     pub layout: &'a Layout,
 }
 
@@ -59,7 +72,10 @@ impl Names {
     pub fn place(&self, path: &str) -> Option<Place<'_>> {
         self.names.iter().find_map(|name| {
             let numbers = matched(name.ours, path)?;
-            let also = name.also.map(|also| filled(also, &numbers));
+            let also = name.also.as_ref().map(|(also, layout)| {
+                let next = numbers.get(also.matches('*').count()).and_then(|number| number.parse().ok());
+                (filled(also, &numbers), next.map_or_else(|| layout.clone(), |index| layout.at(index)))
+            });
             Some(Place { published: filled(name.published, &numbers), also, layout: &name.layout })
         })
     }
@@ -108,8 +124,10 @@ mod tests {
             names: vec![
                 same("norm.gamma", "norm_f.weight"),
                 linear("blocks.*.query.weight", "layers.*.q_proj.weight").or("layers.*.wq.weight"),
-                linear("blocks.*.experts.*.up.weight", "layers.*.experts.*.up_proj.weight"),
+                linear("blocks.*.experts.*.up.weight", "layers.*.experts.*.up_proj.weight")
+                    .or_laid("layers.*.experts.up_proj", Layout::TRANSPOSED.stacked(16)),
             ],
+            ignored: &[],
             copies: vec![Copy { name: "lm_head.weight", of: "embeddings.weight" }],
         }
     }
@@ -119,9 +137,11 @@ mod tests {
         let names = names();
         let place = names.place("blocks.12.query.weight").unwrap();
         assert_eq!(place.published, "layers.12.q_proj.weight");
-        assert_eq!(place.also.as_deref(), Some("layers.12.wq.weight"));
+        assert_eq!(place.also, Some(("layers.12.wq.weight".into(), Layout::TRANSPOSED)));
         let place = names.place("blocks.3.experts.10.up.weight").unwrap();
         assert_eq!(place.published, "layers.3.experts.10.up_proj.weight");
+        let stacked = Layout::TRANSPOSED.stacked(16);
+        assert_eq!(place.also, Some(("layers.3.experts.up_proj".into(), stacked.at(10))));
         assert_eq!(names.original("lm_head.weight").as_deref(), Some("embeddings.weight"));
     }
 

@@ -10,6 +10,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData, bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// `model`, whose parameters are not drawn yet, with those in `tensors`.
@@ -39,7 +40,7 @@ struct Found<'a> {
     name: String,
     /// The name in this file.
     published: String,
-    layout: &'a Layout,
+    layout: Cow<'a, Layout>,
 }
 
 /// Looks for every parameter.
@@ -56,12 +57,12 @@ impl<'a> Check<'a> {
         let place = self.names.place(path).ok_or_else(|| {
             self.tensors.refuse("", format!("its architecture has no tensor for the parameter `{path}`"))
         })?;
-        let other = place.also.filter(|also| self.tensors.get(also).is_some());
-        let name = match self.tensors.get(&place.published) {
-            Some(_) => place.published.clone(),
-            None => other.unwrap_or_else(|| place.published.clone()),
+        let other = place.also.filter(|(also, _)| self.tensors.get(also).is_some());
+        let (name, layout) = match (self.tensors.get(&place.published), other) {
+            (None, Some((also, layout))) => (also, Cow::Owned(layout)),
+            _ => (place.published.clone(), Cow::Borrowed(place.layout)),
         };
-        let wanted = place.layout.published_shape(shape);
+        let wanted = layout.published_shape(shape);
         let Some(view) = self.tensors.get(&name) else {
             let problem = format!("it lacks the tensor `{name}` of the shape {wanted:?}");
             return Err(self.tensors.refuse(&name, problem));
@@ -76,7 +77,7 @@ impl<'a> Check<'a> {
                 format!("the tensor `{name}` is {:?}, but F32, F16, BF16 or F64 is wanted", view.dtype());
             return Err(self.tensors.refuse(&name, problem));
         }
-        Ok(Found { name: place.published, published: name, layout: place.layout })
+        Ok(Found { name: place.published, published: name, layout })
     }
 }
 
@@ -112,7 +113,8 @@ fn all_are_used(
     let used: HashSet<&str> = places.values().map(|found| found.published.as_str()).collect();
     let by_name: HashMap<&str, &str> =
         places.values().map(|found| (found.name.as_str(), found.published.as_str())).collect();
-    for name in tensors.names().filter(|name| !used.contains(name)) {
+    let ignored = |name: &str| names.ignored.iter().any(|beginning| name.starts_with(beginning));
+    for name in tensors.names().filter(|name| !used.contains(name) && !ignored(name)) {
         let original = names.original(name).and_then(|original| by_name.get(original.as_str()).copied());
         let Some(original) = original else {
             let problem = format!("it holds the tensor `{name}`, for which the model has no parameter");

@@ -7,3 +7,4 @@ mod segments;
 
 pub use layer::{Layer, LayerConfig};
 pub use mixer::SequenceMixer;
+pub(crate) use segments::refusal;

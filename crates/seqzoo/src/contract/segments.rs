@@ -25,14 +25,19 @@ pub(super) fn check<M: SequenceMixer>(
     if let Some(problem) = state.and_then(|state| crate::state::other_batch(state, count)) {
         panic!("The argument `state` {problem}, which has that many segments.");
     }
-    let fresh = mixer.init_state(1, &input.device());
-    if let Some(shared) = shared_by_all(&fresh) {
-        panic!(
-            "The state of `{}` holds `{shared}`, which all sequences of a batch share, so that segments of different \
-             lengths cannot have one state together; give them one by one.",
-            fresh.layer()
-        );
+    if let Some(problem) = refusal(&mixer.init_state(1, &input.device())) {
+        panic!("{problem}");
     }
+}
+
+/// Why segments of different lengths cannot have one state together that begins with `fresh`, if they cannot.
+pub(crate) fn refusal<S: MixerState>(fresh: &S) -> Option<String> {
+    let shared = shared_by_all(fresh)?;
+    Some(format!(
+        "The state of `{}` holds `{shared}`, which all sequences of a batch share, so that segments of different lengths \
+         cannot have one state together; give them one by one.",
+        fresh.layer()
+    ))
 }
 
 /// A call for every part of the segments; that the parts of a segment are one sequence is the law of the zoo.

@@ -1,7 +1,8 @@
 //! Based as published: short convolutions, with a linear attention and a small window of attention now and then.
 
-use super::block::{ChannelMixerConfig, NormKind};
+use super::block::NormKind;
 use super::config::LanguageModelConfig;
+use super::feed_forward::ChannelMixerConfig;
 use crate::MixerConfig;
 use crate::layers::{GatedConvConfig, LinearAttentionConfig, SoftmaxAttentionConfig};
 use crate::parts::ProjectionInit;

@@ -1,32 +1,22 @@
 //! One layer of a model: pre-norm sequence mixing, then pre-norm channel mixing.
 
-use crate::ops::Segments;
-use crate::parts::{RmsNorm, SwiGlu};
+use super::feed_forward::FeedForward;
+use crate::ops::{Segments, to_dtype};
+use crate::parts::{RmsNorm, RoutingLoad};
 use crate::{Mixer, SequenceMixer};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Bool, DType, Device, Tensor};
 
-/// The part that mixes the channels of each token after the sequence mixer.
-#[derive(Config, Debug, PartialEq, Copy)]
-pub enum ChannelMixerConfig {
-    /// Nothing: a block is a sequence mixer alone, as in recall benchmarks.
-    None,
-    /// A gated feed-forward of the usual width, see [`SwiGlu::usual_hidden`].
-    SwiGlu,
-    /// A gated feed-forward of the width given.
-    SwiGluOf {
-        /// Hidden channels.
-        hidden: usize,
-    },
-}
-
 /// Which normalisation stands before every mixer and the head.
 #[derive(Config, Debug, PartialEq, Copy)]
 pub enum NormKind {
     /// Root-mean-square normalisation.
     Rms,
+    /// The same with a scale that is kept as what it is [more than 1](RmsNorm::zero_centred), as in Qwen3-Next and
+    /// RecurrentGemma.
+    ZeroCentredRms,
     /// Layer normalisation.
     Layer,
 }
@@ -44,6 +34,7 @@ impl Norm {
     pub(super) fn new(kind: NormKind, channels: usize, epsilon: f64, device: &Device) -> Self {
         match kind {
             NormKind::Rms => Self::Rms(RmsNorm::new(channels, epsilon, device)),
+            NormKind::ZeroCentredRms => Self::Rms(RmsNorm::zero_centred(channels, epsilon, device)),
             NormKind::Layer => Self::Layer(LayerNormConfig::new(channels).with_epsilon(epsilon).init(device)),
         }
     }
@@ -56,11 +47,11 @@ impl Norm {
         }
     }
 
-    /// `[.., D]` to `[.., D]`.
+    /// `[.., D]` to `[.., D]`, in the precision of its parameters.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::Rms(norm) => norm.forward(input),
-            Self::Layer(norm) => norm.forward(input),
+            Self::Rms(norm) => to_dtype(norm.forward(input), self.dtype()),
+            Self::Layer(norm) => norm.forward(to_dtype(input, self.dtype())),
         }
     }
 }
@@ -71,10 +62,12 @@ pub struct ChannelMixer {
     /// The norm before the feed-forward.
     pub norm: Norm,
     /// The feed-forward.
-    pub swiglu: SwiGlu,
+    pub feed_forward: FeedForward,
 }
 
-/// A layer: `h = x + mixer(norm(x))`, then `y = h + swiglu(norm(h))` where there is a feed-forward.
+/// A layer: `h = x + mixer(norm(x))`, then `y = h + feed_forward(norm(h))` where there is a feed-forward.
+///
+/// The sums are in the precision of `x`, all else in that of the parameters.
 #[derive(Module, Debug)]
 pub struct Block<M = Mixer> {
     /// The norm before the sequence mixer.
@@ -93,8 +86,8 @@ impl<M: SequenceMixer> Block<M> {
         resets: Option<Tensor<2, Bool>>,
         state: Option<M::State>,
     ) -> (Tensor<3>, M::State) {
-        let (mixed, state) = self.mixer.forward_packed(self.mixer_norm.forward(input.clone()), resets, state);
-        (self.after_mixing(input + mixed), state)
+        let (hidden, state) = self.mixed(input, resets, state);
+        (self.after_mixing(hidden).0, state)
     }
 
     /// The same of several sequences in every row: see [`SequenceMixer::forward_segments`].
@@ -109,16 +102,45 @@ impl<M: SequenceMixer> Block<M> {
         segments: &Segments,
         state: Option<M::State>,
     ) -> (Tensor<3>, M::State) {
-        let normed = self.mixer_norm.forward(input.clone());
-        let (mixed, state) = self.mixer.forward_segments(normed, segments, state);
-        (self.after_mixing(input + mixed), state)
+        let (hidden, state) = self.mixed_segments(input, segments, state);
+        (self.after_mixing(hidden).0, state)
     }
 
-    /// The rest of the layer after the sequence mixer's part has been added.
-    pub(super) fn after_mixing(&self, hidden: Tensor<3>) -> Tensor<3> {
-        match &self.channels {
-            Some(channels) => hidden.clone() + channels.swiglu.forward(channels.norm.forward(hidden)),
-            None => hidden,
-        }
+    /// `h` of [`forward`](Self::forward), and the mixer's state.
+    #[track_caller]
+    pub(super) fn mixed(
+        &self,
+        input: Tensor<3>,
+        resets: Option<Tensor<2, Bool>>,
+        state: Option<M::State>,
+    ) -> (Tensor<3>, M::State) {
+        let (mixed, state) = self.mixer.forward_packed(self.mixer_norm.forward(input.clone()), resets, state);
+        (added(input, mixed), state)
     }
+
+    /// `h` of [`forward_segments`](Self::forward_segments), and the mixer's state.
+    #[track_caller]
+    pub(super) fn mixed_segments(
+        &self,
+        input: Tensor<3>,
+        segments: &Segments,
+        state: Option<M::State>,
+    ) -> (Tensor<3>, M::State) {
+        let normed = self.mixer_norm.forward(input.clone());
+        let (mixed, state) = self.mixer.forward_segments(normed, segments, state);
+        (added(input, mixed), state)
+    }
+
+    /// `y` of `h`, and how the tokens went to experts, if there are any.
+    pub(super) fn after_mixing(&self, hidden: Tensor<3>) -> (Tensor<3>, Option<RoutingLoad>) {
+        let Some(ChannelMixer { norm, feed_forward }) = &self.channels else { return (hidden, None) };
+        let (output, load) = feed_forward.forward(norm.forward(hidden.clone()));
+        (added(hidden, output), load)
+    }
+}
+
+/// The sum in the precision of the residual stream.
+pub(super) fn added(residual: Tensor<3>, part: Tensor<3>) -> Tensor<3> {
+    let dtype = residual.dtype();
+    residual + to_dtype(part, dtype)
 }

@@ -1,10 +1,10 @@
 //! A language model from its configuration.
 
-use super::block::{Block, ChannelMixer, ChannelMixerConfig, Norm};
+use super::block::{Block, ChannelMixer, Norm};
 use super::config::LanguageModelConfig;
+use super::feed_forward::{ChannelMixerConfig, FeedForward};
 use super::language_model::LanguageModel;
 use crate::config::{check_channels, check_floats, check_memory, check_numbers, check_parameters};
-use crate::parts::SwiGlu;
 use crate::{ConfigError, Mixer, MixerConfig, SequenceMixer};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{EmbeddingConfig, Initializer, LinearConfig};
@@ -14,6 +14,9 @@ pub(super) const NAME: &str = "language model";
 
 /// More layers than this are taken for a mistake.
 const MAX_LAYERS: usize = 1 << 14;
+
+/// More experts than this in all layers are taken for a mistake.
+const MAX_EXPERTS: usize = 1 << 16;
 
 impl LanguageModelConfig {
     /// The model, every parameter drawn: parameters of Burn are otherwise drawn at their first use,
@@ -76,7 +79,7 @@ impl LanguageModelConfig {
     ) -> Result<LanguageModel<M>, ConfigError> {
         let count = self.check()?;
         let blocks = (0..count)
-            .map(|index| layer(index).map(|mixer| self.block(mixer, device)))
+            .map(|index| layer(index).map(|mixer| self.block(index, mixer, device)))
             .collect::<Result<_, _>>()?;
         let normal = Initializer::Normal { mean: 0.0, std: self.embedding_std };
         let model = LanguageModel {
@@ -144,38 +147,46 @@ impl LanguageModelConfig {
         }
         ConfigError::unless_finite(NAME, "embedding_std", self.embedding_std)?;
         ConfigError::unless_finite(NAME, "norm_epsilon", self.norm_epsilon)?;
+        Self::check_positive("embedding_scale", self.embedding_scale)?;
+        self.logit_cap.map_or(Ok(()), |cap| Self::check_positive("logit_cap", cap))?;
         self.initializer.check(NAME)?;
         wanted(
             self.landmark_every != Some(0),
             "landmark_every is 0; let at least 1 token stand between landmarks",
         )?;
         wanted(count > 0, "num_layers is 0; give it at least 1")?;
-        let empty = self.channel_mixer == ChannelMixerConfig::SwiGluOf { hidden: 0 };
-        wanted(!empty, "the feed-forward's hidden width is 0")?;
-        check_numbers(NAME, "the feed-forward", &[self.d_model, self.hidden().unwrap_or(1)])?;
         ConfigError::unless(count <= MAX_LAYERS, NAME, || {
             format!("num_layers = {count}, but at most {MAX_LAYERS} layers are wanted")
+        })?;
+        let given = self.channel_mixer != ChannelMixerConfig::SwiGlu;
+        wanted(
+            self.channel_pattern.is_empty() || !given,
+            "channel_mixer and channel_pattern both say what comes after the sequence mixers; give one",
+        )?;
+        for index in 0..self.channel_pattern.len().max(1) {
+            self.channel_mixer_of(index).check(NAME, self.d_model)?;
+        }
+        let experts: usize = (0..count).map(|index| self.channel_mixer_of(index).experts()).sum();
+        ConfigError::unless(experts <= MAX_EXPERTS, NAME, || {
+            format!("its layers have {experts} experts together, but at most {MAX_EXPERTS} are wanted")
         })?;
         Ok(count)
     }
 
-    /// The hidden width of the feed-forwards, if there are any.
-    fn hidden(&self) -> Option<usize> {
-        match self.channel_mixer {
-            ChannelMixerConfig::None => None,
-            ChannelMixerConfig::SwiGlu => Some(SwiGlu::usual_hidden(self.d_model)),
-            ChannelMixerConfig::SwiGluOf { hidden } => Some(hidden),
-        }
+    /// Says if `value` of an option is not above 0.
+    fn check_positive(name: &str, value: f64) -> Result<(), ConfigError> {
+        ConfigError::unless(value.is_finite() && value > 0.0, NAME, || {
+            format!("{name} = {value}, but a finite number above 0 is wanted")
+        })
     }
 
-    fn block<M>(&self, mixer: M, device: &Device) -> Block<M> {
+    fn block<M>(&self, index: usize, mixer: M, device: &Device) -> Block<M> {
+        let channels = self.channel_mixer_of(index);
+        let feed_forward = FeedForward::new(channels, self.d_model, self.initializer, device);
         Block {
             mixer_norm: self.norm(device),
             mixer,
-            channels: self.hidden().map(|hidden| ChannelMixer {
-                norm: self.norm(device),
-                swiglu: SwiGlu::new(self.d_model, hidden, self.initializer, device),
-            }),
+            channels: feed_forward.map(|feed_forward| ChannelMixer { norm: self.norm(device), feed_forward }),
         }
     }
 

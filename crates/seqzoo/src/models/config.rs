@@ -1,7 +1,8 @@
 //! The configuration of a language model.
 
-use super::block::{ChannelMixerConfig, NormKind};
+use super::block::NormKind;
 use super::build::NAME;
+use super::feed_forward::ChannelMixerConfig;
 use crate::config::{Unrepeated, read};
 use crate::parts::ProjectionInit;
 use crate::{ConfigError, MixerConfig};
@@ -25,6 +26,10 @@ pub struct LanguageModelConfig {
     /// What comes after each sequence mixer. Default: a gated feed-forward of the usual width.
     #[config(default = "ChannelMixerConfig::SwiGlu")]
     pub channel_mixer: ChannelMixerConfig,
+    /// The same where layers differ: one for each, repeated from the front like the pattern of sequence mixers, in place of
+    /// `channel_mixer`. Default: empty, all layers have `channel_mixer`.
+    #[config(default = "Vec::new()")]
+    pub channel_pattern: Vec<ChannelMixerConfig>,
     /// Whether the head shares the embedding's weights. Default: `false`.
     #[config(default = false)]
     pub tie_embeddings: bool,
@@ -41,6 +46,16 @@ pub struct LanguageModelConfig {
     /// The standard deviation of the embedding and the head. Default: `0.02`.
     #[config(default = 0.02)]
     pub embedding_std: f64,
+    /// Multiplies what the embedding gives, as `√D` does in Gemma; not the head that shares its weights. Default: `1.0`.
+    #[config(default = 1.0)]
+    pub embedding_scale: f64,
+    /// No logit is above this or below its negative: `cap · tanh(logits / cap)`. Default: `None`, they are as the head gives
+    /// them.
+    pub logit_cap: Option<f64>,
+    /// Whether the sums of the residual stream are in `f32`, or wider, where the parameters are narrower. Default: `false`,
+    /// they are in the precision of the parameters.
+    #[config(default = false)]
+    pub residual_in_fp32: bool,
     /// How the feed-forwards are initialised; each mixer has its own setting. Default: uniform.
     #[config(default = "ProjectionInit::Uniform")]
     pub initializer: ProjectionInit,
@@ -50,6 +65,14 @@ pub struct LanguageModelConfig {
 const REQUIRED: [&str; 3] = ["vocab_size", "d_model", "pattern"];
 
 impl LanguageModelConfig {
+    /// What comes after the sequence mixer of the layer `index`.
+    pub fn channel_mixer_of(&self, index: usize) -> ChannelMixerConfig {
+        match index.checked_rem(self.channel_pattern.len()) {
+            Some(place) => self.channel_pattern[place],
+            None => self.channel_mixer,
+        }
+    }
+
     /// Reads a configuration from JSON. What is not given has its default.
     ///
     /// # Errors

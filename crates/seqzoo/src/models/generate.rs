@@ -45,7 +45,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
 
 /// A generation at rest: all that it needs to go on but the model.
 ///
-/// The state has [a file of its own](MixerState::save); the other two are written with serde.
+/// The other two are written with serde, and [go into the file](MixerState::save_with_note) of the state.
 #[derive(Clone, Debug)]
 pub struct Parked<S = AnyState> {
     /// The state after everything but the pending tokens.
@@ -143,7 +143,8 @@ impl<M: SequenceMixer> Generator<M> {
         let time = tokens.len();
         let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [1, time]), &self.device);
         // Given away and not copied: a cache that nobody else holds grows in place.
-        let given = ModelState { layers: std::mem::take(&mut self.state.layers), ..self.state };
+        let layers = std::mem::take(&mut self.state.layers);
+        let given = ModelState { layers, position: self.state.position, routing: Vec::new() };
         let (hidden, state) = self.model.hidden(tokens, None, Some(given));
         self.state = state;
         let logits = self.model.logits(hidden.narrow(1, time - 1, 1));

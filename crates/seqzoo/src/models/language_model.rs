@@ -3,9 +3,10 @@
 use super::block::{Block, Norm};
 use super::config::LanguageModelConfig;
 use super::landmarks::Landmarks;
+use crate::contract::refusal;
 use crate::ops::token_wise::linear::{Map, linear};
-use crate::ops::{Form, Segments, checks};
-use crate::parts::project;
+use crate::ops::{Form, Segments, accumulator, checks, to_dtype};
+use crate::parts::{RoutingLoad, project};
 use crate::state::{StateField, StateMapper, advanced};
 use crate::{AnyState, Mixer, MixerState, SequenceMixer, StateError};
 use burn::module::{Module, Param};
@@ -18,6 +19,8 @@ use std::path::Path;
 /// ```text
 /// h = E[tokens];   h = block_i(h) for each layer;   logits = W norm(h)
 /// ```
+///
+/// Options of the [configuration](LanguageModelConfig) multiply the embedding, cap the logits, or keep `h` in `f32`.
 ///
 /// It keeps the law of the zoo: [`forward`](Self::forward) over tokens = over any split of them =
 /// one at a time, through a [`ModelState`].
@@ -53,6 +56,9 @@ pub struct ModelState<S = AnyState> {
     pub layers: Vec<S>,
     /// How many tokens have passed.
     pub position: u64,
+    /// How evenly the tokens of the last call went to experts, for each layer that has some. No call reads it, and it is not
+    /// kept where a state is changed.
+    pub routing: Vec<Option<RoutingLoad>>,
 }
 
 impl<M: SequenceMixer> LanguageModel<M> {
@@ -64,7 +70,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
     /// The state before the first token.
     pub fn init_state(&self, batch: usize, device: &Device) -> ModelState<M::State> {
         let layers = self.blocks.iter().map(|block| block.mixer.init_state(batch, device)).collect();
-        ModelState { layers, position: 0 }
+        ModelState { layers, position: 0, routing: vec![None; self.blocks.len()] }
     }
 
     /// Tokens `[B, T]` to logits `[B, T, vocabulary]`, and the state after the last token. A batch of no sequences has
@@ -100,7 +106,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
         if resets.is_some() {
             self.refuse_landmarks("resets");
         }
-        self.through(tokens, time, state, |block, hidden, state| block.forward(hidden, resets.clone(), state))
+        self.through(tokens, time, state, |block, hidden, state| block.mixed(hidden, resets.clone(), state))
     }
 
     /// [`hidden`](Self::hidden) of several sequences in every row, each with a state of its own: see
@@ -120,18 +126,28 @@ impl<M: SequenceMixer> LanguageModel<M> {
         self.refuse_landmarks("segments");
         let time = segments.longest();
         self.through(tokens, time, state, |block, hidden, state| {
-            block.forward_segments(hidden, segments, state)
+            block.mixed_segments(hidden, segments, state)
         })
     }
 
-    /// Tokens through the embedding and all blocks, with a state that is `time` tokens further.
+    /// Why [`hidden_segments`](Self::hidden_segments) does not take this model, as a sentence; `None` where it does.
+    pub fn segments_refusal(&self) -> Option<String> {
+        if self.landmark.is_some() {
+            return Some(landmarks_refuse("segments"));
+        }
+        let device = self.embedding.weight.val().device();
+        self.blocks.iter().find_map(|block| refusal(&block.mixer.init_state(1, &device)))
+    }
+
+    /// Tokens through the embedding and all blocks, with a state that is `time` tokens further. `mixed` is the first half of
+    /// a block.
     #[track_caller]
     fn through(
         &self,
         tokens: Tensor<2, Int>,
         time: usize,
         state: Option<ModelState<M::State>>,
-        forward: impl Fn(&Block<M>, Tensor<3>, Option<M::State>) -> (Tensor<3>, M::State),
+        mixed: impl Fn(&Block<M>, Tensor<3>, Option<M::State>) -> (Tensor<3>, M::State),
     ) -> (Tensor<3>, ModelState<M::State>) {
         checks::not_empty("tokens", "time", tokens.dims()[1]);
         let first = state.as_ref().map_or(0, |state| state.position);
@@ -142,14 +158,17 @@ impl<M: SequenceMixer> LanguageModel<M> {
         };
         self.check_layers(states.len());
         let (landmarks, mut hidden) = self.embedded(tokens, first);
-        let mut layers = Vec::with_capacity(self.blocks.len());
+        let count = self.blocks.len();
+        let (mut layers, mut routing) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (block, state) in self.blocks.iter().zip(&mut states) {
-            let (output, state) = forward(block, hidden, state.take());
+            let (output, state) = mixed(block, hidden, state.take());
+            let (output, load) = block.after_mixing(output);
             hidden = output;
             layers.push(state);
+            routing.push(load);
         }
         let hidden = landmarks.map_or(hidden.clone(), |landmarks| landmarks.remove(hidden));
-        (hidden, ModelState { layers, position })
+        (hidden, ModelState { layers, position, routing })
     }
 
     /// What goes into the first layer for tokens after `position` others, and where landmarks are in it, if any are.
@@ -160,23 +179,27 @@ impl<M: SequenceMixer> LanguageModel<M> {
         match (every.and_then(|every| Landmarks::among(time, every, position)), &self.landmark) {
             (Some(landmarks), Some(landmark)) => {
                 let all = landmarks.insert(embedded, landmark.val());
-                (Some(landmarks), all)
+                (Some(landmarks), self.scaled(all))
             }
-            _ => (None, embedded),
+            _ => (None, self.scaled(embedded)),
         }
+    }
+
+    /// The beginning of the residual stream, from the embedding.
+    fn scaled(&self, embedded: Tensor<3>) -> Tensor<3> {
+        let LanguageModelConfig { embedding_scale, residual_in_fp32, .. } = *self.config;
+        let scaled = if embedding_scale == 1.0 { embedded } else { embedded.mul_scalar(embedding_scale) };
+        let dtype = scaled.dtype();
+        to_dtype(scaled, if residual_in_fp32 { accumulator(dtype) } else { dtype })
     }
 
     /// Sequences of one row that begin at different places would have their landmarks at different places.
     #[track_caller]
     fn refuse_landmarks(&self, argument: &str) {
-        assert!(
-            self.landmark.is_none(),
-            "The argument `{argument}` is not taken by a model that inserts landmarks: it counts the tokens of a row from \
-             its beginning."
-        );
+        assert!(self.landmark.is_none(), "{}", landmarks_refuse(argument));
     }
 
-    /// Channels `[.., D]` to logits `[.., vocabulary]`: the final norm and the head.
+    /// Channels `[.., D]` to logits `[.., vocabulary]`: the final norm, the head, and the cap if there is one.
     ///
     /// # Panics
     ///
@@ -185,18 +208,22 @@ impl<M: SequenceMixer> LanguageModel<M> {
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
         checks::channels("hidden", hidden.dims()[D - 1], self.config.d_model);
         let normed = self.norm.forward(hidden);
-        match &self.head {
+        let logits = match &self.head {
             Some(head) => project(head, normed),
             None => {
                 let map = Map { weight: self.embedding.weight.val().transpose(), bias: None };
                 let [logits] = linear(normed, [map], Form::Auto);
                 logits
             }
+        };
+        match self.config.logit_cap {
+            Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
+            None => logits,
         }
     }
 
     /// What the layers want added to the loss for the call that returned `state`, `[1]`, if any of them want anything: see
-    /// [`SequenceMixer::auxiliary_loss`].
+    /// [`SequenceMixer::auxiliary_loss`], and [`MixtureOfExperts`](crate::parts::MixtureOfExperts) for feed-forwards.
     ///
     /// # Panics
     ///
@@ -204,8 +231,13 @@ impl<M: SequenceMixer> LanguageModel<M> {
     #[track_caller]
     pub fn auxiliary_loss(&self, state: &ModelState<M::State>) -> Option<Tensor<1>> {
         self.check_layers(state.layers.len());
-        let layers = self.blocks.iter().zip(&state.layers);
-        layers.filter_map(|(block, state)| block.mixer.auxiliary_loss(state)).reduce(|sum, loss| sum + loss)
+        let mixers = self.blocks.iter().zip(&state.layers);
+        let mixers = mixers.filter_map(|(block, state)| block.mixer.auxiliary_loss(state));
+        let experts = self.blocks.iter().zip(&state.routing).filter_map(|(block, load)| {
+            let channels = block.channels.as_ref()?;
+            channels.feed_forward.auxiliary_loss(load.as_ref()?)
+        });
+        mixers.chain(experts).reduce(|sum, loss| sum + loss)
     }
 
     #[track_caller]
@@ -231,6 +263,13 @@ impl<M: SequenceMixer> LanguageModel<M> {
     }
 }
 
+fn landmarks_refuse(argument: &str) -> String {
+    format!(
+        "The argument `{argument}` is not taken by a model that inserts landmarks: it counts the tokens of a row from its \
+         beginning."
+    )
+}
+
 impl<S: MixerState> MixerState for ModelState<S> {
     fn layer(&self) -> String {
         let layers: Vec<String> = self.layers.iter().map(MixerState::layer).collect();
@@ -241,6 +280,7 @@ impl<S: MixerState> MixerState for ModelState<S> {
         Self {
             layers: self.layers.map_field("layers", mapper),
             position: mapper.number("position", self.position),
+            routing: vec![None; self.routing.len()],
         }
     }
 }

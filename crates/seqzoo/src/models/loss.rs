@@ -32,7 +32,7 @@ impl<M: SequenceMixer> LanguageModel<M> {
     ///   `targets`: `[..]`.
     /// * Returns `[1]`, or one loss per position in the order of `targets`.
     ///
-    /// A [`logit_cap`](CrossEntropyOptions::logit_cap) is the loss's alone: [`logits`](Self::logits) and generation have none.
+    /// Without a [`logit_cap`](CrossEntropyOptions::logit_cap) in the options it is that of the model.
     ///
     /// # Panics
     ///
@@ -54,6 +54,8 @@ impl<M: SequenceMixer> LanguageModel<M> {
             &shape[..D - 1]
         );
         let positions = shape[..D - 1].iter().product();
+        let options =
+            CrossEntropyOptions { logit_cap: options.logit_cap.or(self.config.logit_cap), ..options };
         let normed = self.norm.forward(hidden).reshape([positions, self.config.d_model]);
         cross_entropy(normed, self.head_weights(), targets.reshape([positions]), options)
     }

@@ -5,6 +5,7 @@ mod block;
 mod build;
 mod config;
 mod directory;
+mod feed_forward;
 mod generate;
 mod landmarks;
 mod language_model;
@@ -13,8 +14,9 @@ mod retrieval;
 mod sampling;
 mod weights;
 
-pub use block::{Block, ChannelMixer, ChannelMixerConfig, Norm, NormKind};
+pub use block::{Block, ChannelMixer, Norm, NormKind};
 pub use config::LanguageModelConfig;
+pub use feed_forward::{ChannelMixerConfig, FeedForward};
 pub use generate::{Generator, Parked};
 pub use language_model::{LanguageModel, ModelState};
 pub use retrieval::ModelRetrieval;

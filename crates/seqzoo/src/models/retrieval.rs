@@ -1,6 +1,6 @@
 //! Language models that read some of the blocks before a token.
 
-use super::block::Block;
+use super::block::{Block, added};
 use super::language_model::LanguageModel;
 use crate::layers::{BlockCounts, LandmarkStore, RetrievalConfig};
 use crate::ops::checks;
@@ -134,7 +134,7 @@ fn through(block: &Block, hidden: Tensor<3>, memory: &mut LayerMemory) -> Result
     match (&block.mixer, memory) {
         (Mixer::LandmarkAttention(layer), LayerMemory::Store(store)) => {
             let mixed = layer.retrieve(block.mixer_norm.forward(hidden.clone()), store)?;
-            Ok(block.after_mixing(hidden + mixed))
+            Ok(block.after_mixing(added(hidden, mixed)).0)
         }
         (_, LayerMemory::State(state)) => {
             let (output, next) = block.forward(hidden, None, Some(state.clone()));

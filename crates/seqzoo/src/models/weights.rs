@@ -47,6 +47,9 @@ impl<M: SequenceMixer> LanguageModel<M> {
     }
 }
 
+/// What feed-forwards were called in files before there were several kinds of them, and what they are called now.
+const RENAMED: (&str, &str) = (r"\.channels\.swiglu\.", ".channels.feed_forward.SwiGlu.");
+
 /// A safetensors file in memory.
 pub(super) struct Weights {
     path: PathBuf,
@@ -78,7 +81,8 @@ impl Weights {
         let refuse = |problem: String| CheckpointError::contents(&path, problem);
         check(&bytes, model).map_err(refuse)?;
         let mut loaded = model.clone();
-        let mut store = SafetensorsStore::from_bytes(Some(bytes));
+        let (before, now) = RENAMED;
+        let mut store = SafetensorsStore::from_bytes(Some(bytes)).with_key_remapping(before, now);
         let found = loaded.load_from(&mut store).map_err(|error| refuse(error.to_string()))?;
         match found.unused.as_slice() {
             [] => Ok(loaded),

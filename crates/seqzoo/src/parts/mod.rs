@@ -1,16 +1,20 @@
 //! The modules that layers share: norms, projections, feature maps, rotary positions, the running softmax, short
-//! convolutions, implicit filters, decays and gates, heads on the delta rule, networks that learn while they read, state spaces and their steps, and the gated feed-forward.
+//! convolutions, implicit filters, decays and gates, heads on the delta rule, networks that learn while they read, state spaces and their steps, and the gated
+//! feed-forwards, one or many behind a router.
 
 mod attention_cache;
+mod cut;
 mod decay_gate;
 mod delay_network;
 mod delta_heads;
 mod depth_bounds;
 mod diagonal_state_space;
+mod dispatch;
 mod dplr_state_space;
 mod fast_weights;
 mod feature_map;
 mod forget_gate;
+mod geglu;
 mod glu_output;
 mod grouped_norm;
 mod hippo;
@@ -20,6 +24,7 @@ mod learning_rates;
 mod memory_gates;
 mod memory_heads;
 mod memory_reader;
+mod mixture_of_experts;
 mod norm;
 mod projection;
 mod real_gated_lru;
@@ -41,6 +46,7 @@ pub use depth_bounds::{Depth, DepthBounds};
 pub use diagonal_state_space::{DiagonalStateSpace, DiagonalStateSpaceConfig, StateSpaceInit};
 pub use dplr_state_space::{DplrStateSpace, DplrStateSpaceConfig};
 pub use feature_map::{FeatureMap, FeatureMapKind};
+pub use geglu::GeGlu;
 pub use glu_output::GluOutput;
 pub use grouped_norm::GroupedRmsNorm;
 pub use hippo::{Hippo, NormalPlusLowRank, System};
@@ -50,12 +56,13 @@ pub use learning_rates::LearningRates;
 pub use memory_gates::MemoryGates;
 pub use memory_heads::MemoryHeads;
 pub use memory_reader::MemoryReader;
+pub use mixture_of_experts::{MixtureOfExperts, MixtureOfExpertsConfig, SharedExpert};
 pub use norm::{GateActivation, GatedRmsNorm, RmsNorm};
 pub use projection::ProjectionInit;
 pub use real_gated_lru::{BlockLinear, RealGatedLru};
 pub use rotary::{Rotary, RotaryLayout, Rotation};
 pub use rotary_scaling::RotaryScaling;
-pub use router::{Router, Routing};
+pub use router::{Router, Routing, RoutingLoad};
 pub use running_softmax::{RunningSoftmax, running_softmax};
 pub use short_conv::{ShortConv, ShortConvConfig};
 pub use short_convs::{ConvStates, ShortConvs};
@@ -67,8 +74,10 @@ pub use crate::ops::diagonal_ssm::continuous::{Discretisation, RealTransform};
 pub(crate) use crate::ops::exact_gelu;
 
 pub(crate) use attention_cache::{empty_cache, map_cache, map_cache_and_position};
+pub(crate) use cut::cut;
 pub(crate) use delay_network::DelayNetwork;
 pub(crate) use delta_heads::{DeltaLayout, DeltaOptions};
+pub(crate) use dispatch::Dispatch;
 pub(crate) use fast_weights::{check_tokens, head_width, matrix_shapes};
 pub(crate) use forget_gate::{ForgetGate, bounded_forget_gate};
 pub(crate) use implicit_filter::ImplicitFilterOptions;

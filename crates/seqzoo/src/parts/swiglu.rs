@@ -37,9 +37,9 @@ impl SwiGlu {
         two_thirds.and_then(|hidden| hidden.checked_next_multiple_of(256)).unwrap_or(usize::MAX)
     }
 
-    /// `[B, T, D]` to `[B, T, D]`.
+    /// `[.., D]` to `[.., D]`.
     #[track_caller]
-    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+    pub fn forward<const R: usize>(&self, input: Tensor<R>) -> Tensor<R> {
         let [gate, up] = project_all([&self.gate, &self.up], input);
         project(&self.down, swiglu(gate, up, Form::Auto))
     }

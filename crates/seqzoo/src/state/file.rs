@@ -12,15 +12,19 @@ use std::path::Path;
 const FORMAT: &str = "seqzoo-state";
 const VERSION: &str = "1";
 
-pub(super) fn save<S: MixerState>(state: &S, path: &Path) -> Result<(), StateError> {
+/// What the owner of a state wrote beside it, in the metadata.
+const NOTE: &str = "note";
+
+pub(super) fn save<S: MixerState>(state: &S, note: Option<&str>, path: &Path) -> Result<(), StateError> {
     let mut collect = Collect::default();
     state.clone().map_state(&mut collect);
-    let metadata = HashMap::from([
+    let mut metadata = HashMap::from([
         ("format".to_string(), FORMAT.to_string()),
         ("version".to_string(), VERSION.to_string()),
         ("layer".to_string(), state.layer()),
         ("numbers".to_string(), serde_json::to_string(&collect.numbers).expect("numbers are JSON")),
     ]);
+    metadata.extend(note.map(|note| (NOTE.to_string(), note.to_string())));
     if let Some(problem) = collect.problem {
         return Err(StateError::mismatch(path, problem));
     }
@@ -32,7 +36,12 @@ pub(super) fn save<S: MixerState>(state: &S, path: &Path) -> Result<(), StateErr
     files::write(path, bytes).map_err(|error| StateError::io(path, error))
 }
 
-pub(super) fn load<S: MixerState>(template: S, path: &Path, device: &Device) -> Result<S, StateError> {
+/// The state in the file, and the note beside it.
+pub(super) fn load<S: MixerState>(
+    template: S,
+    path: &Path,
+    device: &Device,
+) -> Result<(S, Option<String>), StateError> {
     let bytes = files::read(path).map_err(|error| StateError::io(path, error))?;
     let malformed = |error: &dyn ToString| StateError::malformed(path, error.to_string());
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| malformed(&error))?;
@@ -62,7 +71,7 @@ pub(super) fn load<S: MixerState>(template: S, path: &Path, device: &Device) -> 
     restore.check_that_all_is_used();
     match restore.problem {
         Some(problem) => Err(StateError::mismatch(path, problem)),
-        None => Ok(state),
+        None => Ok((state, metadata.get(NOTE).cloned())),
     }
 }
 

@@ -95,7 +95,16 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
     ///
     /// If the file cannot be written.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), StateError> {
-        file::save(self, path.as_ref())
+        file::save(self, None, path.as_ref())
+    }
+
+    /// [`save`](Self::save) with a note in the same file, so that both are of one save: what else its owner needs to go on.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    fn save_with_note(&self, path: impl AsRef<Path>, note: &str) -> Result<(), StateError> {
+        file::save(self, Some(note), path.as_ref())
     }
 
     /// Reads a state from `path` instead of `self`, which says what is expected:
@@ -107,11 +116,24 @@ pub trait MixerState: Clone + Debug + Send + Sized + 'static {
     /// If the file cannot be read, is not a whole state file, was written by another format
     /// version, or belongs to another layer or other dimensions.
     fn load(self, path: impl AsRef<Path>, device: &Device) -> Result<Self, StateError> {
+        self.load_with_note(path, device).map(|(state, _)| state)
+    }
+
+    /// [`load`](Self::load), and the note that [`save_with_note`](Self::save_with_note) wrote beside the state.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    fn load_with_note(
+        self,
+        path: impl AsRef<Path>,
+        device: &Device,
+    ) -> Result<(Self, Option<String>), StateError> {
         let (expected, path) = (self.clone(), path.as_ref());
-        let state = file::load(self, path, device)?;
+        let (state, note) = file::load(self, path, device)?;
         match state.misfit(&expected) {
             Some(problem) => Err(StateError::mismatch(path, format!("the state {problem}"))),
-            None => Ok(state),
+            None => Ok((state, note)),
         }
     }
 }

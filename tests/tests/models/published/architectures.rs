@@ -8,8 +8,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize_to_file};
 use seqzoo::checkpoint::{self, Architecture};
 use seqzoo::layers::*;
-use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig};
-use seqzoo::parts::{Depth, FeatureMapKind, ProjectionInit};
+use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig, NormKind};
+use seqzoo::parts::{Depth, FeatureMapKind, MixtureOfExpertsConfig, ProjectionInit, RotaryScaling};
 use seqzoo::{Mixer, MixerConfig, SequenceMixer};
 use seqzoo_tests::{Golden, double, largest_error, plain, values};
 use serde_json::json;
@@ -78,6 +78,44 @@ fn attention() -> SoftmaxAttentionConfig {
     SoftmaxAttentionConfig::new(D).with_num_heads(4).with_num_kv_heads(Some(2)).with_initializer(INITIALIZER)
 }
 
+fn qwen3_next() -> LanguageModelConfig {
+    let linear = GatedDeltaNetConfig::new(D).with_num_heads(2).with_num_v_heads(Some(4)).with_head_dim(4);
+    let linear = linear.with_expand_v(1.5).with_norm_epsilon(1e-6).with_initializer(INITIALIZER);
+    let full = SoftmaxAttentionConfig::qwen3_next(D).with_num_heads(4).with_num_kv_heads(Some(2));
+    let full = full.with_head_dim(Some(8)).with_rotary_base(500.0).with_initializer(INITIALIZER);
+    LanguageModelConfig::new(7, D, vec![linear.clone().into(), linear.into(), full.into()])
+        .with_norm(NormKind::ZeroCentredRms)
+        .with_embedding_std(0.3)
+        .with_initializer(INITIALIZER)
+        .with_channel_mixer(ChannelMixerConfig::MixtureOfExperts(experts()))
+}
+
+fn experts() -> MixtureOfExpertsConfig {
+    MixtureOfExpertsConfig::new(4, 2, 6).with_shared_hidden(Some(5))
+}
+
+/// The same with something changed in its softmax attention.
+fn qwen3_next_with(
+    change: impl FnOnce(SoftmaxAttentionConfig) -> SoftmaxAttentionConfig,
+) -> LanguageModelConfig {
+    let mut config = qwen3_next();
+    let MixerConfig::SoftmaxAttention(full) = config.pattern.remove(2) else { panic!("another layer") };
+    config.pattern.push(change(full).into());
+    config
+}
+
+fn recurrent_gemma() -> LanguageModelConfig {
+    let attention = SoftmaxAttentionConfig::recurrent_gemma(D).with_num_heads(2).with_head_dim(Some(8));
+    let recurrent = RgLruConfig::new(D).with_num_heads(2);
+    let pattern = vec![recurrent.clone().into(), recurrent.into(), attention.with_window(Some(3)).into()];
+    LanguageModelConfig::new(7, D, pattern)
+        .with_norm(NormKind::ZeroCentredRms)
+        .with_channel_mixer(ChannelMixerConfig::GeGlu { hidden: 9, bias: true })
+        .with_tie_embeddings(true)
+        .with_embedding_scale(4.0)
+        .with_logit_cap(Some(30.0))
+}
+
 /// Models of every architecture, as the fields of their configurations say them.
 fn models() -> Vec<(Architecture, LanguageModelConfig)> {
     let one = |layer: MixerConfig| fla(vec![layer]);
@@ -92,6 +130,7 @@ fn models() -> Vec<(Architecture, LanguageModelConfig)> {
             backbone(mamba().with_selection_norm_epsilon(Some(1e-6)).with_d_inner(Some(20)))
                 .with_tie_embeddings(true),
         ),
+        (Architecture::Mamba, backbone(mamba()).with_residual_in_fp32(true)),
         (Architecture::FlaMamba, backbone(mamba())),
         (Architecture::Mamba2, backbone(mamba2()).with_tie_embeddings(true)),
         (
@@ -139,6 +178,47 @@ fn models() -> Vec<(Architecture, LanguageModelConfig)> {
                 attention().into(),
                 hgrn2().with_depth(Some(Depth::new(2, 3))).into(),
             ]),
+        ),
+        (Architecture::Qwen3Next, qwen3_next()),
+        (
+            Architecture::Qwen3Next,
+            qwen3_next()
+                .with_tie_embeddings(true)
+                .with_channel_mixer(ChannelMixerConfig::SwiGlu)
+                .with_channel_pattern(vec![
+                    ChannelMixerConfig::SwiGluOf { hidden: 9 },
+                    ChannelMixerConfig::MixtureOfExperts(experts().with_normalise(false).with_balance(0.5)),
+                    ChannelMixerConfig::SwiGluOf { hidden: 9 },
+                ]),
+        ),
+        (
+            Architecture::Qwen3Next,
+            qwen3_next_with(|full| {
+                full.with_rotary_scaling(RotaryScaling::yarn(4.0, 100)).with_rotary_fraction(0.5)
+            }),
+        ),
+        (
+            Architecture::Qwen3Next,
+            qwen3_next_with(|full| {
+                let scaling = RotaryScaling::Linear { factor: 2.0 };
+                full.with_rotary_scaling(scaling).with_qkv_bias(true).with_output_bias(true)
+            }),
+        ),
+        (Architecture::RecurrentGemma, recurrent_gemma()),
+        (
+            Architecture::RecurrentGemma,
+            LanguageModelConfig {
+                pattern: vec![
+                    SoftmaxAttentionConfig::recurrent_gemma(D)
+                        .with_num_heads(4)
+                        .with_num_kv_heads(Some(2))
+                        .with_head_dim(Some(8))
+                        .with_qkv_bias(true)
+                        .into(),
+                    RgLruConfig::new(D).with_num_heads(4).with_lru_width(Some(20)).with_d_conv(3).into(),
+                ],
+                ..recurrent_gemma().with_tie_embeddings(false).with_logit_cap(Some(1.5))
+            },
         ),
         (Architecture::LinearAttention, one(linear_attention().into())),
         (

@@ -9,11 +9,14 @@ use seqzoo_tests::{Golden, double, largest_error, plain};
 use serde_json::{Map, Value};
 use std::path::Path;
 
-const FOLDERS: [(&str, Architecture); 4] = [
+const FOLDERS: [(&str, Architecture); 7] = [
     ("16_model_mamba_tiny", Architecture::Mamba),
     ("16_model_mamba2_tiny", Architecture::Mamba2),
     ("16_model_fla_gla", Architecture::Gla),
     ("16_model_fla_delta_net", Architecture::DeltaNet),
+    ("16_model_qwen3next_linear", Architecture::Qwen3Next),
+    ("16_model_qwen3next_experts", Architecture::Qwen3Next),
+    ("16_model_recurrent_gemma", Architecture::RecurrentGemma),
 ];
 
 fn tokens(golden: &Golden, device: &Device) -> Tensor<2, Int> {

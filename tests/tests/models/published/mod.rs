@@ -4,7 +4,10 @@ mod architectures;
 mod directories;
 mod fields;
 mod golden;
+mod qwen3_next;
+mod recurrent_gemma;
 mod refused;
+mod tensors;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;

@@ -13,6 +13,7 @@ pub(super) struct Defaults {
     pub num_hidden_layers: usize,
     pub initializer_range: f64,
     pub tied: bool,
+    pub residual_in_fp32: bool,
     /// The field of the norms' epsilon.
     pub epsilon: &'static str,
 }
@@ -35,6 +36,7 @@ impl Defaults {
             .with_channel_mixer(ChannelMixerConfig::None)
             .with_tie_embeddings(fields.flag("tie_word_embeddings", self.tied)?)
             .with_norm_epsilon(self.epsilon(fields)?)
+            .with_residual_in_fp32(fields.flag("residual_in_fp32", self.residual_in_fp32)?)
             .with_embedding_std(fields.number("initializer_range", self.initializer_range)?))
     }
 
@@ -47,7 +49,7 @@ impl Defaults {
             self.epsilon: config.norm_epsilon,
             "hidden_act": "silu",
             "initializer_range": config.embedding_std,
-            "residual_in_fp32": true,
+            "residual_in_fp32": config.residual_in_fp32,
             "tie_word_embeddings": config.tie_embeddings,
             "use_cache": true,
         });
@@ -82,5 +84,5 @@ pub(super) fn names(config: &LanguageModelConfig, mixer: impl IntoIterator<Item 
     ];
     names.extend(mixer);
     let head = Copy { name: "lm_head.weight", of: "backbone.embeddings.weight" };
-    Names { names, copies: if config.tie_embeddings { vec![head] } else { Vec::new() } }
+    Names { names, copies: if config.tie_embeddings { vec![head] } else { Vec::new() }, ignored: &[] }
 }

@@ -30,6 +30,7 @@ const DEFAULTS: Defaults = Defaults {
     hidden_size: 768,
     num_hidden_layers: 32,
     initializer_range: 0.1,
+    residual_in_fp32: true,
     tied: true,
     epsilon: "layer_norm_epsilon",
 };

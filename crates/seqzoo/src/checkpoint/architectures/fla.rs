@@ -188,16 +188,16 @@ pub(super) fn names(config: &LanguageModelConfig, mixer: impl IntoIterator<Item 
     let mut names: Vec<Name> = COMMON.into_iter().chain(ATTENTION).collect();
     names.extend(mixer);
     let head = Copy { name: "lm_head.weight", of: "model.embeddings.weight" };
-    Names { names, copies: if config.tie_embeddings { vec![head] } else { Vec::new() } }
+    Names { names, copies: if config.tie_embeddings { vec![head] } else { Vec::new() }, ignored: &[] }
 }
 
 const COMMON: [Name; 8] = [
     same("embedding.weight", "model.embeddings.weight"),
     same("blocks.*.mixer_norm.Rms.gamma", "model.layers.*.attn_norm.weight"),
     same("blocks.*.channels.norm.Rms.gamma", "model.layers.*.mlp_norm.weight"),
-    linear("blocks.*.channels.swiglu.gate.weight", "model.layers.*.mlp.gate_proj.weight"),
-    linear("blocks.*.channels.swiglu.up.weight", "model.layers.*.mlp.up_proj.weight"),
-    linear("blocks.*.channels.swiglu.down.weight", "model.layers.*.mlp.down_proj.weight"),
+    linear("blocks.*.channels.feed_forward.SwiGlu.gate.weight", "model.layers.*.mlp.gate_proj.weight"),
+    linear("blocks.*.channels.feed_forward.SwiGlu.up.weight", "model.layers.*.mlp.up_proj.weight"),
+    linear("blocks.*.channels.feed_forward.SwiGlu.down.weight", "model.layers.*.mlp.down_proj.weight"),
     same("norm.Rms.gamma", "model.norm.weight"),
     linear("head.weight", "lm_head.weight"),
 ];

@@ -26,6 +26,7 @@ const DEFAULTS: Defaults = Defaults {
     hidden_size: 2048,
     num_hidden_layers: 48,
     initializer_range: 0.02,
+    residual_in_fp32: false,
     tied: false,
     epsilon: "norm_eps",
 };

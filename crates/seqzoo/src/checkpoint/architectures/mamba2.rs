@@ -30,6 +30,7 @@ const DEFAULTS: Defaults = Defaults {
     hidden_size: 4096,
     num_hidden_layers: 64,
     initializer_range: 0.1,
+    residual_in_fp32: true,
     tied: false,
     epsilon: "layer_norm_epsilon",
 };

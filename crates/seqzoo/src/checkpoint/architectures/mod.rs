@@ -3,6 +3,7 @@
 
 mod backbone;
 mod fla;
+mod rope;
 
 pub(super) mod delta_net;
 pub(super) mod falcon_mamba;
@@ -15,4 +16,6 @@ pub(super) mod kda;
 pub(super) mod linear_attn;
 pub(super) mod mamba;
 pub(super) mod mamba2;
+pub(super) mod qwen3_next;
+pub(super) mod recurrent_gemma;
 pub(super) mod retnet;

@@ -1,7 +1,6 @@
 //! Mixture of memories: every token writes to and reads from a few of several memories.
 
 mod config;
-mod cut;
 mod packing;
 mod rule;
 
@@ -9,15 +8,14 @@ pub use config::{ConvolutionPlace, MixtureOfMemoriesConfig};
 pub use rule::{MemoryRule, RuleParameters};
 
 use crate::SequenceMixer;
-use crate::ops::{Report, accumulator, to_dtype};
+use crate::ops::{Report, accumulator};
 use crate::parts::{
-    ConvStates, GatedRmsNorm, HeadLayout, Router, Routing, ShortConv, ShortConvs, join_heads, project,
+    ConvStates, GatedRmsNorm, HeadLayout, Router, Routing, ShortConv, ShortConvs, cut, join_heads, project,
     split_heads,
 };
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor, TensorData, activation::silu};
-use cut::cut;
 use packing::Packing;
 use rule::Tokens;
 
@@ -128,14 +126,14 @@ impl MixtureOfMemories {
     /// What memories see of tokens `[B·T, D]`, in the order of the packing and behind them for the shared memory:
     /// queries, and keys, values and the rest side by side, `[n, _]`.
     fn tokens(&self, seen: Tensor<2>, packing: &Packing) -> (Tensor<2>, Tensor<2>) {
-        let order = packing.order(&seen.device());
+        let order = packing.dispatch.order(&seen.device());
         let query = project(&self.query, seen.clone());
         let (mut queries, mut others) = (vec![query.clone().select(0, order.clone())], Vec::new());
         let routed = seen.clone().select(0, order);
         if let [one] = self.memories.as_slice() {
             others.push(one.forward(routed));
         } else {
-            let memories = packing.touched.iter().zip(cut(routed, &packing.counts));
+            let memories = packing.dispatch.touched.iter().zip(cut(routed, &packing.dispatch.counts));
             others.extend(memories.map(|(memory, tokens)| self.memories[*memory].forward(tokens)));
         }
         if let Some(shared) = &self.shared {
@@ -150,9 +148,7 @@ impl MixtureOfMemories {
         let [batch, time, top_k] = routing.weights.dims();
         let [_, count, heads, width] = read.dims();
         let (tokens, read) = (batch * time, read.reshape([count, heads * width]));
-        let own = read.clone().narrow(0, 0, tokens * top_k).select(0, packing.places(&read.device()));
-        let weights = to_dtype(routing.weights.clone(), read.dtype()).reshape([tokens, top_k, 1]);
-        let own = (own.reshape([tokens, top_k, heads * width]) * weights).sum_dim(1).squeeze_dim::<2>(1);
+        let own = packing.dispatch.combine(read.clone().narrow(0, 0, tokens * top_k), routing);
         match &self.shared {
             Some(_) => own + read.narrow(0, tokens * top_k, tokens),
             None => own,
@@ -161,13 +157,13 @@ impl MixtureOfMemories {
 
     /// How many memories there are, with the shared one.
     fn count(&self) -> usize {
-        self.router.memories() + usize::from(self.shared.is_some())
+        self.router.destinations() + usize::from(self.shared.is_some())
     }
 
     /// The numbers, in the state, of the memories that tokens went to.
     fn touched(&self, packing: &Packing) -> Vec<usize> {
-        let shared = self.shared.as_ref().map(|_| self.router.memories());
-        packing.touched.iter().copied().chain(shared).collect()
+        let shared = self.shared.as_ref().map(|_| self.router.destinations());
+        packing.dispatch.touched.iter().copied().chain(shared).collect()
     }
 }
 
@@ -244,7 +240,7 @@ impl SequenceMixer for MixtureOfMemories {
             let inputs = convolutions.iter_mut().filter_map(Iterator::next).collect();
             memories[*number] = MemoryOfMixture { memory, convolutions: ConvStates(inputs) };
         }
-        for (memory, state) in memories.iter_mut().enumerate().take(self.router.memories()) {
+        for (memory, state) in memories.iter_mut().enumerate().take(self.router.destinations()) {
             if let Some(rows) = packing.reset_after(memory) {
                 *state = state.clone().cleared(rows);
             }

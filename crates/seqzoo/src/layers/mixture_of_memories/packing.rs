@@ -1,21 +1,14 @@
 //! Tokens sorted by the memories that they go to.
 
 use crate::ops::Segments;
-use crate::parts::Routing;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use crate::parts::{Dispatch, Routing};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
-/// The tokens of a batch by memory: those that went to it, row by row and in the order of time. A token stands there as
-/// often as it goes to memories.
+/// The tokens of a batch by memory: those that went to it, row by row and in the order of time.
 pub(super) struct Packing {
-    /// The memories that some token went to.
-    pub touched: Vec<usize>,
-    /// How many tokens went to each of these.
-    pub counts: Vec<usize>,
-    /// The tokens, counted over the batch.
-    order: Vec<usize>,
-    /// For every token and memory that it went to, where it stands.
-    places: Vec<usize>,
-    /// For each of these memories and every row, the tokens.
+    /// The tokens in that order.
+    pub dispatch: Dispatch,
+    /// For each of the memories that some token went to and every row, the tokens.
     lengths: Vec<usize>,
     rows: usize,
     resets: Option<Resets>,
@@ -32,38 +25,15 @@ struct Resets {
 impl Packing {
     /// Of `rows` rows, in which `resets` has true where all memories are reset before a token.
     pub fn new(routing: &Routing, resets: Option<&Tensor<2, Bool>>) -> Self {
-        let [rows, time, memories] = routing.probabilities.dims();
-        let top_k = routing.top_k();
-        let mut tokens = vec![Vec::new(); memories]; // and which of its choices it was
-        for (index, memory) in routing.chosen.iter().enumerate() {
-            tokens[*memory].push(index);
-        }
-        let (mut order, mut places) =
-            (Vec::with_capacity(routing.chosen.len()), vec![0; routing.chosen.len()]);
-        let (mut touched, mut counts, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
-        for (memory, indices) in tokens.iter().enumerate().filter(|(_, indices)| !indices.is_empty()) {
-            touched.push(memory);
-            counts.push(indices.len());
-            let first = lengths.len();
-            lengths.resize(first + rows, 0);
-            for index in indices {
-                places[*index] = order.len();
-                order.push(index / top_k);
-                lengths[first + index / top_k / time] += 1;
-            }
+        let ([rows, time, _], top_k) = (routing.probabilities.dims(), routing.top_k());
+        let tokens = routing.by_destination();
+        let dispatch = Dispatch::new(&tokens, top_k);
+        let mut lengths = vec![0; dispatch.touched.len() * rows];
+        for (place, memory) in dispatch.touched.iter().enumerate() {
+            tokens[*memory].iter().for_each(|index| lengths[place * rows + index / top_k / time] += 1);
         }
         let resets = resets.map(|resets| Resets::new(resets, [rows, time], &tokens, top_k));
-        Self { touched, counts, order, places, lengths, rows, resets }
-    }
-
-    /// The tokens in their order, as indices of a batch `[B·T, ...]`.
-    pub fn order(&self, device: &Device) -> Tensor<1, Int> {
-        indices(&self.order, device)
-    }
-
-    /// For every token and memory that it went to, `B·T·k`, where it stands in the packing.
-    pub fn places(&self, device: &Device) -> Tensor<1, Int> {
-        indices(&self.places, device)
+        Self { dispatch, lengths, rows, resets }
     }
 
     /// The memories of the packing and their rows, in one row; behind them `shared` tokens of each row, if any.
@@ -120,9 +90,4 @@ impl Resets {
         let after = after.collect();
         Self { before, after }
     }
-}
-
-fn indices(numbers: &[usize], device: &Device) -> Tensor<1, Int> {
-    let numbers: Vec<i64> = numbers.iter().map(|number| *number as i64).collect();
-    Tensor::from_data(TensorData::from(numbers.as_slice()), device)
 }

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 ///
 /// It is halved again and again: the gradient of a part is as large as what the part was taken from, so that parts taken
 /// one by one would cost as many times the whole.
-pub(super) fn cut<const D: usize>(tensor: Tensor<D>, lengths: &[usize]) -> Vec<Tensor<D>> {
+pub(crate) fn cut<const D: usize>(tensor: Tensor<D>, lengths: &[usize]) -> Vec<Tensor<D>> {
     let (first, second) = match lengths {
         [] => return Vec::new(),
         [_] => return vec![tensor],
