@@ -35,5 +35,6 @@ programs! {
     RecallTasks: "src/recall_tasks.md",
     RecallSweeps: "src/recall_sweeps.md",
     Results: "src/results.md",
+    Upstream: "src/upstream.md",
     Notation: "src/notation.md",
 }
