@@ -7,6 +7,7 @@ use seqzoo::ops::token_wise::linear::{Map, linear};
 use seqzoo::ops::token_wise::pointwise::{elu_plus_one, log_sigmoid, squared_relu, swiglu};
 use seqzoo::ops::token_wise::report;
 use seqzoo::ops::token_wise::rms_norm::{GateActivation, RmsNormOptions, rms_norm};
+use seqzoo::ops::token_wise::rotary::{RotaryLayout, rotate};
 use seqzoo_tests::{Inputs, Outcome, autodiff, largest_error, plain, said, values};
 
 /// Rows and channels: one of each, fewer than a vector, between two vectors, more than a task.
@@ -90,10 +91,46 @@ fn linear_maps_are_their_law() {
             let map = |weight: &Tensor<2>| Map { weight: weight.clone(), bias: None };
             linear(x, [map(&first), map(&second), map(&first), map(&first), map(&second), map(&first)], form)
         });
+        // Weights that are parts of a larger one, or lie backwards.
+        forms_agree([row, [channels, 9]], |[x, weight], form| {
+            let part = |first, width| Map { weight: weight.clone().narrow(1, first, width), bias: None };
+            linear(x, [part(0, 4), part(4, 5), Map { weight: weight.clone().flip([1]), bias: None }], form)
+        });
         // Weights that lie transposed, as those of tied heads do.
         forms_agree([row, [9, channels]], |[x, weight], form| {
             linear(x, [Map { weight: weight.transpose(), bias: None }], form)
         });
+    }
+}
+
+/// Sequences that turn alike and each by its own angles, heads that turn whole and in part.
+#[test]
+fn rotations_are_their_law() {
+    let [batch, time, heads] = [2, 9, 3];
+    for (channels, turning, rows) in [(2, 2, 1), (8, 8, 2), (66, 66, 1), (40, 10, 1), (7, 0, 1)] {
+        let device = autodiff();
+        let angles = Inputs::new(9, &device).between([rows, time, 1, turning / 2], -9.0, 9.0);
+        for layout in [RotaryLayout::HalfSplit, RotaryLayout::Interleaved] {
+            let turn =
+                |tokens, form| rotate(tokens, angles.clone().cos(), angles.clone().sin(), layout, form);
+            forms_agree([[batch * time, heads * channels]], |[x], form| {
+                let tokens = x.reshape([batch, time, heads, channels]);
+                [turn(tokens, form).reshape([batch * time, heads * channels])]
+            });
+        }
+    }
+}
+
+/// Two channels by hand: a quarter of a turn.
+#[test]
+fn a_rotation_turns_from_the_first_to_the_second() {
+    let numbers = |numbers: [f32; 2]| Tensor::<1>::from_floats(numbers, &plain()).reshape([1, 1, 1, 2]);
+    let angle = |number: f32| Tensor::<1>::from_floats([number], &plain()).reshape([1, 1, 1, 1]);
+    for layout in [RotaryLayout::HalfSplit, RotaryLayout::Interleaved] {
+        for form in [Form::Parallel, Form::Kernel] {
+            let turned = rotate(numbers([2.0, 3.0]), angle(0.0), angle(1.0), layout, form);
+            assert_eq!(values(turned), [-3.0, 2.0]);
+        }
     }
 }
 

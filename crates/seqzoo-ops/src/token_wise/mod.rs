@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`linear`](linear::linear) | `x W + b`, of one input through several matrices |
 //! | [`rms_norm`](rms_norm::rms_norm) | `γ ⊙ x / sqrt(mean(x²) + ε)`, with a gate after it or a sum before it |
+//! | [`rotate`](rotary::rotate) | rotary positions: pairs of channels that turn |
 //! | [`swiglu`](pointwise::swiglu) | `silu(a) ⊙ b` |
 //! | [`elu_plus_one`](pointwise::elu_plus_one), [`squared_relu`](pointwise::squared_relu) | feature maps of linear attention |
 //! | [`log_sigmoid`](pointwise::log_sigmoid) | `max(c ln σ(x), m)`, a log decay |
@@ -15,6 +16,7 @@
 pub mod linear;
 pub mod pointwise;
 pub mod rms_norm;
+pub mod rotary;
 
 use crate::form::{Form, Forms, Report};
 use crate::kernel::Kernel;

@@ -5,8 +5,8 @@ use crate::ops::selective_scan::{SelectiveScanOptions, selective_scan, selective
 use crate::ops::token_wise::linear::{Map, linear};
 use crate::ops::{Form, Report, accumulator};
 use crate::parts::{
-    ProjectionInit, ShortConv, ShortConvConfig, TimeSteps, project, projection, root_mean_square_norm,
-    with_bias,
+    ProjectionInit, ShortConv, ShortConvConfig, TimeSteps, project, project_parts, projection,
+    root_mean_square_norm, with_bias,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer, Undecayed};
 use burn::config::Config;
@@ -194,17 +194,15 @@ impl SequenceMixer for Mamba {
         state: Self::State,
     ) -> (Tensor<3>, Self::State) {
         let ([inner, states], [rank, _]) = (self.a_log.dims(), self.dt.weight.dims());
-        let projected = project(&self.input, input);
-        let (x, z) = (projected.clone().narrow(2, 0, inner), projected.narrow(2, inner, inner));
+        let [x, z] = project_parts(&self.input, [inner; 2], input);
         let (x, inputs) = self.conv.forward(x, resets.clone(), Some(state.inputs));
 
-        let selection = project(&self.selection, x.clone()); // [b, t, r + 2 n]
-        let part = |from, channels| self.normed(selection.clone().narrow(2, from, channels));
-        let shared = |from| part(from, states).unsqueeze_dim::<4>(2); // [b, t, 1, n]
-        let (b, c) = (shared(rank), shared(rank + states));
+        let selected = project_parts(&self.selection, [rank, states, states], x.clone());
+        let [steps, b, c] = selected.map(|part| self.normed(part));
+        let [b, c] = [b, c].map(|shared| shared.unsqueeze_dim::<4>(2)); // [b, t, 1, n]
         // Its bias is added by the operator, in the precision of the state.
         let map = Map { weight: self.dt.weight.val(), bias: None };
-        let [delta] = linear(part(0, rank), [map], Form::Auto);
+        let [delta] = linear(steps, [map], Form::Auto);
         let options = SelectiveScanOptions {
             a_log: true,
             delta_bias: self.dt.bias.as_ref().map(Param::val),

@@ -2,16 +2,17 @@
 
 use crate::config::{check_channels, check_numbers};
 use crate::ops::linear_attention::{LinearAttentionOptions, linear_attention_report};
-use crate::ops::{Report, accumulator, to_dtype};
+use crate::ops::token_wise::pointwise::swiglu;
+use crate::ops::{Form, Report, accumulator, to_dtype};
 use crate::parts::{
     GroupedRmsNorm, ProjectionInit, ShortConv, ShortConvConfig, SsdOptions, TimeSteps, join_heads, project,
-    projection, split_heads, ssd, with_bias,
+    project_parts, projection, split_heads, ssd, with_bias,
 };
 use crate::{ConfigError, LayerConfig, SequenceMixer, Undecayed};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Initializer, Linear};
-use burn::tensor::{Bool, Device, Tensor, activation::silu};
+use burn::tensor::{Bool, Device, Tensor};
 
 crate::layer!(Mamba2, "mamba2", Mamba2Config);
 
@@ -251,10 +252,7 @@ impl SequenceMixer for Mamba2 {
     ) -> (Tensor<3>, Self::State) {
         let Layout { heads, inner, groups, .. } = self.layout;
         let (mixed, shared) = (self.layout.mixed(), self.layout.shared());
-        let projected = project(&self.input, input);
-        let z = projected.clone().narrow(2, 0, inner);
-        let dt = projected.clone().narrow(2, inner + mixed, heads);
-        let tokens = projected.narrow(2, inner, mixed);
+        let [z, tokens, dt] = project_parts(&self.input, [inner, mixed, heads], input);
         let (tokens, inputs) = self.conv.forward(tokens, resets.clone(), Some(state.inputs));
 
         let part = |from, channels, heads| split_heads(tokens.clone().narrow(2, from, channels), heads);
@@ -277,7 +275,7 @@ impl SequenceMixer for Mamba2 {
         let read = join_heads(read);
         let output = match &self.norm {
             Some(norm) => norm.forward(read, z),
-            None => read * silu(z),
+            None => swiglu(z, read, Form::Auto),
         };
         (project(&self.output, output), Mamba2State { memory, inputs })
     }

@@ -1,9 +1,12 @@
 //! Root-mean-square normalisation in groups of channels, with a gate.
 
-use crate::ops::{accumulator, checks, to_dtype};
+use super::GateActivation;
+use crate::ops::token_wise::pointwise::swiglu;
+use crate::ops::token_wise::rms_norm::{RmsNormOptions, rms_norm};
+use crate::ops::{Form, accumulator, checks, to_dtype};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, activation::silu};
+use burn::tensor::{Device, Tensor};
 
 /// Gated root-mean-square normalisation over each of several groups of channels by itself.
 ///
@@ -48,19 +51,32 @@ impl GroupedRmsNorm {
         let wide = accumulator(dtype);
         let gamma = to_dtype(self.gamma.val(), wide);
         checks::channels("input", input.dims()[2], gamma.dims()[0]);
-        let (input, gate) = (to_dtype(input, wide), silu(to_dtype(gate, wide)));
+        let (input, gate) = (to_dtype(input, wide), to_dtype(gate, wide));
         let output = match self.norm_before_gate {
-            true => self.normalised(input) * gate,
-            false => self.normalised(input * gate),
+            true => self.normalised(input, gamma, Some((gate, GateActivation::Silu))),
+            false => self.normalised(swiglu(gate, input, Form::Auto), gamma, None),
         };
-        to_dtype(output * gamma.unsqueeze(), dtype)
+        to_dtype(output, dtype)
     }
 
-    /// `input` divided by the root mean square of its group.
-    fn normalised(&self, input: Tensor<3>) -> Tensor<3> {
+    /// `input` divided by the root mean square of its group, times `γ`, and then the gate, if it comes here.
+    fn normalised(
+        &self,
+        input: Tensor<3>,
+        gamma: Tensor<1>,
+        gate: Option<(Tensor<3>, GateActivation)>,
+    ) -> Tensor<3> {
+        if self.groups == 1 {
+            return rms_norm(input, gamma, RmsNormOptions { epsilon: self.epsilon, gate, form: Form::Auto });
+        }
         let [batch, time, channels] = input.dims();
-        let groups = input.reshape([batch, time, self.groups, channels / self.groups]);
-        let root = groups.clone().square().mean_dim(3).add_scalar(self.epsilon).sqrt();
-        (groups / root).reshape([batch, time, channels])
+        let width = channels / self.groups;
+        let split = |tensor: Tensor<3>| tensor.reshape([batch, time, self.groups, width]);
+        let gate = gate.map(|(gate, activation)| (split(gate), activation));
+        let options = RmsNormOptions { epsilon: self.epsilon, gate, form: Form::Auto };
+        let ones = Tensor::ones([width], (&input.device(), gamma.dtype()));
+        // Every group has a part of `γ`.
+        let normed = rms_norm(split(input), ones, options).reshape([batch, time, channels]);
+        normed * gamma.unsqueeze()
     }
 }

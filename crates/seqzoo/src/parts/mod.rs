@@ -84,8 +84,8 @@ pub(crate) use implicit_filter::ImplicitFilterOptions;
 pub(crate) use memory_heads::MemoryOptions;
 pub(crate) use norm::root_mean_square_norm;
 pub(crate) use projection::{
-    HeadLayout, biased_projection, check_heads, join_heads, project, project_all, projection, split_heads,
-    with_bias,
+    HeadLayout, biased_projection, check_heads, join_heads, project, project_all, project_parts, projection,
+    split_heads, with_bias,
 };
 pub(crate) use retention::retention_decay;
 pub(crate) use time_steps::{TimeSteps, inverse_softplus};

@@ -206,6 +206,25 @@ pub(crate) fn project_all<const D: usize, const N: usize>(
     linear(input, maps, Form::Auto)
 }
 
+/// The output of `linear` in parts of these widths. Cutting the weight is cheaper than cutting the output, whose gradient would
+/// be as large as all of it for every part.
+#[track_caller]
+pub(crate) fn project_parts<const D: usize, const N: usize>(
+    map: &Linear,
+    widths: [usize; N],
+    input: Tensor<D>,
+) -> [Tensor<D>; N] {
+    let (weight, bias) = (map.weight.val(), map.bias.as_ref().map(Param::val));
+    let mut first = 0;
+    let maps = widths.map(|width| {
+        let weight = weight.clone().narrow(1, first, width);
+        let bias = bias.clone().map(|bias| bias.narrow(0, first, width));
+        first += width;
+        Map { weight, bias }
+    });
+    linear(input, maps, Form::Auto)
+}
+
 /// `[B, T, H·d]` as `[B, T, H, d]`.
 pub(crate) fn split_heads(tokens: Tensor<3>, heads: usize) -> Tensor<4> {
     let [batch, time, channels] = tokens.dims();

@@ -2,17 +2,11 @@
 
 use super::RotaryScaling;
 use crate::ConfigError;
+use crate::ops::Form;
+use crate::ops::token_wise::rotary::rotate;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-/// Which channels of a head are a pair that turns.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum RotaryLayout {
-    /// `(i, i + d/2)`, as in GPT-NeoX, Llama and most published models.
-    #[default]
-    HalfSplit,
-    /// `(2i, 2i + 1)`, as in the paper and GPT-J.
-    Interleaved,
-}
+pub use crate::ops::token_wise::rotary::RotaryLayout;
 
 /// Rotary position embedding over pairs of channels `(a, b)`, the pair `i` of `d/2`.
 ///
@@ -108,41 +102,6 @@ impl Rotation {
 
     /// Turns `[B, T, H, d]`. Heads may have more channels than there are rotations for; the last ones then stay as they are.
     pub fn apply(&self, tokens: Tensor<4>) -> Tensor<4> {
-        let (channels, turning) = (tokens.dims()[3], 2 * self.cos.dims()[3]);
-        if turning == channels {
-            return self.turn(tokens);
-        }
-        let turned = self.turn(tokens.clone().narrow(3, 0, turning));
-        Tensor::cat(vec![turned, tokens.narrow(3, turning, channels - turning)], 3)
-    }
-
-    fn turn(&self, tokens: Tensor<4>) -> Tensor<4> {
-        let (first, second) = self.pairs(tokens);
-        let (cos, sin) = (self.cos.clone(), self.sin.clone());
-        self.joined(first.clone() * cos.clone() - second.clone() * sin.clone(), second * cos + first * sin)
-    }
-
-    /// The first and the second channel of every pair, both `[B, T, H, d/2]`.
-    fn pairs(&self, tokens: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let [batch, time, heads, channels] = tokens.dims();
-        let half = channels / 2;
-        match self.layout {
-            RotaryLayout::HalfSplit => (tokens.clone().narrow(3, 0, half), tokens.narrow(3, half, half)),
-            RotaryLayout::Interleaved => {
-                let pairs = tokens.reshape([batch, time, heads, half, 2]);
-                (pairs.clone().narrow(4, 0, 1).squeeze_dim(4), pairs.narrow(4, 1, 1).squeeze_dim(4))
-            }
-        }
-    }
-
-    /// The channels of the pairs where they were, `[B, T, H, d]`.
-    fn joined(&self, first: Tensor<4>, second: Tensor<4>) -> Tensor<4> {
-        let [batch, time, heads, half] = first.dims();
-        match self.layout {
-            RotaryLayout::HalfSplit => Tensor::cat(vec![first, second], 3),
-            RotaryLayout::Interleaved => {
-                Tensor::stack::<5>(vec![first, second], 4).reshape([batch, time, heads, 2 * half])
-            }
-        }
+        rotate(tokens, self.cos.clone(), self.sin.clone(), self.layout, Form::Auto)
     }
 }

@@ -45,9 +45,15 @@ impl LinearBackend for Flex {
     }
 }
 
-/// Weights may lie transposed, as those of tied heads do: copies are small beside the products.
+/// Weights stay as they lie: transposed, as those of tied heads do, or parts of a larger one.
 fn contiguous(inputs: Inputs<Flex>) -> Inputs<Flex> {
-    Inputs::from_array(inputs.into_array().map(|tensor| tensor.map(|tensor| tensor.to_contiguous())))
+    let [input, weights @ .., b0, b1, b2, b3] = inputs.into_array();
+    let [input, b0, b1, b2, b3] =
+        [input, b0, b1, b2, b3].map(|tensor| tensor.map(|tensor| tensor.to_contiguous()));
+    let backwards = |weight: &FlexTensor| weight.layout().strides().iter().any(|stride| *stride < 0);
+    let forwards = |weight: FlexTensor| if backwards(&weight) { weight.to_contiguous() } else { weight };
+    let [w0, w1, w2, w3] = weights.map(|weight| weight.map(forwards));
+    Inputs::from_array([input, w0, w1, w2, w3, b0, b1, b2, b3])
 }
 
 fn parts(inputs: Inputs<Flex>) -> (FlexTensor, Four, Four) {
@@ -55,7 +61,7 @@ fn parts(inputs: Inputs<Flex>) -> (FlexTensor, Four, Four) {
     (input.expect("there is an input"), [w0, w1, w2, w3], [b0, b1, b2, b3])
 }
 
-/// A matrix in rows, or the transpose of one.
+/// A matrix, however it lies.
 #[derive(Clone, Copy)]
 struct Matrix<'a, E> {
     numbers: &'a [E],
@@ -68,7 +74,18 @@ struct Matrix<'a, E> {
 impl<'a, E: Real + Element> Matrix<'a, E> {
     fn of(tensor: &'a FlexTensor) -> Self {
         let [rows, columns] = tensor.shape().dims();
-        Self { numbers: numbers(tensor), rows, columns, strides: [columns, 1] }
+        let layout = tensor.layout();
+        let [row, column] = [0, 1].map(|axis| {
+            usize::try_from(layout.strides()[axis]).expect("what lay backwards was turned round")
+        });
+        let numbers = &tensor.storage::<E>()[layout.start_offset()..];
+        Self { numbers, rows, columns, strides: [row, column] }
+    }
+
+    /// The elements from the first to the last.
+    fn extent(&self) -> usize {
+        let [row, column] = self.strides;
+        (self.rows - 1) * row + (self.columns - 1) * column + 1
     }
 
     fn transposed(self) -> Self {
@@ -85,15 +102,15 @@ impl<'a, E: Real + Element> Matrix<'a, E> {
         let (rows, inner, columns) = (self.rows, self.columns, other.columns);
         let length = rows * columns;
         let place = to.output().place(0, length);
-        assert!(other.rows == inner && self.numbers.len() == rows * inner);
-        assert!(other.numbers.len() == inner * columns);
+        assert!(rows > 0 && inner > 0 && columns > 0 && other.rows == inner);
+        assert!(self.extent() <= self.numbers.len() && other.extent() <= other.numbers.len());
         let many = rows * inner * columns >= FEW;
         let parallelism = if many { Parallelism::Rayon(0) } else { Parallelism::None };
         let [row, column] = self.strides.map(|stride| stride as isize);
         let [other_row, other_column] = other.strides.map(|stride| stride as isize);
         let beta = E::ONE;
         let alpha = if add { E::ONE } else { E::default() };
-        // SAFETY: `to` has room for the product, and the matrices have as many numbers as was checked; what is read of `to`
+        // SAFETY: `to` has room for the product, and the matrices end inside their numbers, as was checked; what is read of `to`
         // has been written, as the caller promises.
         unsafe {
             gemm(
