@@ -3,6 +3,7 @@
 mod based;
 mod by_hand;
 mod checkpoint;
+mod checkpointing;
 mod configurations;
 mod entrances;
 mod feed_forwards;
