@@ -18,6 +18,12 @@ pub(super) trait Steps<B: Backend> {
         rule: &Rule,
     ) -> (FloatTensor<B>, Option<FloatTensor<B>>);
 
+    /// The product of two matrices.
+    fn product(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B>;
+
+    /// A matrix and the product of two others.
+    fn add_product(sum: FloatTensor<B>, a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B>;
+
     /// The sum of two tensors of one shape.
     fn add(sum: FloatTensor<B>, part: FloatTensor<B>) -> FloatTensor<B>;
 
@@ -121,21 +127,24 @@ fn pass<B: Backend, S: Steps<B>>(
         let rows = start..positions.min(start + settings.block);
         let part = |tensor: &FloatTensor<B>| B::float_slice(tensor.clone(), &[Slice::from(rows.clone())]);
         let block = B::float_slice(hidden.clone(), &[Slice::from(rows.clone()), Slice::full()]); // [r, d]
-        let logits = B::float_matmul(block.clone(), from_channels.clone()); // [r, v]
+        let logits = S::product(block.clone(), from_channels.clone()); // [r, v]
         let (losses, d_logits) =
             S::losses(logits, bias.as_ref(), part(classes), factors.as_ref().map(part), &settings.rule);
         all_losses.push(losses);
         let Some(d_logits) = d_logits else { continue };
         if wanted.hidden {
-            d_hidden.push(B::float_matmul(d_logits.clone(), from_classes.clone()));
+            d_hidden.push(S::product(d_logits.clone(), from_classes.clone()));
         }
         if wanted.weight {
-            let product = if settings.embedding {
-                B::float_matmul(B::float_transpose(d_logits.clone()), block) // [v, d]
+            let (a, b) = if settings.embedding {
+                (B::float_transpose(d_logits.clone()), block) // [v, d]
             } else {
-                B::float_matmul(B::float_transpose(block), d_logits.clone()) // [d, v]
+                (B::float_transpose(block), d_logits.clone()) // [d, v]
             };
-            d_weight = add(d_weight, product);
+            d_weight = Some(match d_weight {
+                Some(sum) => S::add_product(sum, a, b),
+                None => S::product(a, b),
+            });
         }
         if wanted.bias {
             d_bias = add(d_bias, B::float_sum_dim(d_logits, 0));

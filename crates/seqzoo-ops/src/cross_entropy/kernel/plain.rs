@@ -73,6 +73,14 @@ impl<B: Backend> Steps<B> for Plain {
         (losses, gradient)
     }
 
+    fn product(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
+        B::float_matmul(a, b)
+    }
+
+    fn add_product(sum: FloatTensor<B>, a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
+        B::float_add(sum, B::float_matmul(a, b))
+    }
+
     fn add(sum: FloatTensor<B>, part: FloatTensor<B>) -> FloatTensor<B> {
         B::float_add(sum, part)
     }

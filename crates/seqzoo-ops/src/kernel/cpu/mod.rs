@@ -5,6 +5,7 @@ pub(crate) mod buffer;
 pub(crate) mod channels;
 pub(crate) mod functions;
 pub(crate) mod lanes;
+pub(crate) mod large_product;
 pub(crate) mod matrix;
 pub(crate) mod prefetch;
 

@@ -7,6 +7,7 @@ use super::plain::Plain;
 use super::{CrossEntropyBackend, Inputs, Outputs, Saved, Settings};
 use crate::cross_entropy::problem::Rule;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::large_product::{Matrix, forwards};
 use crate::kernel::cpu::tensors::{numbers, tensor};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata};
@@ -62,6 +63,16 @@ impl Steps<Flex> for Native {
         by_type!(logits, losses(logits, bias, classes, factors, rule))
     }
 
+    fn product(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        let [a, b] = [a, b].map(forwards);
+        by_type!(a, product(&a, &b))
+    }
+
+    fn add_product(sum: FlexTensor, a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        let [a, b] = [a, b].map(forwards);
+        by_type!(sum, add_product(sum, &a, &b))
+    }
+
     fn add(sum: FlexTensor, part: FlexTensor) -> FlexTensor {
         by_type!(sum, add(sum, part))
     }
@@ -92,6 +103,14 @@ fn losses<E: Real + Element>(
         rule,
     });
     (tensor(losses, Shape::new([rows])), factors.map(|_| logits))
+}
+
+fn product<E: Real + Element>(a: &FlexTensor, b: &FlexTensor) -> FlexTensor {
+    Matrix::<E>::of(a).product(Matrix::of(b))
+}
+
+fn add_product<E: Real + Element>(sum: FlexTensor, a: &FlexTensor, b: &FlexTensor) -> FlexTensor {
+    Matrix::<E>::of(a).added_to(sum, Matrix::of(b))
 }
 
 /// A tensor whose numbers are in order from the beginning of its memory: the same if they are. `to_contiguous` would leave a

@@ -1,4 +1,4 @@
-//! The kernel on Burn's Flex backend: products of the `gemm` crate, each into memory of its own that nobody has cleared.
+//! The kernel on Burn's Flex backend: products into memory of their own that nobody has cleared.
 //!
 //! ```text
 //! dx = Σ_i dy_i W_iᵀ        dW_i = xᵀ dy_i        db_i = Σ_rows dy_i
@@ -9,15 +9,12 @@ use super::{Inputs, LinearBackend, Outputs, Saved};
 use crate::kernel::cpu::channels::room::Room;
 use crate::kernel::cpu::channels::sums::over_batch;
 use crate::kernel::cpu::lanes::Real;
+use crate::kernel::cpu::large_product::{Matrix, forwards};
 use crate::kernel::cpu::tensors::numbers;
 use crate::kernel::tensors::Tensors;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, Flex, TensorMetadata};
 use burn::tensor::DType;
-use gemm::{Parallelism, gemm};
-
-/// Multiply-adds below which the threads are not worth waking.
-const FEW: usize = 1 << 20;
 
 type Four = [Option<FlexTensor>; 4];
 
@@ -50,8 +47,6 @@ fn contiguous(inputs: Inputs<Flex>) -> Inputs<Flex> {
     let [input, weights @ .., b0, b1, b2, b3] = inputs.into_array();
     let [input, b0, b1, b2, b3] =
         [input, b0, b1, b2, b3].map(|tensor| tensor.map(|tensor| tensor.to_contiguous()));
-    let backwards = |weight: &FlexTensor| weight.layout().strides().iter().any(|stride| *stride < 0);
-    let forwards = |weight: FlexTensor| if backwards(&weight) { weight.to_contiguous() } else { weight };
     let [w0, w1, w2, w3] = weights.map(|weight| weight.map(forwards));
     Inputs::from_array([input, w0, w1, w2, w3, b0, b1, b2, b3])
 }
@@ -59,83 +54,6 @@ fn contiguous(inputs: Inputs<Flex>) -> Inputs<Flex> {
 fn parts(inputs: Inputs<Flex>) -> (FlexTensor, Four, Four) {
     let [input, w0, w1, w2, w3, b0, b1, b2, b3] = inputs.into_array();
     (input.expect("there is an input"), [w0, w1, w2, w3], [b0, b1, b2, b3])
-}
-
-/// A matrix, however it lies.
-#[derive(Clone, Copy)]
-struct Matrix<'a, E> {
-    numbers: &'a [E],
-    rows: usize,
-    columns: usize,
-    /// From row to row, and from column to column.
-    strides: [usize; 2],
-}
-
-impl<'a, E: Real + Element> Matrix<'a, E> {
-    fn of(tensor: &'a FlexTensor) -> Self {
-        let [rows, columns] = tensor.shape().dims();
-        let layout = tensor.layout();
-        let [row, column] = [0, 1].map(|axis| {
-            usize::try_from(layout.strides()[axis]).expect("what lay backwards was turned round")
-        });
-        let numbers = &tensor.storage::<E>()[layout.start_offset()..];
-        Self { numbers, rows, columns, strides: [row, column] }
-    }
-
-    /// The elements from the first to the last.
-    fn extent(&self) -> usize {
-        let [row, column] = self.strides;
-        (self.rows - 1) * row + (self.columns - 1) * column + 1
-    }
-
-    fn transposed(self) -> Self {
-        let [row, column] = self.strides;
-        Self { rows: self.columns, columns: self.rows, strides: [column, row], ..self }
-    }
-
-    /// Puts the product with `other` into `to`, or adds it to what has been put there.
-    ///
-    /// # Safety
-    ///
-    /// Where it is added, all of `to` must have been written.
-    unsafe fn times(self, other: Self, to: &mut Room<E>, add: bool) {
-        let (rows, inner, columns) = (self.rows, self.columns, other.columns);
-        let length = rows * columns;
-        let place = to.output().place(0, length);
-        assert!(rows > 0 && inner > 0 && columns > 0 && other.rows == inner);
-        assert!(self.extent() <= self.numbers.len() && other.extent() <= other.numbers.len());
-        let many = rows * inner * columns >= FEW;
-        let parallelism = if many { Parallelism::Rayon(0) } else { Parallelism::None };
-        let [row, column] = self.strides.map(|stride| stride as isize);
-        let [other_row, other_column] = other.strides.map(|stride| stride as isize);
-        let beta = E::ONE;
-        let alpha = if add { E::ONE } else { E::default() };
-        // SAFETY: `to` has room for the product, and the matrices end inside their numbers, as was checked; what is read of `to`
-        // has been written, as the caller promises.
-        unsafe {
-            gemm(
-                rows,
-                columns,
-                inner,
-                place,
-                1,
-                columns as isize,
-                add,
-                self.numbers.as_ptr(),
-                column,
-                row,
-                other.numbers.as_ptr(),
-                other_column,
-                other_row,
-                alpha,
-                beta,
-                false,
-                false,
-                false,
-                parallelism,
-            );
-        }
-    }
 }
 
 fn forward<E: Real + Element>(input: &FlexTensor, weights: &Four, biases: &Four) -> Outputs<Flex> {
