@@ -1,5 +1,7 @@
 //! README and book: their programs are compiled, with the dependencies that the README gives.
 
+mod licences;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
