@@ -11,6 +11,7 @@ mod generation;
 mod golden;
 mod golden_hybrids;
 mod golden_mamba;
+mod half;
 mod landmarks;
 mod law;
 mod loss;
