@@ -3,8 +3,7 @@
 use crate::memory;
 use crate::tasks::{Cost, TASKS, Task, name};
 use burn::tensor::Device;
-use rayon::prelude::*;
-use seqzoo_benches::{Limits, Peer, Seconds, command, least, median, peer, processor, speed, wait};
+use seqzoo_benches::{Limits, Peer, Seconds, command, median, peer, processor, reading, speed, wait};
 use std::path::PathBuf;
 
 /// How much is measured.
@@ -110,25 +109,6 @@ fn better(a: Measured, b: Measured) -> Measured {
         reading: a.reading.zip(b.reading).map(|(a, b)| a.max(b)),
         ..a
     }
-}
-
-/// Bytes per second at which all cores read that many, again and again: from a cache where they fit into one.
-fn reading(bytes: usize) -> f64 {
-    let numbers = vec![1.0f32; bytes / size_of::<f32>()];
-    let part = numbers.len().div_ceil(rayon::current_num_threads());
-    let sum = |numbers: &[f32]| {
-        let mut sums = [0.0; 64];
-        for numbers in numbers.as_chunks::<64>().0 {
-            for (sum, number) in sums.iter_mut().zip(numbers) {
-                *sum += number;
-            }
-        }
-        sums.iter().sum::<f32>()
-    };
-    let seconds = least(30, || {
-        std::hint::black_box(numbers.par_chunks(part).map(sum).sum::<f32>());
-    });
-    bytes as f64 / seconds
 }
 
 fn table<'a>(task: &Task, measured: impl Iterator<Item = &'a Measured>, limits: &Limits) -> String {

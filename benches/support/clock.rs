@@ -2,6 +2,7 @@
 
 use crate::wait;
 use burn::tensor::{Device, Distribution, Tensor};
+use rayon::prelude::*;
 use std::time::{Duration, Instant};
 
 /// Median seconds of a forward pass, and of a forward and a backward pass.
@@ -28,6 +29,25 @@ pub fn product() -> f64 {
     let square = || Tensor::<2>::random([side, side], Distribution::Normal(0.0, 1.0), &device);
     let (a, b) = (square(), square());
     (side * side * side) as f64 / least(30, || wait(&device, a.clone().matmul(b.clone())))
+}
+
+/// Bytes per second at which all cores read that many, again and again: from a cache where they fit into one.
+pub fn reading(bytes: usize) -> f64 {
+    let numbers = vec![1.0f32; bytes / size_of::<f32>()];
+    let part = numbers.len().div_ceil(rayon::current_num_threads());
+    let sum = |numbers: &[f32]| {
+        let mut sums = [0.0; 64];
+        for numbers in numbers.as_chunks::<64>().0 {
+            for (sum, number) in sums.iter_mut().zip(numbers) {
+                *sum += number;
+            }
+        }
+        sums.iter().sum::<f32>()
+    };
+    let seconds = least(30, || {
+        std::hint::black_box(numbers.par_chunks(part).map(sum).sum::<f32>());
+    });
+    bytes as f64 / seconds
 }
 
 /// The least seconds of `count` runs.

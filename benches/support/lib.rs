@@ -14,7 +14,7 @@ mod proc;
 mod publish;
 mod subject;
 
-pub use clock::{Seconds, least, median, product};
+pub use clock::{Seconds, least, median, product, reading};
 #[cfg(feature = "flex")]
 pub use limits::Limits;
 #[cfg(feature = "flex")]

@@ -103,6 +103,45 @@ fn linear_maps_are_their_law() {
     }
 }
 
+/// A few rows through a matrix that takes several tasks, lying in rows, in columns and as a part of another.
+#[test]
+fn few_rows_through_a_large_matrix_are_their_law() {
+    for rows in 1..=5 {
+        forms_agree([[rows, 301], [301, 260], [1, 260]], |[x, weight, bias], form| {
+            linear(x, [Map { weight, bias: Some(vector(bias)) }], form)
+        });
+        forms_agree([[rows, 301], [600, 301]], |[x, weight], form| {
+            linear(x, [Map { weight: weight.transpose(), bias: None }], form)
+        });
+        forms_agree([[rows, 301], [301, 400]], |[x, weight], form| {
+            linear(x, [Map { weight: weight.narrow(1, 70, 230), bias: None }], form)
+        });
+    }
+}
+
+/// What streams in half precision: products of the numbers as they are stored, sums in `f32`, one rounding.
+#[test]
+fn few_rows_in_bf16_are_rounded_once() {
+    let mut random = Inputs::single(21, &plain());
+    let half = |x: Tensor<2>| x.cast(FloatDType::BF16);
+    let wide = |x: &Tensor<2>| x.clone().cast(FloatDType::F64);
+    for rows in [1, 4] {
+        let x = half(random.uniform([rows, 300]));
+        let (weight, other) = (half(random.uniform([300, 210])), half(random.uniform([210, 300])));
+        let bias = half(random.uniform([1, 210]));
+        let maps = |change: &dyn Fn(&Tensor<2>) -> Tensor<2>| {
+            let (weight, other, bias) = (change(&weight), change(&other).transpose(), change(&bias));
+            [Map { weight, bias: Some(vector(bias)) }, Map { weight: other, bias: None }]
+        };
+        let found = linear(x.clone(), maps(&Tensor::clone), Form::Kernel);
+        let wanted = linear(wide(&x), maps(&wide), Form::Parallel);
+        for (found, wanted) in found.into_iter().zip(wanted) {
+            assert_eq!(found.dtype(), DType::BF16);
+            assert!(largest_error(&values(found), &values(wanted)) < 1.0 / 256.0);
+        }
+    }
+}
+
 /// Sequences that turn alike and each by its own angles, heads that turn whole and in part.
 #[test]
 fn rotations_are_their_law() {

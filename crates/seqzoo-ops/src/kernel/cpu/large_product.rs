@@ -6,6 +6,7 @@ use crate::kernel::cpu::channels::room::Room;
 use crate::kernel::cpu::lanes::Real;
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Element, TensorMetadata};
+use bytemuck::Pod;
 use gemm::{Parallelism, gemm};
 
 /// Multiply-adds below which the threads are not worth waking.
@@ -20,14 +21,15 @@ pub(crate) fn forwards(tensor: FlexTensor) -> FlexTensor {
 /// A matrix, however it lies, as long as it lies [`forwards`].
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a, E> {
-    numbers: &'a [E],
+    /// From the first element on.
+    pub numbers: &'a [E],
     pub rows: usize,
     pub columns: usize,
     /// From row to row, and from column to column.
-    strides: [usize; 2],
+    pub strides: [usize; 2],
 }
 
-impl<'a, E: Real + Element> Matrix<'a, E> {
+impl<'a, E: Element + Pod> Matrix<'a, E> {
     pub fn of(tensor: &'a FlexTensor) -> Self {
         let [rows, columns] = tensor.shape().dims();
         let layout = tensor.layout();
@@ -48,7 +50,9 @@ impl<'a, E: Real + Element> Matrix<'a, E> {
         let [row, column] = self.strides;
         Self { rows: self.columns, columns: self.rows, strides: [column, row], ..self }
     }
+}
 
+impl<E: Real + Element> Matrix<'_, E> {
     /// Puts the product with `other` into `to`, or adds it to what has been put there.
     ///
     /// # Safety

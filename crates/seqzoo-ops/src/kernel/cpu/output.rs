@@ -36,6 +36,23 @@ impl<'a, E: Copy> Output<'a, E> {
         Self { start: all.as_mut_ptr().cast(), length: all.len(), owner: PhantomData }
     }
 
+    /// Of elements that have been written, to be written again.
+    pub fn of(all: &'a mut [E]) -> Self {
+        Self { start: all.as_mut_ptr(), length: all.len(), owner: PhantomData }
+    }
+
+    /// The `length` elements from `offset` on, to be read and written.
+    ///
+    /// # Safety
+    ///
+    /// They must have been written, and nobody else may read or write them while the slice lives.
+    #[allow(clippy::mut_from_ref, reason = "tasks share the output, and its parts are theirs alone")]
+    pub unsafe fn part(&self, offset: usize, length: usize) -> &'a mut [E] {
+        assert!(offset + length <= self.length);
+        // SAFETY: inside the borrowed slice, written, and nobody else's as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(offset), length) }
+    }
+
     /// Where the elements begin.
     pub fn start(&self) -> *const E {
         self.start

@@ -5,16 +5,18 @@
 //! ```
 #![allow(unsafe_code, reason = "products write through pointers")]
 
+mod few;
+
 use super::{Inputs, LinearBackend, Outputs, Saved};
 use crate::kernel::cpu::channels::room::Room;
 use crate::kernel::cpu::channels::sums::over_batch;
 use crate::kernel::cpu::lanes::Real;
 use crate::kernel::cpu::large_product::{Matrix, forwards};
-use crate::kernel::cpu::tensors::numbers;
+use crate::kernel::cpu::tensors::{numbers, tensor};
 use crate::kernel::tensors::Tensors;
-use burn::backend::flex::FlexTensor;
+use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Element, Flex, TensorMetadata};
-use burn::tensor::DType;
+use burn::tensor::{Bytes, DType, Shape, bf16};
 
 type Four = [Option<FlexTensor>; 4];
 
@@ -23,6 +25,7 @@ impl LinearBackend for Flex {
         let (input, weights, biases) = parts(contiguous(inputs));
         match input.dtype() {
             DType::F64 => forward::<f64>(&input, &weights, &biases),
+            DType::BF16 => narrow(&input, &weights, &biases),
             _ => forward::<f32>(&input, &weights, &biases),
         }
     }
@@ -56,10 +59,19 @@ fn parts(inputs: Inputs<Flex>) -> (FlexTensor, Four, Four) {
     (input.expect("there is an input"), [w0, w1, w2, w3], [b0, b1, b2, b3])
 }
 
-fn forward<E: Real + Element>(input: &FlexTensor, weights: &Four, biases: &Four) -> Outputs<Flex> {
+fn forward<E: Real + Element + few::Stored<E>>(
+    input: &FlexTensor,
+    weights: &Four,
+    biases: &Four,
+) -> Outputs<Flex> {
     let x = Matrix::<E>::of(input);
     let output = |index: usize| {
         let weight = Matrix::<E>::of(weights[index].as_ref()?);
+        if x.rows <= few::ROWS && few::lies_in_order(&weight) {
+            let bias = biases[index].as_ref().map(numbers);
+            let product = few::product(numbers::<E>(input), weight, bias);
+            return Some(tensor(product, Shape::new([x.rows, weight.columns])));
+        }
         let mut room = Room::<E>::new([x.rows, weight.columns]);
         if let Some(bias) = &biases[index] {
             let (bias, output) = (numbers::<E>(bias), room.output());
@@ -73,6 +85,27 @@ fn forward<E: Real + Element>(input: &FlexTensor, weights: &Four, biases: &Four)
             x.times(weight, &mut room, biases[index].is_some());
             Some(room.filled())
         }
+    };
+    Outputs::from_array([0, 1, 2, 3].map(output))
+}
+
+/// A few rows in `bf16`, with sums in `f32`.
+fn narrow(input: &FlexTensor, weights: &Four, biases: &Four) -> Outputs<Flex> {
+    let widened = |tensor: &FlexTensor| -> Vec<f32> {
+        tensor.as_slice::<bf16>().expect("one dtype").iter().map(|number| number.to_f32()).collect()
+    };
+    let x = widened(input);
+    let [rows, _] = input.shape().dims();
+    let output = |index: usize| {
+        let weight = weights[index].clone()?;
+        let weight =
+            if few::lies_in_order(&Matrix::<bf16>::of(&weight)) { weight } else { weight.to_contiguous() };
+        let weight = Matrix::<bf16>::of(&weight);
+        let bias = biases[index].as_ref().map(widened);
+        let product: Vec<f32> = few::product(&x, weight, bias.as_deref());
+        let product: Vec<bf16> = product.into_iter().map(bf16::from_f32).collect();
+        let shape = Shape::new([rows, weight.columns]);
+        Some(FlexTensor::new(Bytes::from_elems(product), Layout::contiguous(shape), DType::BF16))
     };
     Outputs::from_array([0, 1, 2, 3].map(output))
 }
