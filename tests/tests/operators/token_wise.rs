@@ -119,6 +119,29 @@ fn few_rows_through_a_large_matrix_are_their_law() {
     }
 }
 
+/// Layers may work on a batch in groups: what a sequence is told must not depend on how many go with it.
+#[test]
+fn a_row_through_a_small_matrix_has_the_same_bits_alone_and_among_many() {
+    for mut random in [Inputs::new(23, &plain()), Inputs::single(23, &plain())] {
+        for [inner, outer] in [[8, 8], [5, 3], [67, 30], [100, 300]] {
+            let (x, weight) = (random.uniform([9, inner]), random.uniform([inner, outer]));
+            let bias = random.uniform([1, outer]);
+            for bias in [None, Some(vector(bias))] {
+                let through = |x| {
+                    let map = Map { weight: weight.clone(), bias: bias.clone() };
+                    let [y] = linear(x, [map], Form::Kernel);
+                    y
+                };
+                let all = through(x.clone());
+                for rows in [1, 2, 4, 5] {
+                    let some = through(x.clone().narrow(0, 3, rows));
+                    assert_eq!(values(some), values(all.clone().narrow(0, 3, rows)));
+                }
+            }
+        }
+    }
+}
+
 /// What streams in half precision: products of the numbers as they are stored, sums in `f32`, one rounding.
 #[test]
 fn few_rows_in_bf16_are_rounded_once() {
@@ -131,7 +154,11 @@ fn few_rows_in_bf16_are_rounded_once() {
         let bias = half(random.uniform([1, 210]));
         let maps = |change: &dyn Fn(&Tensor<2>) -> Tensor<2>| {
             let (weight, other, bias) = (change(&weight), change(&other).transpose(), change(&bias));
-            [Map { weight, bias: Some(vector(bias)) }, Map { weight: other, bias: None }]
+            // Pairs of numbers that begin with a word, that do not, and with one left over.
+            let [shifted, odd] =
+                [(1, 150), (0, 149)].map(|(first, width)| weight.clone().narrow(1, first, width));
+            let map = |weight| Map { weight, bias: None };
+            [Map { weight, bias: Some(vector(bias)) }, map(other), map(shifted), map(odd)]
         };
         let found = linear(x.clone(), maps(&Tensor::clone), Form::Kernel);
         let wanted = linear(wide(&x), maps(&wide), Form::Parallel);

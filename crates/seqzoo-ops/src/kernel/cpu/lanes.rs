@@ -40,6 +40,9 @@ pub(crate) trait Real:
     /// The square root.
     fn root(self) -> Self;
 
+    /// `self · b + c`, with one rounding where the vectors of `S` round so.
+    fn fused<S: Simd>(self, b: Self, c: Self) -> Self;
+
     /// `value` in every lane.
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
 
@@ -134,6 +137,12 @@ macro_rules! real {
             #[inline(always)]
             fn root(self) -> Self {
                 self.sqrt()
+            }
+
+            #[inline(always)]
+            fn fused<S: Simd>(self, b: Self, c: Self) -> Self {
+                // Without an instruction for it this is a call of the standard library, far slower.
+                if S::IS_SCALAR || cfg!(target_family = "wasm") { self * b + c } else { self.mul_add(b, c) }
             }
 
             #[inline(always)]

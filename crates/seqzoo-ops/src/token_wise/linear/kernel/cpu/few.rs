@@ -1,9 +1,10 @@
 //! A few rows through a matrix, as when a model streams: the matrix is read once, in the order in which it lies, and widened on the
 //! way where it is stored in half precision.
 //!
-//! A matrix that lies in rows is cut into runs of rows; each makes a sum of its own, and the sums are added in their order, so the
-//! bits do not depend on the number of cores. One that lies in columns, as the weights of a tied head do, is a product of two vectors
-//! for every output.
+//! A matrix that lies in rows is added row by row, as a product of matrices does it: a row through a small matrix has the same bits
+//! alone and among many. A large matrix is cut into runs of rows; each makes a sum of its own, and the sums are added in their order,
+//! so the bits do not depend on the number of cores. A matrix that lies in columns, as the weights of a tied head do, is a product of
+//! two vectors for every output.
 
 use crate::kernel::cpu::channels::tasks::each;
 use crate::kernel::cpu::lanes::Real;
@@ -18,8 +19,11 @@ use pulp::{Arch, Simd, WithSimd};
 /// Rows up to which this is faster than a product of matrices.
 pub(super) const ROWS: usize = 4;
 
-/// Runs of rows of a matrix that lies in rows.
+/// Runs of rows of a large matrix that lies in rows.
 const RUNS: usize = 16;
+
+/// Elements from which a matrix is large.
+const LARGE: usize = 1 << 15;
 
 /// Outputs of a task of a matrix that lies in columns.
 const OUTPUTS: usize = 256;
@@ -74,7 +78,7 @@ pub(super) fn product<E: Real + Element, W: Stored<E>>(
         None => vec![E::default(); rows * outer],
     };
     if weight.strides[1] == 1 {
-        let runs = if inner * outer < 1 << 15 { 1 } else { RUNS.min(inner) };
+        let runs = if inner * outer < LARGE { 1 } else { RUNS.min(inner) };
         let mut sums = vec![E::default(); runs * rows * outer];
         Arch::new().dispatch(InRows { x, weight, rows, runs, sums: &mut sums });
         for sum in sums.chunks_exact(rows * outer) {
@@ -146,9 +150,10 @@ impl<E: Real, W: Stored<E>> WithSimd for Run<'_, E, W> {
                     let x = &x[row * inner + first..][..TOGETHER];
                     let sum = &mut sums[row * outer..][..outer];
                     for index in 0..outer {
-                        let two = x[0] * a[index].widened() + x[1] * b[index].widened();
-                        let more = x[2] * c[index].widened() + x[3] * d[index].widened();
-                        sum[index] += two + more;
+                        let one = x[0].fused::<S>(a[index].widened(), sum[index]);
+                        let two = x[1].fused::<S>(b[index].widened(), one);
+                        let three = x[2].fused::<S>(c[index].widened(), two);
+                        sum[index] = x[3].fused::<S>(d[index].widened(), three);
                     }
                 }
                 first += TOGETHER;
@@ -158,7 +163,7 @@ impl<E: Real, W: Stored<E>> WithSimd for Run<'_, E, W> {
                     let x = x[row * inner + first];
                     let sum = &mut sums[row * outer..][..outer];
                     for index in 0..outer {
-                        sum[index] += x * a[index].widened();
+                        sum[index] = x.fused::<S>(a[index].widened(), sum[index]);
                     }
                 }
                 first += 1;
