@@ -3,10 +3,11 @@
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use rayon::ThreadPoolBuilder;
 use seqzoo::ops::Form;
+use seqzoo::ops::token_wise::feature_maps::{hedgehog, taylor};
 use seqzoo::ops::token_wise::linear::{Map, linear};
 use seqzoo::ops::token_wise::pointwise::{elu_plus_one, log_sigmoid, squared_relu, swiglu};
 use seqzoo::ops::token_wise::report;
-use seqzoo::ops::token_wise::rms_norm::{GateActivation, RmsNormOptions, rms_norm};
+use seqzoo::ops::token_wise::rms_norm::{GateActivation, RmsNormOptions, rms_norm, unit_length};
 use seqzoo::ops::token_wise::rotary::{RotaryLayout, rotate};
 use seqzoo_tests::{Inputs, Outcome, autodiff, largest_error, plain, said, values};
 
@@ -68,12 +69,55 @@ fn pointwise_kernels_are_their_law() {
 }
 
 #[test]
+fn feature_maps_are_their_law() {
+    for shape in SHAPES {
+        forms_agree([shape], |[x], form| [taylor(x, form)]);
+        forms_agree([shape], |[x], form| [hedgehog(x, form)]);
+    }
+    // Products of features are what they stand for.
+    let mut random = Inputs::new(3, &plain());
+    let [q, k] = [(); 2].map(|()| random.between([1, 6], -2.0, 2.0));
+    for form in [Form::Parallel, Form::Kernel] {
+        let product = |a: Tensor<2>, b: Tensor<2>| values((a * b).sum())[0];
+        let x = product(q.clone(), k.clone()) / 6f64.sqrt();
+        let found = product(taylor(q.clone(), form), taylor(k.clone(), form));
+        assert!((found - (1.0 + x + x * x / 2.0)).abs() < 1e-12);
+        let shares = values(hedgehog(q.clone(), form));
+        let exponentials: Vec<f64> = [2.0, -2.0]
+            .iter()
+            .flat_map(|by| values(q.clone()).into_iter().map(move |x| (by * x).exp()))
+            .collect();
+        let sum: f64 = exponentials.iter().sum();
+        let wanted: Vec<f64> = exponentials.iter().map(|one| one / sum).collect();
+        assert!(largest_error(&shares, &wanted) < 1e-14);
+    }
+}
+
+#[test]
 fn norms_are_their_law() {
     for [rows, channels] in SHAPES {
         let (row, gamma) = ([rows, channels], [1, channels]);
         forms_agree([row, gamma], |inputs, form| normed::<false>(&inputs, GateActivation::Silu, form));
         for activation in [GateActivation::Silu, GateActivation::Sigmoid] {
             forms_agree([row, gamma, row], |inputs, form| normed::<true>(&inputs, activation, form));
+        }
+    }
+}
+
+#[test]
+fn unit_lengths_are_their_law() {
+    // With one channel the gradient is what `ε` leaves of it: nothing but rounding if that is tiny.
+    for shape in SHAPES {
+        forms_agree([shape], |[x], form| [unit_length(x, 0.1, form)]);
+    }
+    let x = Inputs::new(3, &plain()).between([4, 6], -3.0, 3.0);
+    for form in [Form::Parallel, Form::Kernel] {
+        let rows = values(x.clone());
+        let found = values(unit_length(x.clone(), 0.25, form));
+        for (row, found) in rows.chunks_exact(6).zip(found.chunks_exact(6)) {
+            let length = (row.iter().map(|x| x * x).sum::<f64>() + 0.25).sqrt();
+            let wanted: Vec<f64> = row.iter().map(|x| x / length).collect();
+            assert!(largest_error(found, &wanted) < 1e-14);
         }
     }
 }
@@ -259,6 +303,7 @@ fn hostile_numbers_stay_finite() {
         swiglu(x.clone(), x.clone(), Form::Kernel),
         elu_plus_one(x.clone(), Form::Kernel),
         log_sigmoid(x.clone(), 1.0, None, Form::Kernel),
+        hedgehog(x.clone(), Form::Kernel),
         rms_norm(
             x.clone().mul_scalar(1e-20),
             Tensor::ones([7], &device),

@@ -1,8 +1,10 @@
 //! The length of keys.
 
 use super::options::Keys;
+use crate::form::Form;
 use crate::heads::repeat_heads;
 use crate::kernel::reads_without_waiting;
+use crate::token_wise::rms_norm::unit_length;
 use burn::tensor::Tensor;
 
 /// The largest that `β ‖k‖²` may be: 2, and the rounding of keys that were normalised in a narrow dtype.
@@ -12,13 +14,10 @@ const MAX: f64 = 2.02;
 pub(super) fn prepare(keys: Keys, query: Tensor<4>, key: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
     match keys {
         Keys::Bounded | Keys::Unbounded => (query, key),
-        Keys::Normalise { epsilon } => (normalised(query, epsilon), normalised(key, epsilon)),
+        Keys::Normalise { epsilon } => {
+            (unit_length(query, epsilon, Form::Auto), unit_length(key, epsilon, Form::Auto))
+        }
     }
-}
-
-fn normalised(tokens: Tensor<4>, epsilon: f64) -> Tensor<4> {
-    let length = tokens.clone().square().sum_dim(3).add_scalar(epsilon).sqrt();
-    tokens / length
 }
 
 /// Refuses keys `[b, t, hk, k]` that are too long for `beta` `[b, t, h, _]`, on devices whose numbers can be read

@@ -3,16 +3,19 @@
 //! | operator | what it computes |
 //! |---|---|
 //! | [`linear`](linear::linear) | `x W + b`, of one input through several matrices |
-//! | [`rms_norm`](rms_norm::rms_norm) | `γ ⊙ x / sqrt(mean(x²) + ε)`, with a gate after it or a sum before it |
+//! | [`rms_norm`](rms_norm::rms_norm) | `γ ⊙ x / sqrt(mean(x²) + ε)`, with a gate after it |
+//! | [`unit_length`](rms_norm::unit_length) | `x / sqrt(Σ x² + ε)`, of queries and keys |
 //! | [`rotate`](rotary::rotate) | rotary positions: pairs of channels that turn |
 //! | [`swiglu`](pointwise::swiglu) | `silu(a) ⊙ b` |
 //! | [`elu_plus_one`](pointwise::elu_plus_one), [`squared_relu`](pointwise::squared_relu) | feature maps of linear attention |
+//! | [`taylor`](feature_maps::taylor), [`hedgehog`](feature_maps::hedgehog) | feature maps that make other channels of a head's |
 //! | [`log_sigmoid`](pointwise::log_sigmoid) | `max(c ln σ(x), m)`, a log decay |
 //!
 //! Their law is written in tensor operations ([`Form::Parallel`]), one for every step of the formula, each with an array of its
 //! own. The kernel ([`Form::Kernel`], on Flex) goes over the numbers once in either direction, on all cores, and saves the inputs
 //! alone.
 
+pub mod feature_maps;
 pub mod linear;
 pub mod pointwise;
 pub mod rms_norm;

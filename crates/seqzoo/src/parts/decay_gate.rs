@@ -1,11 +1,12 @@
 //! Learned log decays with a time scale of their own per head.
 
 use super::{ProjectionInit, TimeSteps, project, projection, split_heads};
-use crate::ops::{Decay, accumulator, to_dtype};
+use crate::ops::token_wise::pointwise::log_sigmoid;
+use crate::ops::{Decay, Form, accumulator, to_dtype};
 use crate::{ConfigError, Undecayed};
 use burn::module::Module;
 use burn::nn::{Initializer, Linear};
-use burn::tensor::{Device, Tensor, activation::log_sigmoid, activation::sigmoid};
+use burn::tensor::{Device, Tensor, activation::sigmoid};
 
 /// Rates are drawn above this where the published range begins at 0, whose logarithm is infinite.
 const MIN_RATE: f64 = 1e-4;
@@ -66,7 +67,7 @@ impl DecayGate {
         let (rates, steps) = (rates.reshape([1, 1, heads, 1]), split_heads(steps, heads));
         match self.lower_bound {
             // softplus(x) = −ln σ(−x), which overflows nowhere.
-            None => log_sigmoid(steps.neg()) * rates,
+            None => log_sigmoid(steps.neg(), 1.0, None, Form::Auto) * rates,
             Some(bound) => sigmoid(steps * rates).mul_scalar(bound),
         }
     }

@@ -4,12 +4,13 @@ use super::{ProjectionInit, project};
 use crate::ConfigError;
 use crate::config::{check_channels, check_numbers};
 use crate::ops::Form;
+use crate::ops::token_wise::feature_maps::{hedgehog, taylor};
 use crate::ops::token_wise::pointwise::{elu_plus_one, squared_relu};
 use burn::config::Config;
 use burn::module::ParamId;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
-use burn::tensor::{Device, Shape, Tensor, activation::relu, activation::softmax};
+use burn::tensor::{Device, Shape, Tensor, activation::relu};
 
 const NAME: &str = "feature map";
 
@@ -111,11 +112,8 @@ impl FeatureMap {
             FeatureMapKind::EluPlusOne => elu_plus_one(x, Form::Auto),
             FeatureMapKind::Relu => relu(x),
             FeatureMapKind::SquaredRelu => squared_relu(x, Form::Auto),
-            FeatureMapKind::Taylor => taylor(x),
-            FeatureMapKind::Hedgehog => {
-                let doubled = project(&self.linears[0], x).mul_scalar(2.0);
-                softmax(Tensor::cat(vec![doubled.clone(), doubled.neg()], 3), 3)
-            }
+            FeatureMapKind::Taylor => taylor(x, Form::Auto),
+            FeatureMapKind::Hedgehog => hedgehog(project(&self.linears[0], x), Form::Auto),
             FeatureMapKind::LearnedRelu => relu(project(&self.linears[0], x)),
             FeatureMapKind::ElementwiseProduct => {
                 project(&self.linears[0], x.clone()) * project(&self.linears[1], x)
@@ -123,19 +121,6 @@ impl FeatureMap {
             FeatureMapKind::Dpfp { nu } => dpfp(x, nu),
         }
     }
-}
-
-fn taylor(x: Tensor<4>) -> Tensor<4> {
-    let d = x.dims()[3];
-    let ones = x.clone().narrow(3, 0, 1).ones_like();
-    let root = (d as f64).sqrt();
-    let mut features =
-        vec![ones, x.clone().div_scalar(root.sqrt()), x.clone().square().div_scalar(root * 2f64.sqrt())];
-    for i in 0..d - 1 {
-        let later = x.clone().narrow(3, i + 1, d - i - 1);
-        features.push(later * x.clone().narrow(3, i, 1).div_scalar(root));
-    }
-    Tensor::cat(features, 3)
 }
 
 fn dpfp(x: Tensor<4>, nu: usize) -> Tensor<4> {

@@ -8,7 +8,8 @@ use crate::ConfigError;
 use crate::ops::neural_memory::{
     NeuralMemoryOptions, NeuralMemoryState, neural_memory, neural_memory_report,
 };
-use crate::ops::{Report, accumulator, to_dtype};
+use crate::ops::token_wise::rms_norm::unit_length;
+use crate::ops::{Form, Report, accumulator, to_dtype};
 use crate::state::{StateField, StateMapper, StatePart};
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
@@ -190,9 +191,7 @@ impl MemoryHeads {
 
 /// Queries or keys of unit length.
 pub(super) fn unit(tokens: Tensor<4>) -> Tensor<4> {
-    let wide = to_dtype(tokens.clone(), accumulator(tokens.dtype()));
-    let length = wide.clone().square().sum_dim(3).add_scalar(KEY_EPSILON).sqrt();
-    to_dtype(wide / length, tokens.dtype())
+    unit_length(tokens, KEY_EPSILON, Form::Auto)
 }
 
 /// Its tensors by layer; what tokens were to the memory is not kept.

@@ -69,6 +69,27 @@ pub fn rms_norm<const D: usize>(input: Tensor<D>, gamma: Tensor<1>, options: Rms
     to_dtype(output, dtype)
 }
 
+/// Vectors of unit length, over the last axis: queries and keys of the delta rule.
+///
+/// ```text
+/// y = x / sqrt(Σ x² + ε)
+/// ```
+///
+/// That is [`rms_norm`] with `γ = 1 / √D` and `ε / D`, and is computed so. The output has the shape and the dtype of `x`.
+///
+/// Source: Yang et al. 2024, <https://arxiv.org/abs/2406.06484> (sec. 3.3, the L2 norm of queries and keys).
+///
+/// # Panics
+///
+/// If a form is asked for that there is not.
+#[track_caller]
+pub fn unit_length<const D: usize>(input: Tensor<D>, epsilon: f64, form: Form) -> Tensor<D> {
+    let channels = input.dims()[D - 1];
+    let count = channels as f64;
+    let gamma = Tensor::full([channels], count.sqrt().recip(), (&input.device(), accumulator(input.dtype())));
+    rms_norm(input, gamma, RmsNormOptions { epsilon: epsilon / count, gate: None, form })
+}
+
 /// The formula in tensor operations.
 fn law<const D: usize>(
     input: Tensor<D>,
