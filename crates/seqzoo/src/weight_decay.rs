@@ -127,6 +127,11 @@ thread_local! {
     static UNDECAYED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether the parameter that a visitor or mapper has reached is declared as [`Undecayed`].
+pub(crate) fn is_undecayed() -> bool {
+    UNDECAYED.get()
+}
+
 impl<const D: usize> Module for Undecayed<D> {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         UNDECAYED.set(true);
@@ -135,7 +140,10 @@ impl<const D: usize> Module for Undecayed<D> {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        Self(Module::map(self.0, mapper))
+        UNDECAYED.set(true);
+        let mapped = Module::map(self.0, mapper);
+        UNDECAYED.set(false);
+        Self(mapped)
     }
 
     fn collect_devices(&self, devices: Devices) -> Devices {
@@ -190,7 +198,7 @@ impl ModuleVisitor for Divide {
         let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
         let by_field =
             self.fields.last().is_some_and(|(name, holder)| name == "bias" || holder.ends_with("Norm"));
-        let group = match D == 1 || by_field || UNDECAYED.get() {
+        let group = match D == 1 || by_field || is_undecayed() {
             true => &mut self.groups.undecayed,
             false => &mut self.groups.decayed,
         };

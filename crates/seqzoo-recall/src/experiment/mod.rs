@@ -20,7 +20,7 @@ pub use run::{RunConfig, runs};
 pub use shard::Shard;
 pub use shipped::{SHIPPED, Shipped};
 pub use step_plan::StepPlan;
-pub use training::{Batching, Data, Decay, Schedule, StopRule, Training};
+pub use training::{Batching, Data, Decay, Precision, Schedule, StopRule, Training};
 pub use unit::{Bracket, Unit, units};
 
 use crate::Error;

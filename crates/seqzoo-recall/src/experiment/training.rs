@@ -2,6 +2,7 @@
 
 use crate::error::ensure;
 use crate::task::{Split, Task};
+use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
 
 /// Where the training examples come from.
@@ -64,6 +65,39 @@ impl Batching {
     }
 }
 
+/// The precision of the products of a training step. Weights, sums and states are in `f32` in each, and so are tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// `f32`.
+    #[default]
+    F32,
+    /// `bf16`, which has the range of `f32`.
+    Bf16,
+    /// `f16`, with the loss multiplied by 1,024 for the backward pass, so that small gradients do not vanish.
+    F16,
+}
+
+impl Precision {
+    /// The type of products; nothing where it is that of the weights.
+    pub(crate) fn narrow(self) -> Option<FloatDType> {
+        match self {
+            Self::F32 => None,
+            Self::Bf16 => Some(FloatDType::BF16),
+            Self::F16 => Some(FloatDType::F16),
+        }
+    }
+
+    /// What the loss is multiplied by for the backward pass.
+    pub(crate) fn loss_factor(self) -> Option<f32> {
+        (self == Self::F16).then_some(1024.0)
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// When a run has learned enough.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -113,6 +147,9 @@ pub struct Training {
     /// does not grow with their length, but for caches. `None`: all tests are read in one pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_tests: Option<usize>,
+    /// The precision of products.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// The parameters that it applies to.

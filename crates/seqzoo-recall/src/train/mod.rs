@@ -2,11 +2,11 @@
 
 mod answers;
 mod checkpoint;
-mod clip;
 mod cost;
 mod evaluate;
 mod examine;
 mod forms;
+mod gradients;
 mod optimizer;
 mod progress;
 mod read;

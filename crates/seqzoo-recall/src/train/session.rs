@@ -113,7 +113,7 @@ impl<'a> Session<'a> {
             Batch::new(&run.task, run.seed, Split::Train, plan.segment, examples, &self.training_device);
         let rate = run.learning_rate * plan.rate;
         let (model, loss) =
-            step(self.training.model, &mut self.training.optimizer, &batch, rate, run.training.clip_norm);
+            step(self.training.model, &mut self.training.optimizer, &batch, rate, &run.training);
         self.training.model = model;
         self.training.step += 1;
         let (step, progress) = (self.step(), &mut self.training.progress);

@@ -8,6 +8,7 @@ mod interrupt;
 mod landmarks;
 mod mistakes;
 mod needles;
+mod precision;
 mod reports;
 mod saves;
 mod scores;

@@ -226,7 +226,8 @@ impl SequenceMixer for S5 {
         let dtype = input.dtype();
         let pairs = self.log_dt.dims()[0];
         let (factor, scale) = self.discretised();
-        let driven = to_dtype(linear(input.clone(), self.b.val(), None), accumulator(dtype)); // [b, t, p]
+        let driven = linear(input.clone(), to_dtype(self.b.val(), dtype), None);
+        let driven = to_dtype(driven, accumulator(dtype)); // [b, t, p]
         let driven = Complex::new(driven.clone().narrow(2, 0, pairs), driven.narrow(2, pairs, pairs))
             .times(scale.map(|part| part.unsqueeze()));
         let options = LinearScanOptions {
@@ -237,7 +238,7 @@ impl SequenceMixer for S5 {
         let (states, last) = complex_linear_scan(driven, ComplexFactor::PerChannel(factor), options);
         let parts = Tensor::cat(vec![states.re, states.im.neg()], 2).mul_scalar(2.0); // [b, t, p]
         let read = linear(to_dtype(parts, dtype), self.c.val(), None);
-        let output = self.activated(read + input * self.d.val().unsqueeze());
+        let output = self.activated(read + input * to_dtype(self.d.val(), dtype).unsqueeze());
         (output, S5State { real: last.re, imaginary: last.im })
     }
 

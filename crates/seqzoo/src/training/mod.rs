@@ -33,8 +33,10 @@
 mod adamw;
 mod checkpoint;
 mod file;
+mod precision;
 mod random;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use checkpoint::TrainingCheckpoint;
+pub use precision::in_precision;
 pub use random::Random;

@@ -1,4 +1,4 @@
-//! Clipping the gradient by the norm of all parameters together.
+//! Scaling the gradients of all parameters, by their common norm or by a number.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -10,6 +10,15 @@ pub(super) fn clip<M: Module>(module: &M, gradients: GradientsParams, max: f64) 
     module.visit(&mut squares);
     let Some(sum) = squares.sum else { return gradients };
     let factor = sum.sqrt().add_scalar(1e-6).recip().mul_scalar(max).clamp_max(1.0);
+    scaled(module, gradients, factor)
+}
+
+/// All gradients times `factor`.
+pub(super) fn scaled<M: Module>(
+    module: &M,
+    gradients: GradientsParams,
+    factor: Tensor<1>,
+) -> GradientsParams {
     let mut scale = Scale { gradients, factor };
     module.visit(&mut scale);
     scale.gradients
