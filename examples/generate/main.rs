@@ -16,7 +16,7 @@ use burn::tensor::Device;
 use clap::Parser;
 use output::Output;
 use seqzoo::models::{Sampler, Sampling};
-use seqzoo_examples::checkpoint::Checkpoint;
+use seqzoo_examples::checkpoint::{Checkpoint, Precision};
 use seqzoo_examples::numbers;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +28,9 @@ struct Arguments {
     /// The directory of the model: a published one of transformers or flash-linear-attention, or one saved by this library.
     #[arg(long)]
     checkpoint: PathBuf,
+    /// The precision of the weights in memory. States and sums are in f32 in each.
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
     /// The text to continue.
     #[arg(long, conflicts_with = "tokens", required_unless_present_any = ["tokens", "load_state"])]
     prompt: Option<String>,
@@ -86,7 +89,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let sampler = sampling(arguments).map(Sampler::new).transpose().map_err(|error| error.to_string())?;
 
     let Checkpoint { model, vocabulary, end_tokens } =
-        Checkpoint::load(&arguments.checkpoint, &Device::default())?;
+        Checkpoint::load(&arguments.checkpoint, arguments.precision, &Device::default())?;
     let prompt = match &arguments.prompt {
         None => tokens.unwrap_or_default(),
         Some(prompt) => {

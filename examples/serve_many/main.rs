@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use clap::Parser;
 use comfy_table::{Table, presets};
 use seqzoo::files;
-use seqzoo_examples::checkpoint::Checkpoint;
+use seqzoo_examples::checkpoint::{Checkpoint, Precision};
 use seqzoo_examples::numbers;
 use seqzoo_examples::vocabulary::Vocabulary;
 use serde_json::json;
@@ -56,7 +56,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let stop = arguments.stop.as_deref().map(numbers).transpose();
     let stop = stop.map_err(|problem| format!("--stop: {problem}"))?;
     let Checkpoint { model, vocabulary, end_tokens } =
-        Checkpoint::load(&arguments.checkpoint, &Device::default())?;
+        Checkpoint::load(&arguments.checkpoint, Precision::F32, &Device::default())?;
     if let Some(problem) = model.segments_refusal() {
         return Err(problem);
     }

@@ -44,6 +44,24 @@ fn text_is_that_of_transformers() {
     assert_eq!(found, wanted);
 }
 
+/// One rounding of the weights to three digits leaves the first words as they are.
+#[test]
+fn weights_in_half_precision_are_half_as_large_and_say_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    checkpoint::read(bytes(), &Device::flex()).unwrap().save(directory.path()).unwrap();
+    let prompt = ["--prompt", "The state ", "--max-tokens", "12"];
+    let whole = generate(&bytes(), &prompt);
+    assert!(whole.err.contains("parameters in 0.3 MB"), "{}", whole.err);
+    for directory in [bytes().as_path(), directory.path()] {
+        for precision in ["bf16", "f16"] {
+            let half = generate(directory, &[&prompt[..], &["--precision", precision]].concat());
+            assert!(half.err.contains("parameters in 0.1 MB"), "{}", half.err);
+            assert_eq!(half.out, whole.out);
+        }
+        assert_eq!(generate(directory, &[&prompt[..], &["--precision", "stored"]].concat()).out, whole.out);
+    }
+}
+
 #[test]
 fn a_model_saved_by_this_library_says_the_same() {
     let directory = tempfile::tempdir().unwrap();

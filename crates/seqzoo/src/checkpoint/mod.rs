@@ -56,6 +56,10 @@ pub enum Precision {
     /// `f32`, whatever they are stored in.
     #[default]
     Single,
+    /// `bf16`, whatever they are stored in: half the bytes. States and sums stay in `f32`.
+    Bf16,
+    /// `f16`, whatever they are stored in: half the bytes, more digits than `bf16` and no number above 65,504.
+    F16,
     /// That in which each is stored: `f32`, `f16`, `bf16` or `f64`. A model computes only where all of them have the same,
     /// and the device has it.
     Stored,

@@ -1,7 +1,7 @@
 //! A model from the tensors of a directory.
 
 use super::Precision;
-use super::layout::Layout;
+use super::layout::{Layout, Order};
 use super::names::Names;
 use super::source::Tensors;
 use crate::CheckpointError;
@@ -166,24 +166,37 @@ impl ModuleMapper for Fill<'_> {
 fn numbers(view: &TensorView<'_>, layout: &Layout, shape: &[usize], precision: Precision) -> TensorData {
     let (order, bytes) = (layout.order(shape), view.data());
     let stored = dtype(view.dtype()).expect("the type was looked at");
-    let (bytes, dtype) = match (precision, stored) {
-        (Precision::Stored, DType::F64) => (order.gather(bytes, |number: [u8; 8]| number), DType::F64),
-        (Precision::Stored, DType::F16 | DType::BF16) => {
-            (order.gather(bytes, |number: [u8; 2]| number), stored)
-        }
-        (Precision::Single, DType::F64) => {
-            let convert = |number| (f64::from_le_bytes(number) as f32).to_ne_bytes();
-            (order.gather(bytes, convert), DType::F32)
-        }
-        (Precision::Single, DType::F16) => {
-            (order.gather(bytes, |number| f16::from_le_bytes(number).to_f32().to_ne_bytes()), DType::F32)
-        }
-        (Precision::Single, DType::BF16) => {
-            (order.gather(bytes, |number| bf16::from_le_bytes(number).to_f32().to_ne_bytes()), DType::F32)
-        }
-        _ => (order.gather(bytes, |number: [u8; 4]| number), DType::F32),
+    let wanted = match precision {
+        Precision::Single => DType::F32,
+        Precision::Bf16 => DType::BF16,
+        Precision::F16 => DType::F16,
+        Precision::Stored => stored,
     };
-    TensorData::from_bytes_vec(bytes, shape.to_vec(), dtype)
+    let bytes = match stored {
+        DType::F64 => converted(&order, bytes, wanted, stored, |number| f64::from_le_bytes(number) as f32),
+        DType::F16 => converted(&order, bytes, wanted, stored, |number| f16::from_le_bytes(number).to_f32()),
+        DType::BF16 => {
+            converted(&order, bytes, wanted, stored, |number| bf16::from_le_bytes(number).to_f32())
+        }
+        _ => converted(&order, bytes, wanted, stored, f32::from_le_bytes),
+    };
+    TensorData::from_bytes_vec(bytes, shape.to_vec(), wanted)
+}
+
+/// Numbers of `stored` in the order of a parameter, as `wanted`: rounded from `f32`, and untouched where both are the same.
+fn converted<const N: usize>(
+    order: &Order<'_>,
+    bytes: &[u8],
+    wanted: DType,
+    stored: DType,
+    single: impl Fn([u8; N]) -> f32,
+) -> Vec<u8> {
+    match wanted {
+        same if same == stored => order.gather(bytes, |number: [u8; N]| number),
+        DType::BF16 => order.gather(bytes, |number| bf16::from_f32(single(number)).to_ne_bytes()),
+        DType::F16 => order.gather(bytes, |number| f16::from_f32(single(number)).to_ne_bytes()),
+        _ => order.gather(bytes, |number| single(number).to_ne_bytes()),
+    }
 }
 
 /// The type here of what a file holds, if a parameter can be made of it.

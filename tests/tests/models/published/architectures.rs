@@ -3,10 +3,10 @@
 
 use super::assert_same;
 use burn::module::Param;
-use burn::tensor::{Distribution, Int, Tensor};
+use burn::tensor::{Distribution, Int, Tensor, bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize_to_file};
-use seqzoo::checkpoint::{self, Architecture};
+use seqzoo::checkpoint::{self, Architecture, Precision};
 use seqzoo::layers::*;
 use seqzoo::models::{ChannelMixerConfig, LanguageModel, LanguageModelConfig, NormKind};
 use seqzoo::parts::{Depth, FeatureMapKind, MixtureOfExpertsConfig, ProjectionInit, RotaryScaling};
@@ -349,6 +349,22 @@ fn half_precision_is_read_as_single_or_as_it_is() {
     let model = fla(vec![gla().into()]).init(&device);
     let directory = tempfile::tempdir().unwrap();
     checkpoint::write(&model, directory.path(), Architecture::Gla).unwrap();
+    let as_stored = |precision| {
+        let read = checkpoint::read_as(directory.path(), precision, &device).unwrap();
+        super::parameters(&read)
+    };
+    let (as_bf16, as_f16) = (as_stored(Precision::Bf16), as_stored(Precision::F16));
+    for (((path, whole), (_, narrow)), (_, other)) in
+        super::parameters(&model).iter().zip(&as_bf16).zip(&as_f16)
+    {
+        let numbers = whole.as_chunks::<4>().0.iter().map(|number| f32::from_ne_bytes(*number));
+        let rounded: Vec<u8> =
+            numbers.clone().flat_map(|number| bf16::from_f32(number).to_ne_bytes()).collect();
+        assert_eq!(&rounded, narrow, "{path}");
+        let rounded: Vec<u8> = numbers.flat_map(|number| f16::from_f32(number).to_ne_bytes()).collect();
+        assert_eq!(&rounded, other, "{path}");
+    }
+
     let path = directory.path().join("model.safetensors");
     let written = std::fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&written).unwrap();
@@ -366,9 +382,9 @@ fn half_precision_is_read_as_single_or_as_it_is() {
     serialize_to_file(views, None, &path).unwrap();
 
     let single = checkpoint::read(directory.path(), &device).unwrap();
-    let stored = checkpoint::read_as(directory.path(), checkpoint::Precision::Stored, &device).unwrap();
+    let stored = as_stored(Precision::Stored);
+    assert_eq!(as_stored(Precision::Bf16), stored);
     let (whole, single) = (super::parameters(&model), super::parameters(&single));
-    let stored = super::parameters(&stored);
     for (((path, whole), (_, single)), (_, stored)) in whole.iter().zip(&single).zip(&stored) {
         for ((whole, single), stored) in whole.chunks(4).zip(single.chunks(4)).zip(stored.chunks(2)) {
             assert_eq!([0, 0, whole[2], whole[3]], single, "{path}");
