@@ -46,7 +46,7 @@ struct Arguments {
     #[arg(long, hide = true, value_names = ["SUBJECT", "FORM", "TOKENS"], num_args = 3)]
     memory: Option<Vec<String>>,
     /// Takes training steps in a process of its own; used by the command itself.
-    #[arg(long, hide = true, num_args = 7)]
+    #[arg(long, hide = true, num_args = 8)]
     step: Option<Vec<String>>,
 }
 

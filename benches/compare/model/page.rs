@@ -13,6 +13,9 @@ const SIZES: [Sizes; 3] = [
     Sizes { width: 512, layers: 4, batch: 2, time: 1024, vocabulary: 256 },
 ];
 
+/// The size that is measured with gradient checkpointing as well.
+const CHECKPOINTED: Sizes = SIZES[1];
+
 /// One model of one size.
 struct Row {
     contestant: &'static Contestant,
@@ -36,7 +39,7 @@ pub fn page(python: Option<&Path>, only: &str, rounds: usize, runs: usize) -> Re
             eprintln!("measuring {}, width {}", contestant.title, sizes.width);
             let mut row: Option<Row> = None;
             for _ in 0..rounds {
-                let measured = measure(contestant, sizes, runs)?;
+                let measured = measure(contestant, sizes, false, runs)?;
                 let peer = python.map(|python| ask_peer(python, contestant, sizes, runs, &mut peers));
                 let peer = peer.transpose()?;
                 row = Some(match row {
@@ -76,7 +79,40 @@ pub fn page(python: Option<&Path>, only: &str, rounds: usize, runs: usize) -> Re
     for sizes in SIZES {
         page += &table(sizes, rows.iter().filter(|row| row.sizes == sizes), limit);
     }
-    Ok(page)
+    let again = rows.iter().filter(|row| row.sizes == CHECKPOINTED);
+    Ok(page + &checkpointed(again, rounds, runs)?)
+}
+
+/// The same steps where activations are made again in the backward pass, as far as Burn knows how.
+fn checkpointed<'a>(
+    rows: impl Iterator<Item = &'a Row>,
+    rounds: usize,
+    runs: usize,
+) -> Result<String, String> {
+    let Sizes { width, layers, .. } = CHECKPOINTED;
+    let mut page = format!(
+        "## Gradient checkpointing, width {width}, {layers} layers\n\n\
+         The models above on a device with Burn's `gradient_checkpointing`, which makes element-wise activations again in the backward\n\
+         pass; what our kernels keep for theirs stays.\n\n\
+         | layer | tokens/s | memory | time against without | memory against without |\n|---|--:|--:|--:|--:|\n"
+    );
+    for Row { contestant, ours, .. } in rows {
+        eprintln!("measuring {} with gradient checkpointing", contestant.title);
+        let measured = (0..rounds).map(|_| measure(contestant, CHECKPOINTED, true, runs));
+        let measured = measured.reduce(|a, b| Ok(a?.or(b?))).expect("there are rounds")?;
+        let peaks = measured.peak.zip(ours.peak).map_or([const { String::new() }; 2], |(again, once)| {
+            [format!("{:.0} MB", 1e-6 * again), format!("{:.2} x", again / once)]
+        });
+        page += &format!(
+            "| {} | {:.1} k | {} | {:.2} x | {} |\n",
+            contestant.title,
+            1e-3 * CHECKPOINTED.tokens() as f64 / measured.seconds,
+            peaks[0],
+            measured.seconds / ours.seconds,
+            peaks[1],
+        );
+    }
+    Ok(page + "\n")
 }
 
 fn ask_peer(

@@ -49,11 +49,17 @@ impl Measured {
     }
 }
 
-/// Measures in a new process.
-pub fn measure(contestant: &Contestant, sizes: Sizes, runs: usize) -> Result<Measured, String> {
+/// Measures in a new process; with gradient checkpointing, if that is wanted.
+pub fn measure(
+    contestant: &Contestant,
+    sizes: Sizes,
+    checkpointing: bool,
+    runs: usize,
+) -> Result<Measured, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let Sizes { width, layers, batch, time, vocabulary } = sizes;
-    let numbers = [width, layers, batch, time, vocabulary, runs].map(|number| number.to_string());
+    let numbers = [width, layers, batch, time, vocabulary, usize::from(checkpointing), runs];
+    let numbers = numbers.map(|number| number.to_string());
     let said = Command::new(program)
         .arg("--step")
         .arg(contestant.flag)
@@ -74,33 +80,35 @@ pub fn child(what: &[String]) -> ExitCode {
     let [flag, numbers @ ..] = what else { return ExitCode::FAILURE };
     let contestant = CONTESTANTS.iter().find(|contestant| contestant.flag == flag);
     let numbers: Vec<usize> = numbers.iter().filter_map(|number| number.parse().ok()).collect();
-    let (Some(contestant), [width, layers, batch, time, vocabulary, runs]) = (contestant, numbers.as_slice())
+    let (Some(contestant), &[width, layers, batch, time, vocabulary, checkpointing, runs]) =
+        (contestant, numbers.as_slice())
     else {
         return ExitCode::FAILURE;
     };
-    let sizes = Sizes { width: *width, layers: *layers, batch: *batch, time: *time, vocabulary: *vocabulary };
-    let seconds = seconds(contestant, sizes, *runs);
+    let sizes = Sizes { width, layers, batch, time, vocabulary };
+    let device = Device::default().autodiff();
+    let device = if checkpointing == 0 { device } else { device.gradient_checkpointing() };
+    let seconds = seconds(contestant, sizes, &device, runs);
     println!("{seconds} {}", resident_bytes().map_or(0, |[_, peak]| peak));
     ExitCode::SUCCESS
 }
 
 /// Median seconds of a step with AdamW and the loss at every position.
-fn seconds(contestant: &Contestant, sizes: Sizes, runs: usize) -> f64 {
+fn seconds(contestant: &Contestant, sizes: Sizes, device: &Device, runs: usize) -> f64 {
     let Sizes { width, layers, batch, time, vocabulary } = sizes;
-    let device = Device::default().autodiff();
     device.seed(0);
     let config = LanguageModelConfig::new(vocabulary, width, vec![contestant.layer(width)])
         .with_num_layers(Some(layers));
-    let mut model = Some(config.init(&device));
+    let mut model = Some(config.init(device));
     let mut optimizer = AdamWConfig::new().init();
     let tokens: Vec<i32> = (0..batch * time).map(|i| ((i * 7919 + i / 13) % vocabulary) as i32).collect();
-    let tokens = Tensor::<1, Int>::from_ints(tokens.as_slice(), &device).reshape([batch, time]);
+    let tokens = Tensor::<1, Int>::from_ints(tokens.as_slice(), device).reshape([batch, time]);
     median(runs, || {
         let current = model.take().expect("the model is put back");
         let (hidden, _) = current.hidden(tokens.clone(), None, None);
         let loss = current.loss(hidden, tokens.clone(), CrossEntropyOptions::default());
         let gradients = GradientsParams::from_grads(loss.backward(), &current);
         model = Some(optimizer.step(1e-3, current, gradients));
-        wait(&device, loss.into_scalar::<f32>());
+        wait(device, loss.into_scalar::<f32>());
     })
 }
