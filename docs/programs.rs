@@ -15,6 +15,7 @@ macro_rules! programs {
 #[cfg(doctest)]
 programs! {
     Readme: "../README.md",
+    CrateReadme: "../crates/seqzoo/README.md",
     Contributing: "../CONTRIBUTING.md",
     Introduction: "src/introduction.md",
     SequenceMixers: "src/sequence_mixers.md",
