@@ -82,6 +82,14 @@ fn feature_maps_are_their_law() {
         let x = product(q.clone(), k.clone()) / 6f64.sqrt();
         let found = product(taylor(q.clone(), form), taylor(k.clone(), form));
         assert!((found - (1.0 + x + x * x / 2.0)).abs() < 1e-12);
+        let (numbers, root) = (values(q.clone()), 6f64.sqrt());
+        let mut wanted = vec![1.0];
+        wanted.extend(numbers.iter().map(|x| x / root.sqrt()));
+        wanted.extend(numbers.iter().map(|x| x * x / (root * 2f64.sqrt())));
+        for (i, x) in numbers.iter().enumerate() {
+            wanted.extend(numbers[i + 1..].iter().map(|later| x * later / root));
+        }
+        assert!(largest_error(&values(taylor(q.clone(), form)), &wanted) < 1e-14);
         let shares = values(hedgehog(q.clone(), form));
         let exponentials: Vec<f64> = [2.0, -2.0]
             .iter()
@@ -284,6 +292,9 @@ fn single_precision_is_as_good_as_its_type() {
             swiglu(x.clone(), y.clone(), Form::Kernel),
             elu_plus_one(x.clone(), Form::Kernel),
             log_sigmoid(x.clone(), 1.0, None, Form::Kernel),
+            unit_length(x.clone(), 1e-6, Form::Kernel),
+            taylor(x.clone(), Form::Kernel),
+            hedgehog(x.clone(), Form::Kernel),
             normed::<true>(&[x, gamma, y], GateActivation::Silu, Form::Kernel).into_iter().next().unwrap(),
         ]
         .map(values)
@@ -304,6 +315,9 @@ fn hostile_numbers_stay_finite() {
         elu_plus_one(x.clone(), Form::Kernel),
         log_sigmoid(x.clone(), 1.0, None, Form::Kernel),
         hedgehog(x.clone(), Form::Kernel),
+        taylor(x.clone(), Form::Kernel),
+        unit_length(x.clone(), 1e-6, Form::Kernel),
+        unit_length(x.clone().mul_scalar(1e-20), 1e-6, Form::Kernel),
         rms_norm(
             x.clone().mul_scalar(1e-20),
             Tensor::ones([7], &device),
@@ -333,6 +347,11 @@ fn narrow_types_are_computed_in_single_precision() {
     let wanted = half(swiglu(wide(&x), wide(&y), Form::Auto));
     assert_eq!(values(found), values(wanted));
     assert_eq!(log_sigmoid(x.clone(), 1.0, None, Form::Auto).dtype(), DType::F32, "a log decay is wide");
+    for function in [taylor, hedgehog, |x, form| unit_length(x, 1e-6, form)] {
+        let found = function(x.clone(), Form::Auto);
+        assert_eq!(found.dtype(), DType::BF16);
+        assert_eq!(values(found), values(half(function(wide(&x), Form::Auto))));
+    }
     let weight = half(random.uniform([12, 3]));
     let [found] = linear(x, [Map { weight, bias: None }], Form::Auto);
     assert_eq!((found.dtype(), found.dims()), (DType::BF16, [5, 3]));
@@ -345,7 +364,11 @@ fn no_rows_have_outputs_and_gradients_of_none() {
         let found = outcome(&device, [[0, 6], [6, 3], [1, 6]], |[x, weight, gamma]| {
             let [y] = linear(x.clone(), [Map { weight, bias: None }], form);
             let options = RmsNormOptions { epsilon: 1e-5, gate: None, form };
-            [y, rms_norm(x.clone(), vector(gamma), options), swiglu(x.clone(), x, form)]
+            let normed = rms_norm(x.clone(), vector(gamma), options);
+            let mapped =
+                [taylor(x.clone(), form), hedgehog(x.clone(), form), unit_length(x.clone(), 1e-6, form)];
+            assert_eq!(mapped.map(|features| features.dims()), [[0, 28], [0, 12], [0, 6]]);
+            [y, normed, swiglu(x.clone(), x, form)]
         });
         assert!(found.values("output 0").is_empty() && found.values("output 1").is_empty());
         assert_eq!(found.values("d_input 1"), [0.0; 18]);
@@ -359,9 +382,11 @@ fn the_number_of_cores_changes_no_bit() {
         let pool = ThreadPoolBuilder::new().num_threads(cores).build().expect("there are threads");
         pool.install(|| {
             outcome(&autodiff(), [[600, 67], [1, 67], [600, 67]], |[x, gamma, y]| {
-                let y = normed::<true>(&[x.clone(), gamma, y.clone()], GateActivation::Silu, Form::Kernel)
-                    .map(|normed| swiglu(normed, y.clone(), Form::Kernel));
-                y.map(|y| log_sigmoid(y, 0.1, None, Form::Kernel))
+                let [normed] =
+                    normed::<true>(&[x.clone(), gamma, y.clone()], GateActivation::Silu, Form::Kernel);
+                let log = log_sigmoid(swiglu(normed, y.clone(), Form::Kernel), 0.1, None, Form::Kernel);
+                let unit = unit_length(x, 1e-6, Form::Kernel);
+                [log, taylor(unit, Form::Kernel), hedgehog(y, Form::Kernel)]
             })
         })
     };
@@ -387,6 +412,9 @@ fn misfits_are_named() {
     let gate = Some((zeros([3, 4]), GateActivation::Silu));
     let gated = || rms_norm(zeros([2, 4]), gamma(), RmsNormOptions { gate: gate.clone(), ..options() });
     assert!(said(gated).contains("`gate` has another shape"));
+    assert!(said(|| taylor(zeros([2, 0]), Form::Auto)).contains("at least one is wanted"));
+    assert!(said(|| hedgehog(zeros([2, 3]), Form::Chunked { size: 64 })).contains("Form::Auto"));
+    assert!(said(|| unit_length(zeros([2, 3]), 1e-6, Form::Chunked { size: 64 })).contains("Form::Auto"));
     assert!(said(|| elu_plus_one(zeros([2, 3]), Form::Chunked { size: 64 })).contains("Form::Auto"));
     assert_eq!(report(Form::Auto, &device).form, Form::Kernel);
 }
